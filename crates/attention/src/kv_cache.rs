@@ -43,6 +43,16 @@ impl KvCache {
         all
     }
 
+    /// Takes back all but the first `len` positions.
+    ///
+    /// # Panics
+    /// If fewer were read.
+    pub fn truncate(&mut self, len: usize) {
+        assert!(len <= self.n_past(), "{len} positions are kept of {}", self.n_past());
+        let kept = |past: KeyValues| KeyValues { k: past.k.narrow(2, 0, len), v: past.v.narrow(2, 0, len) };
+        self.0 = self.0.take().filter(|_| len > 0).map(kept);
+    }
+
     /// Row `i` becomes a copy of the old row `rows[i]`.
     pub fn reorder(&mut self, rows: &Tensor<1, Int>) {
         self.0 = self.0.take().map(|past| past.select(rows.clone()));

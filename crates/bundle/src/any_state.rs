@@ -25,12 +25,16 @@ pub(crate) fn state_of<M: NextToken<State: 'static>>(state: &mut dyn Any) -> &mu
     state.downcast_mut().expect("a state is used with the model that made it")
 }
 
+/// What [`NextToken::advance_attending`] gives.
+pub(crate) type Attending = (Scores, Option<Vec<Vec<f32>>>);
+
 /// A [`NextToken`] whose state is of a type that it alone knows.
 pub(crate) trait AnyNextToken: Send {
     fn vocab_size(&self) -> usize;
     fn max_len(&self) -> Option<usize>;
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
     fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
+    fn advance_attending(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Attending, DeviceError>;
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
 }
 
@@ -50,6 +54,10 @@ impl<M: NextToken<State: 'static> + Send> AnyNextToken for M {
     fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError> {
         let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
         NextToken::advance_together(self, &mut turns)
+    }
+
+    fn advance_attending(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Attending, DeviceError> {
+        NextToken::advance_attending(self, tokens, state_of::<M>(state), want)
     }
 
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
@@ -79,6 +87,15 @@ macro_rules! next_token_of_any {
                 let mut turns: Vec<_> =
                     turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
                 AnyNextToken::advance_together(&*self.0, &mut turns)
+            }
+
+            fn advance_attending(
+                &self,
+                tokens: &[TokenId],
+                state: &mut $state,
+                want: Want,
+            ) -> Result<$crate::any_state::Attending, DeviceError> {
+                AnyNextToken::advance_attending(&*self.0, tokens, state.0.as_mut().as_any(), want)
             }
 
             fn reorder(&self, state: &mut $state, parents: &[usize]) {

@@ -29,6 +29,9 @@ pub struct TranslationConstraints {
     pub alternatives: bool,
     /// Groups of the beam that keep apart.
     pub diversity: Diversity,
+    /// β of the coverage penalty (Wu et al. 2016), as
+    /// [`Constraints::coverage_penalty`](attentive_decode::Constraints::coverage_penalty) says; 0 for none.
+    pub coverage_penalty: f64,
 }
 
 /// A phrase of sources, and what it is translated by.

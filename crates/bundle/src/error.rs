@@ -238,6 +238,19 @@ pub enum BundleError {
         /// That of the first member.
         first: PathBuf,
     },
+    /// A model that is to draft has a vocabulary of its own.
+    #[error(
+        "{path} has another vocabulary than {of}, at the token {id}: only a model of the same vocabulary drafts for it",
+        path = path.display(), of = of.display()
+    )]
+    OtherVocabulary {
+        /// The folder of the model that is to draft.
+        path: PathBuf,
+        /// That of the model that it is to draft for.
+        of: PathBuf,
+        /// The first token that they do not share.
+        id: u32,
+    },
     /// Weights are packed on the CPU alone.
     #[error(
         "precision {format} is for the backend flex, and there for the families transformer, gpt and bert; leave \

@@ -3,12 +3,18 @@
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use attentive_core::{DeviceError, LanguageModel, TokenId};
-use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate};
+use attentive_decode::{
+    Acceptance, DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, contrastive_search,
+    generate, generate_drafted,
+};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, Params, TextModel, WeightFormat, text_stream::TextStream, translator::at_most};
+use crate::{
+    Bundle, BundleError, Generated, Params, Strategy, TextModel, WeightFormat, text_stream::TextStream,
+    translator::at_most,
+};
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,15 +89,6 @@ impl GenerationConfig {
             ..Rules::default()
         }
     }
-}
-
-/// A text that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generated {
-    /// The text after the prompt.
-    pub text: String,
-    /// Why it ended.
-    pub ended: Ended,
 }
 
 /// The tokens that a text is to follow.
@@ -227,6 +224,11 @@ impl<M: LanguageModel> Generator<M> {
         self.begin.is_some()
     }
 
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
     /// Continues `prompt`; the text after it is handed to `on_text` as it comes, piece by piece.
     ///
     /// # Errors
@@ -235,11 +237,26 @@ impl<M: LanguageModel> Generator<M> {
         &self,
         prompt: &str,
         config: &GenerationConfig,
-        mut on_text: impl FnMut(&str) -> ControlFlow<()>,
+        on_text: impl FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Ended, DecodeError> {
-        let prompt = self.prompt(prompt, config);
-        let ended = self.write(vec![prompt], 1, config, |Piece { text, .. }| told(text, &mut on_text))?;
-        Ok(ended[0])
+        Ok(self.generate_by(prompt, config, &Strategy::<M>::Sampling, on_text)?.0)
+    }
+
+    /// As [`generate`](Self::generate), by a strategy; tells also how many drafts were accepted, zeros where there are none.
+    ///
+    /// # Errors
+    /// As [`write_by`](Self::write_by).
+    pub fn generate_by<D: LanguageModel>(
+        &self,
+        prompt: &str,
+        config: &GenerationConfig,
+        strategy: &Strategy<'_, D>,
+        mut on_text: impl FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(Ended, Acceptance), DecodeError> {
+        let prompt = vec![self.prompt(prompt, config)];
+        let on_piece = |Piece { text, .. }: Piece<'_>| told(text, &mut on_text);
+        let (ended, accepted) = self.write_by(prompt, 1, config, strategy, on_piece)?;
+        Ok((ended[0], accepted))
     }
 
     /// Continues prompts together, each `n_samples` times: `[prompts][samples]`.
@@ -255,14 +272,32 @@ impl<M: LanguageModel> Generator<M> {
         n_samples: usize,
         config: &GenerationConfig,
     ) -> Result<Vec<Vec<Generated>>, DecodeError> {
-        let mut texts = vec![String::new(); prompts.len() * n_samples];
+        Ok(self.generate_all_by(prompts, n_samples, config, &Strategy::<M>::Sampling)?.0)
+    }
+
+    /// As [`generate_all`](Self::generate_all), by a strategy; tells also how many drafts were accepted, zeros where there are
+    /// none.
+    ///
+    /// # Errors
+    /// As [`write_by`](Self::write_by).
+    pub fn generate_all_by<D: LanguageModel>(
+        &self,
+        prompts: &[impl AsRef<str>],
+        n_samples: usize,
+        config: &GenerationConfig,
+        strategy: &Strategy<'_, D>,
+    ) -> Result<(Vec<Vec<Generated>>, Acceptance), DecodeError> {
+        let mut texts = vec![(String::new(), Vec::new()); prompts.len() * n_samples];
         let of_prompts = prompts.iter().map(|prompt| self.prompt(prompt.as_ref(), config)).collect();
-        let ended = self.write(of_prompts, n_samples, config, |Piece { of, text, .. }| {
-            texts[of].push_str(text);
+        let on_piece = |Piece { of, token, text }: Piece<'_>| {
+            texts[of].0.push_str(text);
+            texts[of].1.extend(token);
             ControlFlow::Continue(())
-        })?;
-        let mut generated = texts.into_iter().zip(ended).map(|(text, ended)| Generated { text, ended });
-        Ok(prompts.iter().map(|_| generated.by_ref().take(n_samples).collect()).collect())
+        };
+        let (ended, accepted) = self.write_by(of_prompts, n_samples, config, strategy, on_piece)?;
+        let generated = |((text, tokens), ended)| Generated { text, tokens, ended };
+        let mut generated = texts.into_iter().zip(ended).map(generated);
+        Ok((prompts.iter().map(|_| generated.by_ref().take(n_samples).collect()).collect(), accepted))
     }
 
     /// Continues prompts together, each `n_samples` times, as [`generate_all`](Self::generate_all) does; every token is
@@ -276,8 +311,24 @@ impl<M: LanguageModel> Generator<M> {
         prompts: Vec<Prompt>,
         n_samples: usize,
         config: &GenerationConfig,
-        mut on_piece: impl FnMut(Piece<'_>) -> ControlFlow<()>,
+        on_piece: impl FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Vec<Ended>, DecodeError> {
+        Ok(self.write_by(prompts, n_samples, config, &Strategy::<M>::Sampling, on_piece)?.0)
+    }
+
+    /// As [`write`](Self::write), by a strategy; tells also how many drafts were accepted, zeros where there are none.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate); also those of [`generate_drafted`](attentive_decode::generate_drafted()) and
+    /// [`contrastive_search`](attentive_decode::contrastive_search()).
+    pub fn write_by<D: LanguageModel>(
+        &self,
+        prompts: Vec<Prompt>,
+        n_samples: usize,
+        config: &GenerationConfig,
+        strategy: &Strategy<'_, D>,
+        mut on_piece: impl FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> Result<(Vec<Ended>, Acceptance), DecodeError> {
         let (prompts, is_continued): (Vec<Vec<TokenId>>, Vec<bool>) =
             prompts.into_iter().map(|prompt| (prompt.ids, prompt.is_continued)).unzip();
         let ends = self.ends(config);
@@ -291,12 +342,22 @@ impl<M: LanguageModel> Generator<M> {
             (TextStream::new(&*self.tokenizer, before), stop.clone())
         };
         let mut streams: Vec<(TextStream<'_>, StopStrings)> = (0..prompts.len() * n_samples).map(stream).collect();
-        let ended = generate(&self.model, &request, &config.sampling, |Drawn { text: of, token, log_prob }| {
+        let on_token = |Drawn { text: of, token, log_prob }: Drawn| {
             let (stream, stop) = &mut streams[of];
             let (text, at_end) = stop.push(&stream.push(token));
             let wish = on_piece(Piece { of, token: Some((token, log_prob)), text: &text });
             if at_end { ControlFlow::Break(()) } else { wish }
-        })?;
+        };
+        let (ended, accepted) = match strategy {
+            Strategy::Sampling => (generate(&self.model, &request, &config.sampling, on_token)?, Acceptance::default()),
+            Strategy::Drafted(drafts) => generate_drafted(&self.model, drafts, &request, &config.sampling, on_token)?,
+            Strategy::Contrastive(search) => {
+                config.sampling.validate()?;
+                let rules = Rules { repetition_penalty: config.sampling.repetition_penalty, ..rules.clone() };
+                let request = GenerateRequest { rules: &rules, ..request };
+                (contrastive_search(&self.model, &request, search, on_token)?, Acceptance::default())
+            }
+        };
         for (of, (stream, mut stop)) in streams.into_iter().enumerate() {
             if ended[of] == Ended::ByCaller {
                 continue;
@@ -308,7 +369,7 @@ impl<M: LanguageModel> Generator<M> {
                 let _ = on_piece(Piece { of, token: None, text: &rest });
             }
         }
-        Ok(ended)
+        Ok((ended, accepted))
     }
 }
 

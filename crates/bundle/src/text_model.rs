@@ -1,6 +1,9 @@
 //! Language models of any family, in the form that their device runs best.
 
-use std::fmt::{self, Debug};
+use std::{
+    any::Any,
+    fmt::{self, Debug},
+};
 
 use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Turn, Want};
 use attentive_engine::{CpuGpt, WeightFormat};
@@ -9,8 +12,9 @@ use burn::tensor::Device;
 
 use crate::{
     Bundle, BundleError, Params,
-    any_state::{AnyNextToken, AnyState, next_token_of_any},
+    any_state::{AnyNextToken, AnyState, next_token_of_any, state_of},
     packed::{Destination, packable},
+    translator::other_token,
 };
 
 /// A language model of any family, in the form that its device runs best: the same weights, the same texts.
@@ -38,6 +42,24 @@ impl<P: Params> Bundle<P> {
     }
 }
 
+impl<P: Params> Bundle<P> {
+    /// The language model of `draft`, as [`text_model`](Self::text_model) makes it, which drafts what this bundle's writes.
+    ///
+    /// # Errors
+    /// As [`text_model`](Self::text_model); also if the two have different vocabularies.
+    pub fn draft_model(
+        &self,
+        draft: &Bundle<impl Params>,
+        device: &Device,
+        format: Option<WeightFormat>,
+    ) -> Result<TextModel, BundleError> {
+        if let Some(id) = other_token(&**draft.tokenizer()?, &**self.tokenizer()?) {
+            return Err(BundleError::OtherVocabulary { path: draft.path.clone(), of: self.path.clone(), id });
+        }
+        draft.text_model(device, format)
+    }
+}
+
 /// A bundle's language model on its way to a device.
 struct Writing<'a, P>(Destination<'a, P>);
 
@@ -60,6 +82,14 @@ impl<P: Params> FamilyVisitor for Writing<'_, P> {
 trait AnyModel: AnyNextToken {
     fn start(&self, n_rows: usize) -> Box<dyn AnyState>;
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError>;
+    fn verify(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Vec<Scores>>, DeviceError>;
+    fn rewind(&self, state: &mut dyn Any, text: &[TokenId]) -> Result<(), DeviceError>;
+    fn advance_with_vectors(
+        &self,
+        tokens: &[TokenId],
+        state: &mut dyn Any,
+        want: Want,
+    ) -> Result<(Scores, Option<Vec<f32>>), DeviceError>;
 }
 
 impl<M: LanguageModel<State: Clone + Send + 'static> + Send> AnyModel for M {
@@ -69,6 +99,24 @@ impl<M: LanguageModel<State: Clone + Send + 'static> + Send> AnyModel for M {
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
         LanguageModel::log_probs_of(self, text)
+    }
+
+    fn verify(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Vec<Scores>>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
+        LanguageModel::verify(self, &mut turns)
+    }
+
+    fn rewind(&self, state: &mut dyn Any, text: &[TokenId]) -> Result<(), DeviceError> {
+        LanguageModel::rewind(self, state_of::<M>(state), text)
+    }
+
+    fn advance_with_vectors(
+        &self,
+        tokens: &[TokenId],
+        state: &mut dyn Any,
+        want: Want,
+    ) -> Result<(Scores, Option<Vec<f32>>), DeviceError> {
+        LanguageModel::advance_with_vectors(self, tokens, state_of::<M>(state), want)
     }
 }
 
@@ -81,5 +129,23 @@ impl LanguageModel for TextModel {
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
         self.0.log_probs_of(text)
+    }
+
+    fn verify(&self, turns: &mut [Turn<'_, TextState>]) -> Result<Vec<Vec<Scores>>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
+        self.0.verify(&mut turns)
+    }
+
+    fn rewind(&self, state: &mut TextState, text: &[TokenId]) -> Result<(), DeviceError> {
+        self.0.rewind(state.0.as_mut().as_any(), text)
+    }
+
+    fn advance_with_vectors(
+        &self,
+        tokens: &[TokenId],
+        state: &mut TextState,
+        want: Want,
+    ) -> Result<(Scores, Option<Vec<f32>>), DeviceError> {
+        self.0.advance_with_vectors(tokens, state.0.as_mut().as_any(), want)
     }
 }

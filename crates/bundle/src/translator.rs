@@ -182,8 +182,7 @@ impl Translator<TranslationModel> {
         let mut models = Vec::with_capacity(bundles.len());
         let tokenizers = bundles.iter().map(Bundle::tokenizer).collect::<Result<Vec<_>, _>>()?;
         for (bundle, tokenizer) in bundles.iter().zip(&tokenizers) {
-            let n = tokenizer.vocab_size().max(tokenizers[0].vocab_size()) as TokenId;
-            if let Some(id) = (0..n).find(|&id| tokenizer.token(id) != tokenizers[0].token(id)) {
+            if let Some(id) = other_token(&***tokenizer, &**tokenizers[0]) {
                 let (path, first) = (bundle.path.clone(), bundles[0].path.clone());
                 return Err(BundleError::OtherTokenizer { path, first, id });
             }
@@ -197,6 +196,11 @@ impl Translator<TranslationModel> {
         let ensemble = Ensemble::new(models, weights, combination)?;
         Self::new(TranslationModel::of(ensemble), tokenizers[0].clone())
     }
+}
+
+/// The first id that two tokenizers have different tokens for.
+pub(crate) fn other_token(a: &dyn Tokenizer, b: &dyn Tokenizer) -> Option<TokenId> {
+    (0..a.vocab_size().max(b.vocab_size()) as TokenId).find(|&id| a.token(id) != b.token(id))
 }
 
 /// Whether two tokenizers are the same in their files. Those that have none are not, unless they are one.
@@ -433,6 +437,7 @@ impl<M: EncoderDecoder> Translator<M> {
             typed: &typed,
             prefix_bias: asked.prefix_bias,
             diversity: asked.diversity,
+            coverage_penalty: asked.coverage_penalty,
             spelling,
         };
         Ok(if asked.alternatives {

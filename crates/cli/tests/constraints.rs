@@ -85,6 +85,24 @@ fn a_line_is_an_object() {
 }
 
 #[test]
+fn a_coverage_penalty_is_in_the_score() {
+    let scores = |more: &[&str]| -> Vec<(f64, f64)> {
+        let (lines, _) = translate(&[&["--scores", COPIED[0], COPIED[3]], more].concat(), "");
+        let numbers =
+            |line: &String| line.split('\t').take(2).map(|number| number.parse().unwrap()).collect::<Vec<f64>>();
+        lines.iter().map(numbers).map(|numbers| (numbers[0], numbers[1])).collect()
+    };
+    let (without, none, with) =
+        (scores(&[]), scores(&["--coverage-penalty", "0"]), scores(&["--coverage-penalty", "5"]));
+    assert_eq!(without, none);
+    assert!(with.iter().zip(&without).any(|(with, without)| with.0 < without.0), "{with:?} {without:?}");
+    let error = FOLDER.fail(&["translate", "--coverage-penalty", "1", "--samples", "2", "ab"], "");
+    assert!(error.contains("cannot be used with"), "{error}");
+    let error = FOLDER.fail(&["translate", "--coverage-penalty", "1", "--backend", "ndarray", "ab"], "");
+    assert!(error.contains("a coverage penalty needs the attention of the model"), "{error}");
+}
+
+#[test]
 fn prefixes_are_completed_preferred_and_gone_on_with() {
     let (lines, _) = translate(&["--prefix", "cd w", "--complete", COPIED[0]], "");
     assert!(lines[0].starts_with("cd w"), "{lines:?}");

@@ -5,7 +5,7 @@ mod support;
 use support::{Folder, contains};
 
 /// A command with a flag, values that it does not take, and the range that it names.
-const REFUSED: [(&str, &str, &[&str], &str); 37] = [
+const REFUSED: [(&str, &str, &[&str], &str); 41] = [
     ("translate", "--beam", &["0", "-1", "1025", "1.5", "x"], "an integer from 1 to 1024"),
     ("translate", "--n-best", &["0", "-1"], "an integer from 1 to "),
     ("translate", "--samples", &["0", "18446744073709551616"], "an integer from 1 to "),
@@ -25,6 +25,10 @@ const REFUSED: [(&str, &str, &[&str], &str); 37] = [
     ("generate", "--no-repeat-ngram", &["-1"], "an integer from 0 to "),
     ("generate", "--repetition-penalty", &["0", "-1", "NaN", "-inf"], "a number above 0"),
     ("generate", "--temperature", &["-1", "NaN"], "a number of at least 0"),
+    ("generate", "--draft-tokens", &["0", "257"], "an integer from 1 to 256"),
+    ("generate", "--draft-ngrams", &["0", "-1"], "an integer from 1 to "),
+    ("generate", "--contrastive", &["-0.1", "1.1", "NaN"], "a number from 0 to 1"),
+    ("translate", "--coverage-penalty", &["-1", "NaN", "inf"], "a number of at least 0"),
     ("chat --prompt a", "--max-tokens", &["0", "-1"], "an integer from 1 to "),
     ("similar --query a", "--top", &["0", "-1"], "an integer from 1 to "),
     ("fill", "--top-k", &["0", "-1", "1025"], "an integer from 1 to 1024"),

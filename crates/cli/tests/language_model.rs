@@ -124,6 +124,58 @@ fn letters_are_learnt_and_the_model_can_be_used() {
 }
 
 #[test]
+fn texts_are_drafted_contrasted_and_told_as_objects() {
+    let folder = folder();
+    folder.succeed(&["train", "recipe.toml"], "");
+    folder.succeed(&["train", "recipe.toml", "--set", "model.d_model=8", "--set", "training.steps=50"], "");
+    let greedy = ["generate", "--model", "runs/letters-1", "--temperature", "0", "--max-tokens", "27"];
+    let plain = folder.succeed(&[&greedy[..], &["ab", "e"]].concat(), "");
+    assert!(plain.starts_with("abcdefghi") && plain.lines().count() > 1, "{plain}");
+    let small = ["--draft", "runs/letters-2", "--draft-tokens", "3"];
+    for drafts in [&small[..], &["--draft", "runs/letters-1"], &["--draft-ngrams", "2", "--draft-tokens", "5"]] {
+        let output = folder.run(&[&greedy[..], drafts, &["ab", "e"]].concat(), "");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (String::from_utf8(output.stdout).unwrap(), output.status.success()),
+            (plain.clone(), true),
+            "{told}"
+        );
+        assert!(told.starts_with("drafts: ") && told.contains(" passes of the model"), "{told}");
+    }
+    folder.write("other.toml", &RECIPE.replace("261", "262").replace("letters", "other"));
+    folder.succeed(&["train", "other.toml", "--set", "training.steps=50"], "");
+    let error = folder.fail(&[&greedy[..], &["--draft", "runs/other-1", "ab"]].concat(), "");
+    assert!(error.contains("only a model of the same vocabulary drafts for it"), "{error}");
+    let error = folder.fail(&["generate", "--contrastive", "0.5", "--temperature", "0", "ab"], "");
+    assert!(error.contains("cannot be used with"), "{error}");
+
+    let contrastive = ["generate", "--model", "runs/letters-1", "--max-tokens", "6", "ab", "--contrastive"];
+    assert_eq!(folder.succeed(&[&contrastive[..], &["0"]].concat(), ""), "abcdefgh\n");
+    assert_ne!(folder.succeed(&[&contrastive[..], &["1", "--top-k", "20"]].concat(), ""), "abcdefgh\n");
+
+    let jsonl = ["--format", "jsonl", "--max-tokens", "4", "--samples", "2", "--stop", "h", "ab", "e"];
+    let objects = folder.succeed(&[&greedy[..5], &jsonl[..]].concat(), "");
+    let objects: Vec<serde_json::Value> = objects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let expected = [
+        ("ab", 1, 1, "cdef", "length"),
+        ("e", 2, 1, "fg", "stop"),
+        ("ab", 1, 2, "cdef", "length"),
+        ("e", 2, 2, "fg", "stop"),
+    ];
+    assert_eq!(objects.len(), expected.len());
+    for (object, (prompt, id, sample, text, ended)) in objects.iter().zip(expected) {
+        assert_eq!((&object["prompt"], &object["id"], &object["sample"]), (&prompt.into(), &id.into(), &sample.into()));
+        assert_eq!((&object["text"], &object["ended"]), (&text.into(), &ended.into()), "{object}");
+        let tokens = object["tokens"].as_array().unwrap();
+        let sum: f64 = tokens.iter().map(|token| token["log_prob"].as_f64().unwrap()).sum();
+        assert!(
+            (sum - object["log_prob"].as_f64().unwrap()).abs() < 1e-9 && tokens[0]["token"].is_string(),
+            "{object}"
+        );
+    }
+}
+
+#[test]
 fn a_conversation_goes_on_from_what_was_said() {
     let folder = folder();
     folder.succeed(&["train", "recipe.toml"], "");

@@ -19,11 +19,13 @@ use support::{COPIED, Folder, TINY};
 /// of models of other tools.
 const CALLS: [(&str, &[&str]); 65] = [
 const CALLS: [(&str, &[&str]); 67] = [
+const CALLS: [(&str, &[&str]); 62] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
     ("summarize --model run --lines lines", &[]),
     ("generate --model gpt --max-tokens 4 the", &[]),
+    ("generate --model gpt --max-tokens 4 --format jsonl the", &[]),
     ("chat --model llama --max-tokens 2 --prompt the", &[]),
     ("run gpt --max-tokens 2 the", &[]),
     ("score --model gpt the animal", &[]),

@@ -47,6 +47,24 @@ pub trait NextToken {
         turns.iter_mut().map(|turn| self.advance(turn.tokens, turn.state, turn.want)).collect()
     }
 
+    /// Reads `tokens` as [`advance`](Self::advance) does, and also tells what the last of each row was read with an eye on: the
+    /// weights of the last decoder layer's attention to the source, the mean over heads, for each row `[source tokens]`. A model
+    /// that reads no source, or does not show its attention, tells none.
+    ///
+    /// # Errors
+    /// [`DeviceError`] if the device does not hand over its results.
+    ///
+    /// # Panics
+    /// As [`advance`](Self::advance).
+    fn advance_attending(
+        &self,
+        tokens: &[TokenId],
+        state: &mut Self::State,
+        want: Want,
+    ) -> Result<(Scores, Option<Vec<Vec<f32>>>), DeviceError> {
+        Ok((self.advance(tokens, state, want)?, None))
+    }
+
     /// Makes row `i` of `state` a copy of its old row `parents[i]`; rows may be repeated, reordered or dropped.
     ///
     /// Parents are on the host, so that a model can see which rows stay in place.

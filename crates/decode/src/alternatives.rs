@@ -76,7 +76,8 @@ fn firsts<M: NextToken>(
     let min_len = if constraints.required.is_empty() { request.rules.min_len } else { usize::MAX };
     let rules = Rules { min_len, ..request.rules.clone() };
     let config = BeamConfig { beam: n, n_best: n, length_penalty: 0.0, rules: BeamRules::Gnmt };
-    let constraints = Constraints { required: &[], diversity: Diversity::default(), ..*constraints };
+    let diversity = Diversity::default();
+    let constraints = Constraints { required: &[], diversity, coverage_penalty: 0.0, ..*constraints };
     let request = DecodeRequest { rules: &rules, max_len: &max_len, ..*request };
     let mut found = beam_search_with(model, state, &request, &config, &constraints)?;
     let last = |one: &Hypothesis| one.token_log_probs.last().copied().unwrap_or(f32::NEG_INFINITY);

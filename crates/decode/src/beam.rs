@@ -9,6 +9,7 @@ use crate::{
     Constraints, DecodeError, DecodeRequest, Hypothesis,
     candidates::{Candidate, TopCandidates, Total},
     constraints::SentenceConstraints,
+    coverage::Coverage,
     phrases::{Left, allocate},
     rows::{Rows, StepScores},
     rules::Admitted,
@@ -176,7 +177,11 @@ pub fn beam_search_with<M: NextToken>(
             break;
         }
         let want = request.rules.want(n_candidates, 1, request.is_forced(len));
-        let scores = rows.advance(if constraints.needs_all() { Want::All } else { want })?;
+        let want = if constraints.needs_all() { Want::All } else { want };
+        let (scores, attention) = match constraints.coverage_penalty {
+            0.0 => (rows.advance(want)?, Vec::new()),
+            _ => rows.advance_attending(want)?,
+        };
         let mut running = Vec::with_capacity(searches.len());
         let mut chosen = (usize::MAX, Vec::new()); // of the sentence, the next tokens of its groups
         for (idx, mut search) in searches.into_iter().enumerate() {
@@ -186,7 +191,7 @@ pub fn beam_search_with<M: NextToken>(
             let first_row = idx * width;
             let candidates =
                 search.candidates(&scores, first_row, (&chosen.1, constraints.diversity.penalty), &mut top);
-            if search.step(&candidates, first_row, config) {
+            if search.step(&candidates, (first_row, &attention), config) {
                 chosen.1.extend(search.live.iter().filter_map(|live| live.tokens.last()));
                 running.push(search);
             } else {
@@ -224,6 +229,8 @@ struct Live {
     row: usize,
     /// The required phrases that it has whatever follows.
     met: Vec<bool>,
+    /// The attention that the source has had.
+    coverage: Coverage,
 }
 
 /// The search for one sentence, by one group of its beam.
@@ -233,6 +240,8 @@ struct Search<'a> {
     sentence: usize,
     max_len: usize,
     constraints: SentenceConstraints<'a>,
+    /// β of the coverage penalty.
+    coverage_penalty: f64,
     /// All of one length, best first.
     live: Vec<Live>,
     /// The best of those that ended, best first.
@@ -242,10 +251,12 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(row: usize, sentence: usize, request: &'a DecodeRequest<'a>, constraints: &Constraints<'a>) -> Self {
+        let coverage_penalty = constraints.coverage_penalty;
         let (constraints, max_len) = (constraints.of(sentence, request), request.max_len[sentence]);
-        let met = constraints.required.none_met();
-        let empty = Live { tokens: Vec::new(), log_probs: Vec::new(), total: Total::default(), row, met };
-        Self { request, sentence, max_len, constraints, live: vec![empty], finished: Vec::new(), n_finished: 0 }
+        let (met, coverage) = (constraints.required.none_met(), Coverage::default());
+        let empty = Live { tokens: Vec::new(), log_probs: Vec::new(), total: Total::default(), row, met, coverage };
+        let (live, finished) = (vec![empty], Vec::new());
+        Self { request, sentence, max_len, constraints, coverage_penalty, live, finished, n_finished: 0 }
     }
 
     /// The tokens that may follow `live`, where other groups have chosen tokens.
@@ -308,8 +319,14 @@ impl<'a> Search<'a> {
         (candidate, left, left.fits(self.max_len.saturating_sub(text.len())))
     }
 
-    /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to continue.
-    fn step(&mut self, candidates: &[Candidate], first_row: usize, config: &BeamConfig) -> bool {
+    /// Takes the best candidates of a step, whose parents are counted from `first_row`, with the attention of each row; returns
+    /// whether to continue.
+    fn step(
+        &mut self,
+        candidates: &[Candidate],
+        (first_row, attention): (usize, &[Vec<f32>]),
+        config: &BeamConfig,
+    ) -> bool {
         if candidates.is_empty() {
             return false;
         }
@@ -324,9 +341,11 @@ impl<'a> Search<'a> {
                 total.ranked = parent.total.ranked;
             }
             let log_probs = [&parent.log_probs[..], &[next]].concat();
+            let coverage = parent.coverage.with(attention.get(row));
+            let cover = coverage.penalty(self.coverage_penalty);
             if token == self.request.eos {
                 if rank < config.beam {
-                    self.finish((parent.tokens.clone(), log_probs), total, true, config);
+                    self.finish((parent.tokens.clone(), log_probs), (total, cover), true, config);
                 }
                 continue;
             }
@@ -334,10 +353,10 @@ impl<'a> Search<'a> {
             let met = self.constraints.required.met(&parent.met, &tokens);
             if is_cut && self.constraints.required.is_met(&met, &tokens) {
                 if rank < config.beam {
-                    self.finish((tokens, log_probs), total, false, config);
+                    self.finish((tokens, log_probs), (total, cover), false, config);
                 }
             } else if self.live.len() < config.beam {
-                self.live.push(Live { tokens, log_probs, total, row, met });
+                self.live.push(Live { tokens, log_probs, total, row, met, coverage });
             }
         }
         if !self.constraints.required.is_empty() {
@@ -349,17 +368,18 @@ impl<'a> Search<'a> {
     fn finish(
         &mut self,
         (tokens, token_log_probs): (Vec<TokenId>, Vec<f32>),
-        total: Total,
+        (total, coverage): (Total, f64),
         finished: bool,
         config: &BeamConfig,
     ) {
-        let score = config.score(total.ranked, token_log_probs.len());
+        let score = config.score(total.ranked, token_log_probs.len()) + coverage;
         let rank = self.finished.partition_point(|kept| kept.score >= score);
         let log_prob = total.log_prob;
         self.finished.insert(rank, Hypothesis { tokens, log_prob, token_log_probs, score, finished });
         self.finished.truncate(config.n_kept());
         self.n_finished += 1;
     }
+
     fn goes_on(&self, config: &BeamConfig) -> bool {
         let Some(best) = self.live.first() else {
             return false;
@@ -379,6 +399,7 @@ impl<'a> Search<'a> {
             BeamRules::Gnmt if best.total.ranked >= 0.0 => len + 1,
             _ => self.max_len,
         };
+        // A coverage penalty can still become 0.
         config.score(best.total.ranked, best_len) > worst.score
     }
 
@@ -392,8 +413,8 @@ impl<'a> Search<'a> {
         let required = self.constraints.required;
         // Those that have every phrase first.
         self.live.sort_by_key(|live| required.left(&live.met, &live.tokens).tokens);
-        let unfinished = self.live.into_iter().map(|Live { tokens, log_probs, total, .. }| {
-            let score = config.score(total.ranked, tokens.len());
+        let unfinished = self.live.into_iter().map(|Live { tokens, log_probs, total, coverage, .. }| {
+            let score = config.score(total.ranked, tokens.len()) + coverage.penalty(self.coverage_penalty);
             let (log_prob, token_log_probs) = (total.log_prob, log_probs);
             Hypothesis { tokens, log_prob, token_log_probs, score, finished: false }
         });

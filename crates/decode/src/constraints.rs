@@ -30,6 +30,9 @@ pub struct Constraints<'a> {
     pub prefix_bias: Option<f64>,
     /// Groups of the beam that keep apart.
     pub diversity: Diversity,
+    /// β of the [coverage penalty](crate::coverage_penalty()), which is added to the scores of hypotheses that are compared; 0
+    /// for none. The model must show its attention ([`NextToken::advance_attending`](attentive_core::NextToken::advance_attending)).
+    pub coverage_penalty: f64,
     /// The text of tokens: with it, required phrases are whole words.
     pub spelling: Option<&'a Spelling>,
 }
@@ -66,6 +69,10 @@ impl<'a> Constraints<'a> {
         }
         if !penalty.is_finite() || penalty < 0.0 {
             return Err(DecodeError::Setting { key: "diversity", value: penalty, expected: "at least 0" });
+        }
+        let value = self.coverage_penalty;
+        if !value.is_finite() || value < 0.0 {
+            return Err(DecodeError::Setting { key: "coverage_penalty", value, expected: "at least 0" });
         }
         if let Some(value) = self.prefix_bias.filter(|beta| !(0.0..1.0).contains(beta)) {
             return Err(DecodeError::Setting { key: "prefix_bias", value, expected: "at least 0 and below 1" });

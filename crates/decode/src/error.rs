@@ -154,6 +154,24 @@ pub enum DecodeError {
         /// Size of the model's vocabulary.
         vocab_size: usize,
     },
+    /// A draft's model of another vocabulary.
+    #[error(
+        "the model has {vocab_size} entries in its vocabulary, and the one that drafts {of_draft}; take two of one vocabulary"
+    )]
+    DraftVocabulary {
+        /// Size of the model's vocabulary.
+        vocab_size: usize,
+        /// Size of that of the model that drafts.
+        of_draft: usize,
+    },
+    /// A search needs to see a part of the model that it does not show.
+    #[error("{search} needs {part} of the model, which does not show them here; models on the backend flex do")]
+    NotShown {
+        /// The search.
+        search: &'static str,
+        /// The part.
+        part: &'static str,
+    },
     /// No token may follow.
     #[error("no token can follow the first {n_tokens}: all are suppressed or impossible; are the weights finite?")]
     NothingFollows {

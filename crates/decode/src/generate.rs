@@ -49,6 +49,16 @@ pub enum Ended {
     ByCaller,
 }
 
+impl From<End> for Ended {
+    fn from(end: End) -> Self {
+        match end {
+            End::ByModel => Self::ByModel,
+            End::ByCaller => Self::ByCaller,
+            End::ByLength | End::Stuck => Self::ByLength,
+        }
+    }
+}
+
 /// Continues texts by drawing one token after another, each of which is passed to `on_token` at once; returns the
 /// reason why each text ended, `[prompts × samples]`.
 ///
@@ -105,11 +115,7 @@ pub fn generate<M: LanguageModel>(
             }
         }
         for (at, line) in lines.lines.iter().enumerate() {
-            ended[text_of(at)] = match line.end {
-                Some(End::ByModel) => Ended::ByModel,
-                Some(End::ByCaller) => Ended::ByCaller,
-                _ => Ended::ByLength,
-            };
+            ended[text_of(at)] = line.end.map_or(Ended::ByLength, Ended::from);
         }
     }
     Ok(ended)
@@ -147,7 +153,7 @@ pub fn sample<M: NextToken>(
 }
 
 impl GenerateRequest<'_> {
-    fn validate(&self, vocab_size: usize, config: &SamplingConfig) -> Result<(), DecodeError> {
+    pub(crate) fn validate(&self, vocab_size: usize, config: &SamplingConfig) -> Result<(), DecodeError> {
         config.validate()?;
         // An end-of-sentence id beyond the vocabulary is never drawn.
         let ends: Vec<TokenId> = self.ends.iter().copied().filter(|&end| (end as usize) < vocab_size).collect();
@@ -166,7 +172,7 @@ impl GenerateRequest<'_> {
 }
 
 /// Draws the tokens of lines, which are in the order of samples within that of prompts.
-struct Sampler {
+pub(crate) struct Sampler {
     /// The settings of each sample.
     configs: Vec<SamplingConfig>,
     scores: Vec<f32>,
@@ -174,17 +180,34 @@ struct Sampler {
 }
 
 impl Sampler {
-    fn new(config: &SamplingConfig, n_samples: usize) -> Self {
+    pub(crate) fn new(config: &SamplingConfig, n_samples: usize) -> Self {
         let configs = (0..n_samples as u64).map(|sample| config.of_sample(sample)).collect();
         Self { configs, scores: Vec::new(), top: TopCandidates::new(1) }
     }
 
     /// The next token of line `at`, if any may follow.
     fn draw(&mut self, at: usize, line: &Line<'_>, row: RowScores<'_>, admitted: &Admitted<'_>) -> Option<Choice> {
+        let left = self.distribution(at, &line.text, row, admitted);
+        let config = &self.configs[at % self.configs.len()];
+        let token = (!left.is_empty()).then(|| config.draw(&left, line.n_written() as u64))?;
+        let log_prob = row.log_prob(token);
+        Some(Choice { token, added: Total { log_prob, ranked: log_prob } })
+    }
+
+    /// The tokens that may follow `text`, that of line `at`, with their probabilities.
+    pub(crate) fn distribution(
+        &mut self,
+        at: usize,
+        text: &[TokenId],
+        row: RowScores<'_>,
+        admitted: &Admitted<'_>,
+    ) -> Vec<(TokenId, f64)> {
         let log_probs = match row {
             RowScores::All(log_probs) => log_probs,
             // Greedy: the best are enough.
-            RowScores::Top { .. } => return self.top.best_of(row, admitted),
+            RowScores::Top { .. } => {
+                return self.top.best_of(row, admitted).map(|best| (best.token, 1.0)).into_iter().collect();
+            }
         };
         let score = |(token, &log_prob): (TokenId, &f32)| match admitted.admits(token) {
             true => admitted.ranked(token, log_prob) as f32,
@@ -192,10 +215,6 @@ impl Sampler {
         };
         self.scores.clear();
         self.scores.extend((0..).zip(log_probs).map(score));
-        let config = &self.configs[at % self.configs.len()];
-        let left = config.distribution(&self.scores, &line.text, &[]);
-        let token = (!left.is_empty()).then(|| config.draw(&left, line.n_written() as u64))?;
-        let log_prob = f64::from(log_probs[token as usize]);
-        Some(Choice { token, added: Total { log_prob, ranked: log_prob } })
+        self.configs[at % self.configs.len()].distribution(&self.scores, text, &[])
     }
 }

@@ -1,4 +1,4 @@
-//! Greedy search, beam search and sampling over any next-token model.
+//! Greedy, beam and contrastive search, sampling and speculative decoding over any next-token model.
 //!
 //! A search sees nothing of a model but [`NextToken`](attentive_core::NextToken). Sentences are decoded together, each
 //! as if it were alone, and leave the batch as they end.
@@ -42,6 +42,9 @@ mod alternatives;
 mod beam;
 mod candidates;
 mod constraints;
+mod contrastive;
+mod coverage;
+mod drafts;
 mod ensemble;
 mod error;
 mod generate;
@@ -61,6 +64,9 @@ mod stop_strings;
 pub use alternatives::alternatives;
 pub use beam::{BeamConfig, BeamRules, beam_search, beam_search_with, gnmt_penalty};
 pub use constraints::{Constraints, Diversity};
+pub use contrastive::{ContrastiveConfig, contrastive_search};
+pub use coverage::coverage_penalty;
+pub use drafts::{Acceptance, DraftSource, Drafts, generate_drafted};
 pub use ensemble::{Combination, Ensemble};
 pub use error::DecodeError;
 pub use generate::{Drawn, Ended, GenerateRequest, generate, sample};

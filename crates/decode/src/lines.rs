@@ -58,11 +58,16 @@ impl<'a> Line<'a> {
         self.text.len() - self.n_prompt
     }
 
-    fn admitted<'r>(&self, rules: &'r Rules, ends: &[TokenId]) -> Admitted<'r> {
+    /// Tokens that may still be written.
+    pub(crate) fn n_left(&self) -> usize {
+        self.max_len.saturating_sub(self.n_written())
+    }
+
+    pub(crate) fn admitted<'r>(&self, rules: &'r Rules, ends: &[TokenId]) -> Admitted<'r> {
         rules.admitted(self.n_written(), self.prefix, ends, || self.text.clone())
     }
 
-    fn take(&mut self, Choice { token, added }: Choice, ends: &[TokenId]) {
+    pub(crate) fn take(&mut self, Choice { token, added }: Choice, ends: &[TokenId]) {
         self.total.log_prob += added.log_prob;
         self.total.ranked += added.ranked;
         // A sum of one: exact.

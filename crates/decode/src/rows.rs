@@ -25,11 +25,18 @@ impl<'a, M: NextToken> Rows<'a, M> {
     pub(crate) fn advance(&mut self, want: Want) -> Result<StepScores, DecodeError> {
         self.n_held += self.n_new();
         let scores = self.model.advance(&self.tokens, &mut self.state, want)?;
-        let vocab_size = self.model.vocab_size();
-        if let Scores::All(log_probs) = &scores {
-            assert_eq!(log_probs.len(), self.n_rows * vocab_size, "advance: log-probabilities must be [rows × vocab]");
+        Ok(StepScores::new(scores, self.n_rows, self.model.vocab_size()))
+    }
+
+    /// As [`advance`](Self::advance), with the attention of each row to its source: `[rows][source tokens]`.
+    pub(crate) fn advance_attending(&mut self, want: Want) -> Result<(StepScores, Vec<Vec<f32>>), DecodeError> {
+        self.n_held += self.n_new();
+        let (scores, attention) = self.model.advance_attending(&self.tokens, &mut self.state, want)?;
+        let scores = StepScores::new(scores, self.n_rows, self.model.vocab_size());
+        match attention {
+            Some(attention) => Ok((scores, attention)),
+            None => Err(DecodeError::NotShown { search: "a coverage penalty", part: "the attention" }),
         }
-        Ok(StepScores { scores, vocab_size })
     }
 
     /// Row `i` continues the old row `parents[i]` by `tokens[i]`.
@@ -73,7 +80,29 @@ pub(crate) enum RowScores<'a> {
     Top { ids: &'a [TokenId], log_probs: &'a [f32] },
 }
 
+impl RowScores<'_> {
+    /// The log-probability of a token, one of those whose score is known.
+    pub(crate) fn log_prob(self, token: TokenId) -> f64 {
+        let known = match self {
+            Self::All(log_probs) => log_probs.get(token as usize),
+            Self::Top { ids, log_probs } => ids.iter().position(|&id| id == token).and_then(|at| log_probs.get(at)),
+        };
+        known.map_or(f64::NEG_INFINITY, |&log_prob| f64::from(log_prob))
+    }
+}
+
 impl StepScores {
+    /// The scores of so many rows.
+    ///
+    /// # Panics
+    /// If they are not.
+    pub(crate) fn new(scores: Scores, n_rows: usize, vocab_size: usize) -> Self {
+        if let Scores::All(log_probs) = &scores {
+            assert_eq!(log_probs.len(), n_rows * vocab_size, "advance: log-probabilities must be [rows × vocab]");
+        }
+        Self { scores, vocab_size }
+    }
+
     pub(crate) fn row(&self, row: usize) -> RowScores<'_> {
         match &self.scores {
             Scores::All(log_probs) => RowScores::All(&log_probs[row * self.vocab_size..][..self.vocab_size]),

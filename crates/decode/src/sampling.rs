@@ -161,8 +161,7 @@ impl SamplingConfig {
     /// # Panics
     /// If the distribution is empty.
     pub fn draw(&self, distribution: &[(TokenId, f64)], step: u64) -> TokenId {
-        let bits = mix64(self.seed ^ mix64(step.wrapping_add(0x9e37_79b9_7f4a_7c15)));
-        let mut left = (bits >> 11) as f64 / (1_u64 << 53) as f64; // in [0, 1)
+        let mut left = self.unit(step);
         for &(token, p) in distribution {
             left -= p;
             if left < 0.0 {
@@ -170,6 +169,12 @@ impl SamplingConfig {
             }
         }
         distribution.last().expect("a token to draw").0
+    }
+
+    /// The random number of a step, in [0, 1).
+    pub(crate) fn unit(&self, step: u64) -> f64 {
+        let bits = mix64(self.seed ^ mix64(step.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

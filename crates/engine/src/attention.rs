@@ -214,6 +214,41 @@ pub(crate) fn attend_spans(
     }
 }
 
+/// The weights of attention of the queries of runs, the mean over heads: for each query `[keys]`. A query sees all keys of its
+/// run; keys and values that are packed have none.
+///
+/// Queries and keys as in [`attend_spans`].
+pub(crate) fn mean_weights(
+    dims: HeadDims,
+    (q, q_row): (&[f32], usize),
+    kv_row: usize,
+    runs: &[Run<'_>],
+) -> Vec<Vec<f32>> {
+    let HeadDims { heads, kv_heads, d_k, scale, cap, .. } = dims;
+    let mut means = Vec::new();
+    for &(queries, keys) in runs {
+        let KeysValues::Rows(rows) = keys else { continue };
+        for q in q.chunks_exact(q_row).skip(queries.first).take(queries.len) {
+            let mut mean = vec![0.0; rows.len() / kv_row];
+            for (h, q) in q[..dims.queries()].chunks_exact(d_k).enumerate() {
+                let first = kv_row - dims.keys_values() + h / (heads / kv_heads) * d_k;
+                let score = |row: &[f32]| {
+                    let product: f32 = row[first..first + d_k].iter().zip(q).map(|(k, q)| k * q).sum();
+                    let score = product * scale;
+                    cap.map_or(score, |cap| cap * (score / cap).tanh())
+                };
+                let scores: Vec<f32> = rows.chunks_exact(kv_row).map(score).collect();
+                let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let sum: f32 = scores.iter().map(|score| (score - max).exp()).sum();
+                let factor = 1.0 / (sum * heads as f32);
+                mean.iter_mut().zip(&scores).for_each(|(mean, score)| *mean += factor * (score - max).exp());
+            }
+            means.push(mean);
+        }
+    }
+    means
+}
+
 /// The new positions of rows in slots, and where their keys and values are.
 pub(crate) struct CachedRows<'a> {
     /// `[queries, q_row]`, queries first.

@@ -50,6 +50,18 @@ impl Slots {
         self.rows = parents.len();
     }
 
+    /// Takes back all but the first `len` positions of each row; returns the number of slots that are left, from the first on.
+    ///
+    /// # Panics
+    /// If rows have fewer positions.
+    pub(crate) fn truncate(&mut self, len: usize) -> usize {
+        assert!(len <= self.len, "{len} positions are kept of {}", self.len);
+        self.slots = (0..self.rows).flat_map(|row| &self.slots[row * self.len..][..len]).copied().collect();
+        self.len = len;
+        self.n_slots = self.slots.iter().max().map_or(0, |last| last + 1);
+        self.n_slots as usize
+    }
+
     /// If most slots are of rows that have left: the slots that are left, in order, which are numbered anew.
     pub(crate) fn renumber(&mut self) -> Option<Vec<u32>> {
         if self.n_slots as usize <= 2 * self.slots.len() {
@@ -118,6 +130,19 @@ mod tests {
         let mut cache: Vec<f32> = (0..18).map(|value| value as f32).collect();
         keep(&mut cache, &[0, 1, 8], 2);
         assert_eq!(cache, [0.0, 1.0, 2.0, 3.0, 16.0, 17.0]);
+    }
+
+    #[test]
+    fn positions_are_taken_back() {
+        let mut slots = Slots::new(2);
+        slots.append(2);
+        slots.append(3);
+        assert_eq!(slots.truncate(3), 8);
+        assert_eq!((slots.as_slice(), slots.len()), (&[0, 1, 4, 2, 3, 7][..], 3));
+        slots.append(1);
+        assert_eq!(slots.as_slice(), [0, 1, 4, 8, 2, 3, 7, 9]);
+        slots.reorder(&[0]);
+        assert_eq!((slots.truncate(3), slots.truncate(0), slots.len()), (5, 0, 0));
     }
 
     #[test]

@@ -56,6 +56,21 @@ impl Decoder {
         self.advance_together(&mut [Turn { tokens, state, want }]).swap_remove(0)
     }
 
+    /// One step of one state, with the attention of the last token of each row to its source, as
+    /// [`NextToken::advance_attending`](attentive_core::NextToken::advance_attending).
+    pub(crate) fn advance_attending(
+        &self,
+        tokens: &[TokenId],
+        state: &mut State,
+        want: Want,
+    ) -> (Scores, Vec<Vec<f32>>) {
+        let new = tokens.len().checked_div(state.sentence_of_row.len()).unwrap_or(0).max(1);
+        state.scratch.attention = Some(Vec::new());
+        let scores = self.advance(tokens, state, want);
+        let attention = state.scratch.attention.take().unwrap_or_default();
+        (scores, attention.into_iter().skip(new - 1).step_by(new).collect())
+    }
+
     /// One step of several states.
     pub(crate) fn advance_together(&self, turns: &mut [Turn<'_, State>]) -> Vec<Scores> {
         let Some(first) = turns.first_mut() else { return Vec::new() };

@@ -1,5 +1,7 @@
 //! The decoder alone, and its memory of the rows that it continues.
 
+use std::iter;
+
 use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Turn, Want};
 use attentive_kernels::log_softmax;
 use attentive_model::GptConfig;
@@ -121,6 +123,33 @@ impl CpuGpt {
     }
 }
 
+impl CpuGpt {
+    /// Lets states read their tokens, and gives the scores that are `wants` of numbers of vectors: those that `keep` leaves of
+    /// the vectors of all tokens, in `scratch.x`.
+    fn pass(
+        &self,
+        turns: &mut [Turn<'_, GptState>],
+        wants: &[(usize, Want)],
+        keep: impl FnOnce(&mut Scratch, &[NewTokens<'_>]) + Send,
+    ) -> Vec<Scores> {
+        let Some(first) = turns.first_mut() else { return Vec::new() };
+        let mut scratch = std::mem::take(&mut first.state.scratch);
+        let n_tokens: usize = turns.iter().map(|turn| turn.tokens.len()).sum();
+        let scores = self.projection.scores(&mut scratch, wants, |scratch| {
+            scratch.x.clear();
+            let mut new_tokens = Vec::<NewTokens<'_>>::new();
+            for Turn { tokens, state: GptState { past, .. }, .. } in &mut *turns {
+                new_tokens.push(past.next(&self.decoder, tokens, &mut scratch.encodings));
+                self.embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+            }
+            self.decoder.advance(scratch, &mut new_tokens, &[]);
+            keep(scratch, &new_tokens);
+        });
+        turns[0].state.scratch = scratch.after(n_tokens);
+        scores
+    }
+}
+
 impl NextToken for CpuGpt {
     type State = GptState;
 
@@ -138,22 +167,8 @@ impl NextToken for CpuGpt {
     }
 
     fn advance_together(&self, turns: &mut [Turn<'_, GptState>]) -> Result<Vec<Scores>, DeviceError> {
-        let Some(first) = turns.first_mut() else { return Ok(Vec::new()) };
-        let mut scratch = std::mem::take(&mut first.state.scratch);
-        let n_tokens: usize = turns.iter().map(|turn| turn.tokens.len()).sum();
         let wants: Vec<(usize, Want)> = turns.iter().map(|turn| (turn.state.past.slots.rows(), turn.want)).collect();
-        let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
-            scratch.x.clear();
-            let mut new_tokens = Vec::<NewTokens<'_>>::new();
-            for Turn { tokens, state: GptState { past, .. }, .. } in &mut *turns {
-                new_tokens.push(past.next(&self.decoder, tokens, &mut scratch.encodings));
-                self.embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
-            }
-            self.decoder.advance(scratch, &mut new_tokens, &[]);
-            scratch.keep_last(&new_tokens, self.embedding.d_model);
-        });
-        turns[0].state.scratch = scratch.after(n_tokens);
-        Ok(scores)
+        Ok(self.pass(turns, &wants, |scratch, new_tokens| scratch.keep_last(new_tokens, self.embedding.d_model)))
     }
 
     fn reorder(&self, state: &mut GptState, parents: &[usize]) {
@@ -164,6 +179,37 @@ impl NextToken for CpuGpt {
 impl LanguageModel for CpuGpt {
     fn start(&self, n_rows: usize) -> GptState {
         GptState { past: self.decoder.past(n_rows), scratch: Scratch::default() }
+    }
+
+    fn verify(&self, turns: &mut [Turn<'_, GptState>]) -> Result<Vec<Vec<Scores>>, DeviceError> {
+        for turn in &*turns {
+            assert_eq!(turn.state.past.slots.rows(), 1, "verify: states of one row");
+        }
+        let of_turn = |turn: &Turn<'_, GptState>| iter::repeat_n((1, turn.want), turn.tokens.len());
+        let wants: Vec<(usize, Want)> = turns.iter().flat_map(of_turn).collect();
+        let mut scores = self.pass(turns, &wants, |_, _| ()).into_iter();
+        Ok(turns.iter().map(|turn| scores.by_ref().take(turn.tokens.len()).collect()).collect())
+    }
+
+    fn rewind(&self, state: &mut GptState, text: &[TokenId]) -> Result<(), DeviceError> {
+        assert_eq!(state.past.slots.rows(), 1, "rewind: a state of one row");
+        state.past.truncate(text.len());
+        Ok(())
+    }
+
+    fn advance_with_vectors(
+        &self,
+        tokens: &[TokenId],
+        state: &mut GptState,
+        want: Want,
+    ) -> Result<(Scores, Option<Vec<f32>>), DeviceError> {
+        let wants = [(state.past.slots.rows(), want)];
+        let mut vectors = Vec::new();
+        let mut scores = self.pass(&mut [Turn { tokens, state, want }], &wants, |scratch, new_tokens| {
+            vectors.clone_from(&scratch.x);
+            scratch.keep_last(new_tokens, self.embedding.d_model);
+        });
+        Ok((scores.swap_remove(0), Some(vectors)))
     }
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {

@@ -6,7 +6,7 @@ use attentive_kernels::{ActivationKind, PackedKeysValues};
 use crate::{
     attention::{
         CachedRows, CrossAttention, HeadDims, KeysValues, Run, SelfAttention, Sight, Span, attend_caches, attend_spans,
-        of_left, pack_keys_values, spans,
+        mean_weights, of_left, pack_keys_values, spans,
     },
     cache::{self, Slots},
     layer::{AddNorm, FeedForward, Hidden, Norm, NormScratch},
@@ -54,6 +54,8 @@ pub(crate) struct Scratch {
     /// Input and output of a stack, `[tokens, d_model]`.
     pub(crate) x: Vec<f32>,
     pub(crate) encodings: Vec<f32>,
+    /// If it is asked for: the attention of each token to the source in the last layer, the mean over heads.
+    pub(crate) attention: Option<Vec<Vec<f32>>>,
     pub(crate) norm: NormScratch,
     /// Input of a feed-forward network beside attention.
     beside: NormScratch,
@@ -189,6 +191,15 @@ impl Past {
         NewTokens { past: self, new }
     }
 
+    /// Takes back all but the first `len` tokens of each row.
+    ///
+    /// # Panics
+    /// If rows have read fewer.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        let n_slots = self.slots.truncate(len);
+        self.caches.iter_mut().for_each(|cache| cache.truncate(n_slots * self.width));
+    }
+
     /// Makes row `i` continue the old row `parents[i]`.
     pub(crate) fn reorder(&mut self, parents: &[usize]) {
         if parents.iter().copied().eq(0..self.slots.rows()) {
@@ -204,7 +215,7 @@ impl Past {
 impl Scratch {
     /// This for the next step, after one of so many tokens: the buffers of a prompt would be held as long as what is written.
     pub(crate) fn after(self, n_tokens: usize) -> Self {
-        if n_tokens <= KEPT_TOKENS { self } else { Self::default() }
+        if n_tokens <= KEPT_TOKENS { self } else { Self { attention: self.attention, ..Self::default() } }
     }
 
     /// Normalises what a stack is to read, if there is a norm for it.
@@ -327,8 +338,10 @@ impl Stack {
             heads,
             lse,
             hidden,
+            attention,
             ..
         } = scratch;
+        let shown = attention;
         let places = [&self.positions, self.window_positions.as_ref().unwrap_or(&self.positions)];
         places.into_iter().zip(&mut *reach).for_each(|(positions, reach)| positions.reach(longest, reach));
         for (number, layer) in self.passed().enumerate() {
@@ -377,6 +390,9 @@ impl Stack {
                     heads.resize(n_queries * dims.outputs(), 0.0);
                     lse.resize(n_queries * dims.heads, 0.0);
                     attend_spans(dims, Sight::ALL, (projected, queries), width, &runs, heads, lse);
+                    if let Some(shown) = shown.as_mut().filter(|_| number + 1 == self.depth) {
+                        *shown = mean_weights(dims, (projected, queries), width, &runs);
+                    }
                     attention.output.add_to(heads, sum);
                 });
             }

@@ -162,6 +162,16 @@ impl NextToken for CpuTransformer {
         Ok(self.decoder.advance_together(turns))
     }
 
+    fn advance_attending(
+        &self,
+        tokens: &[TokenId],
+        state: &mut State,
+        want: Want,
+    ) -> Result<(Scores, Option<Vec<Vec<f32>>>), DeviceError> {
+        let (scores, attention) = self.decoder.advance_attending(tokens, state, want);
+        Ok((scores, Some(attention)))
+    }
+
     fn reorder(&self, state: &mut State, parents: &[usize]) {
         state.reorder(parents);
     }

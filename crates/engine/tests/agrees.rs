@@ -6,7 +6,7 @@ use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Turn, Want, mix64};
 use attentive_engine::{CpuTransformer, State, WeightFormat};
-use attentive_model::{ModelHeads, ModelSpec, Transformer, TransformerConfig};
+use attentive_model::{ModelHeads, ModelSpec, TeacherForced, Transformer, TransformerConfig};
 use attentive_weights::WeightsError;
 
 const VOCAB: usize = 61;
@@ -295,5 +295,46 @@ fn every_field_is_followed() {
     assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");
     for (name, config) in changes {
         steps_agree(name, &config);
+    }
+}
+
+/// The mean over the heads of the last layer, of each token that is read, against the maps of the model on tensors.
+#[test]
+fn attention_to_the_source_is_that_on_tensors() {
+    let wide = TransformerConfig { n_heads: 4, n_kv_heads: Some(2), ..config() };
+    for config in [config(), wide].into_iter().chain(descendants()) {
+        let model = model(&config);
+        let engine = engine(&model, &config, WeightFormat::F32);
+        let source = TokenMatrix::from_rows(&[vec![3, 4, 5, 6, 7, 8, 2], vec![9, 2]], 0, 0);
+        let targets: [&[TokenId]; 2] = [&[1, 20, 5, 11], &[1, 21, 6, 12]];
+        let maps = model.attention_maps(&source, &TokenMatrix::from_rows(&targets, 0, 0));
+        let cross = maps.cross.last().unwrap().clone(); // [rows, heads, target, source]
+        let [_, heads, n_target, n_source] = cross.dims();
+        let cross: Vec<f32> = cross.into_data().try_into_vec().unwrap();
+        let mean = |row: usize, at: usize, key: usize| {
+            let of_head = |head: usize| cross[((row * heads + head) * n_target + at) * n_source + key];
+            (0..heads).map(of_head).sum::<f32>() / heads as f32
+        };
+        let mut state = engine.start(&source);
+        // Two tokens of each row at once, of which the last is told, then one at a time, in another order.
+        let steps: [(&[TokenId], usize, [usize; 2]); 3] =
+            [(&[1, 20, 1, 21], 1, [0, 1]), (&[6, 5], 2, [1, 0]), (&[12, 11], 3, [1, 0])];
+        for (step, (tokens, at, rows)) in steps.into_iter().enumerate() {
+            if step == 1 {
+                engine.reorder(&mut state, &[1, 0]);
+            }
+            let (scores, attention) = engine.advance_attending(tokens, &mut state, Want::Top(3)).unwrap();
+            assert!(matches!(scores, Scores::Top(_)));
+            for (attention, row) in attention.unwrap().iter().zip(rows) {
+                assert_eq!(attention.len(), [7, 2][row]);
+                assert!((attention.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                for (key, found) in attention.iter().enumerate() {
+                    assert!(
+                        (found - mean(row, at, key)).abs() < 1e-5,
+                        "{config:?}, row {row}, target {at}, source {key}"
+                    );
+                }
+            }
+        }
     }
 }

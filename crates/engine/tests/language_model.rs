@@ -170,6 +170,98 @@ fn steps_taken_together_are_those_taken_alone() {
     }
 }
 
+/// A pass over several tokens of a row after its cache, for states of other lengths, and tokens that are taken back.
+#[test]
+fn a_pass_over_several_tokens_scores_as_steps_do() {
+    for (name, config) in changes() {
+        for format in [WeightFormat::F32, WeightFormat::Int8] {
+            let engine = engine(&model(&config), &config, format);
+            for want in [Want::All, Want::Top(4)] {
+                let begin = |text: &[TokenId]| {
+                    let mut state = engine.start(1);
+                    engine.advance(text, &mut state, want).unwrap();
+                    state
+                };
+                let prompts = [&prompt()[..4], &prompt()[6..7]];
+                let (mut one, mut two) = (begin(prompts[0]), begin(prompts[1]));
+                let after = [&[7, 8, 9, 10][..], &[11, 12]];
+                let expected: Vec<Vec<Scores>> = prompts
+                    .iter()
+                    .zip(after)
+                    .map(|(prompt, tokens)| {
+                        let mut state = begin(prompt);
+                        tokens.chunks(1).map(|token| engine.advance(token, &mut state, want).unwrap()).collect()
+                    })
+                    .collect();
+                let mut turns = [
+                    Turn { tokens: after[0], state: &mut one, want },
+                    Turn { tokens: after[1], state: &mut two, want },
+                ];
+                assert_eq!(engine.verify(&mut turns).unwrap(), expected, "{name}, {format}, {want:?}");
+                // Two of four tokens are taken back, then all of a text.
+                let text = [prompts[0], &[7, 8]].concat();
+                engine.rewind(&mut one, &text).unwrap();
+                let mut other = begin(prompts[0]);
+                let _ = engine.advance(&[7], &mut other, want).unwrap();
+                let _ = engine.advance(&[8], &mut other, want).unwrap();
+                for token in [13, 14, 15] {
+                    let expected = engine.advance(&[token], &mut other, want).unwrap();
+                    assert_eq!(engine.advance(&[token], &mut one, want).unwrap(), expected, "{name}, {format}");
+                }
+                engine.rewind(&mut one, &[]).unwrap();
+                let expected = engine.advance(prompts[0], &mut engine.start(1), want).unwrap();
+                assert_eq!(engine.advance(prompts[0], &mut one, want).unwrap(), expected, "{name}, {format}");
+            }
+        }
+    }
+}
+
+/// The same by the model on tensors, and by its text read at once.
+#[test]
+fn tensors_score_several_tokens_and_take_them_back() {
+    let config = config();
+    let (model, text) = (model(&config), &prompt()[..9]);
+    let engine = engine(&model, &config, WeightFormat::F32);
+    let (mut of_engine, mut of_model) = (engine.start(1), model.start(1));
+    for _ in 0..2 {
+        engine.advance(&text[..3], &mut of_engine, Want::All).unwrap();
+        model.advance(&text[..3], &mut of_model, Want::All).unwrap();
+        let found = engine.verify(&mut [Turn { tokens: &text[3..], state: &mut of_engine, want: Want::All }]).unwrap();
+        let other = model.verify(&mut [Turn { tokens: &text[3..], state: &mut of_model, want: Want::All }]).unwrap();
+        let expected = model.log_probs_of(text).unwrap();
+        for (at, (found, other)) in found[0].iter().zip(&other[0]).enumerate() {
+            let (Scores::All(found), Scores::All(other)) = (found, other) else { panic!("all are wanted") };
+            assert_eq!((found.len(), other.len()), (VOCAB, VOCAB));
+            assert!(found.iter().zip(other).all(|(a, b)| (a - b).abs() < 3e-5));
+            if let Some(&next) = text.get(at + 4) {
+                assert!((found[next as usize] - expected[at + 3]).abs() < 3e-5);
+            }
+        }
+        engine.rewind(&mut of_engine, &[]).unwrap();
+        model.rewind(&mut of_model, &[]).unwrap();
+    }
+}
+
+#[test]
+fn vectors_are_those_that_the_projection_reads() {
+    for (name, config) in changes() {
+        let model = model(&config);
+        let engine = engine(&model, &config, WeightFormat::F32);
+        let (mut of_engine, mut of_model) = (engine.start(3), model.start(3));
+        for (tokens, parents) in [(prompt(), &[0, 2, 2][..]), (vec![4, 5, 6], &[1, 0, 1]), (vec![7, 8, 9], &[0, 1, 2])]
+        {
+            let (scores, found) = engine.advance_with_vectors(&tokens, &mut of_engine, Want::Top(3)).unwrap();
+            let (_, expected) = model.advance_with_vectors(&tokens, &mut of_model, Want::All).unwrap();
+            let (found, expected) = (found.unwrap(), expected.unwrap());
+            assert_eq!((found.len(), expected.len()), (tokens.len() * config.d_model, found.len()), "{name}");
+            assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3 * (1.0 + b.abs())), "{name}");
+            assert_eq!(matches!(scores, Scores::Top(_)), config.logit_cap.is_none(), "{name}");
+            engine.reorder(&mut of_engine, parents);
+            model.reorder(&mut of_model, parents);
+        }
+    }
+}
+
 #[test]
 fn positions_of_every_kind() {
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 6, max_distance: 5 });

@@ -41,6 +41,9 @@ pub(super) struct ConstraintArgs {
     /// What is taken from the log-probability of a token for each group before that has chosen it; 0.5 without it.
     #[arg(long, value_name = "LAMBDA", value_parser = at_least_0(), requires = "groups")]
     diversity: Option<f64>,
+    /// β of GNMT's coverage penalty: less for translations whose tokens have not looked at all of the source.
+    #[arg(long, value_name = "BETA", value_parser = at_least_0(), conflicts_with_all = ["with", "samples"])]
+    coverage_penalty: Option<f64>,
 }
 
 impl ConstraintArgs {
@@ -55,6 +58,7 @@ impl ConstraintArgs {
             completes: self.complete,
             alternatives: self.alternatives.is_some(),
             diversity: diversity.unwrap_or_default(),
+            coverage_penalty: self.coverage_penalty.unwrap_or(0.0),
         };
         Ok((constraints != TranslationConstraints::default()).then_some(constraints))
     }

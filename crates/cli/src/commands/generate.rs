@@ -7,13 +7,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, GenerationConfig, Generator, TextModel};
-use attentive_decode::SamplingConfig;
+use attentive_bundle::{Bundle, GenerationConfig, Generator, Strategy, TextModel};
+use attentive_decode::{Acceptance, ContrastiveConfig, DraftSource, Drafts, SamplingConfig};
 use clap::Args;
+use serde_json::json;
 
 use super::{
     BackendArgs, PrecisionArgs, SamplingArgs, SpecialsArgs, in_order,
-    numbers::{LONG, MANY_TOKENS, above_0, integer},
+    numbers::{LONG, MANY_TOKENS, above_0, integer, probability},
+    translate::Format,
 };
 use crate::output::{self, Output};
 use attentive_run::resolve;
@@ -27,8 +29,9 @@ pub(crate) struct Generate {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// The text to continue; `-` reads it from standard input; without it, the model begins by itself.
-    prompt: Option<String>,
+    /// The texts to continue, mostly one; `-` reads it from standard input; without it, the model begins by itself.
+    #[arg(default_value = "", hide_default_value = true)]
+    prompt: Vec<String>,
     /// Print the continuation alone, without the prompt before it.
     #[arg(long)]
     no_prompt: bool,
@@ -38,6 +41,23 @@ pub(crate) struct Generate {
     /// Put the end-of-text token before the prompt, or, with `--begin=false`, nothing, as transformers and nanoGPT do.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     begin: Option<bool>,
+    /// What is printed of each text: `text`; `jsonl`, an object with its tokens, their log-probabilities in nats, and its end.
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, default_value_t = Format::Text)]
+    format: Format,
+    /// The folder of a smaller model of the same vocabulary, which drafts tokens that the model accepts or replaces, several in
+    /// one pass: texts of the same distribution, sooner. How many were accepted is told at the end.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["draft_ngrams", "contrastive"])]
+    draft: Option<PathBuf>,
+    /// Draft what followed the last N tokens, or fewer, where the text has them before.
+    #[arg(long, value_name = "N", value_parser = integer(1..=LONG), conflicts_with = "contrastive")]
+    draft_ngrams: Option<usize>,
+    /// Tokens that are drafted at a time.
+    #[arg(long, value_name = "K", default_value_t = 4, value_parser = integer(1..=256))]
+    draft_tokens: usize,
+    /// Contrastive search among the K tokens of --top-k, or 4: (1 - ALPHA) times p less ALPHA times the likeness to the text.
+    #[arg(long, value_name = "ALPHA", value_parser = probability(), conflicts_with_all =
+        ["temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "seed", "samples"])]
+    contrastive: Option<f64>,
     #[command(flatten)]
     generation: GenerationArgs,
     #[command(flatten)]
@@ -95,34 +115,70 @@ impl Generate {
         let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let mut config = self.generation.over(&bundle.generation)?;
         config.begin = self.begin.unwrap_or(config.begin);
-        let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
-        let prompt = match self.prompt.as_deref() {
-            Some("-") => {
-                let mut text = String::new();
-                let mut input = io::stdin().lock().take(MAX_PROMPT_BYTES + 1);
-                input.read_to_string(&mut text).context("reading standard input")?;
-                if text.len() as u64 > MAX_PROMPT_BYTES {
-                    bail!("standard input is longer than {MAX_PROMPT_BYTES} bytes: give a shorter text to continue");
-                }
-                text
-            }
-            prompt => prompt.unwrap_or_default().to_owned(),
+        let (device, precision) = (self.backend.device()?, self.precision.precision);
+        let generator = Generator::from_bundle(&bundle, &device, precision)?;
+        let open = |path| anyhow::Ok(bundle.draft_model(&Bundle::open(resolve(path))?, &device, precision)?);
+        let draft = self.draft.as_deref().map(open).transpose()?;
+        let drafted = |source| Strategy::Drafted(Drafts { source, n_tokens: self.draft_tokens });
+        let strategy = match (&draft, self.draft_ngrams, self.contrastive) {
+            (Some(draft), ..) => drafted(DraftSource::Model(draft)),
+            (None, Some(longest), _) => drafted(DraftSource::Ngrams(longest)),
+            (None, None, Some(alpha)) => Strategy::Contrastive(ContrastiveConfig::new(alpha, config.sampling.top_k)),
+            (None, None, None) => Strategy::Sampling,
         };
-        for _ in 0..self.samples {
-            self.write(&generator, &prompt, &config)?;
+        let prompts = self.prompt.iter().map(|prompt| read(prompt)).collect::<Result<Vec<_>>>()?;
+        let mut accepted = Acceptance::default();
+        for sample in 1..=self.samples {
+            accepted += self.write(&generator, &prompts, (&config, &strategy), sample)?;
             config.sampling.seed = config.sampling.seed.wrapping_add(1);
+        }
+        if accepted != Acceptance::default() {
+            warning!("{accepted}");
         }
         Ok(())
     }
 
-    fn write(&self, generator: &Generator<TextModel>, prompt: &str, config: &GenerationConfig) -> Result<()> {
-        let mut out = output::stdout();
-        if !self.no_prompt {
-            write!(out, "{prompt}")?;
-            out.flush()?;
+    /// Writes a text after each prompt.
+    fn write(
+        &self,
+        generator: &Generator<TextModel>,
+        prompts: &[String],
+        (config, strategy): (&GenerationConfig, &Strategy<'_, TextModel>),
+        sample: u64,
+    ) -> Result<Acceptance> {
+        if self.format == Format::Jsonl {
+            let (texts, accepted) = generator.generate_all_by(prompts, 1, config, strategy)?;
+            for (id, (prompt, text)) in (1..).zip(prompts.iter().zip(texts.iter().flatten())) {
+                let mut object = text.to_json(generator.tokenizer());
+                (object["id"], object["sample"], object["prompt"]) = (json!(id), json!(sample), json!(prompt));
+                say!("{object}")?;
+            }
+            return Ok(accepted);
         }
-        stream(out, |on_text| Ok(generator.generate(prompt, config, on_text)?)).map(drop)
+        let mut accepted = Acceptance::default();
+        for prompt in prompts {
+            let mut out = output::stdout();
+            if !self.no_prompt {
+                write!(out, "{prompt}").and_then(|()| out.flush())?;
+            }
+            accepted += stream(out, |on_text| Ok(generator.generate_by(prompt, config, strategy, on_text)?.1))?;
+        }
+        Ok(accepted)
     }
+}
+
+/// A prompt that is given; `-` is standard input.
+fn read(prompt: &str) -> Result<String> {
+    if prompt != "-" {
+        return Ok(prompt.to_owned());
+    }
+    let mut text = String::new();
+    let mut input = io::stdin().lock().take(MAX_PROMPT_BYTES + 1);
+    input.read_to_string(&mut text).context("reading standard input")?;
+    if text.len() as u64 > MAX_PROMPT_BYTES {
+        bail!("standard input is longer than {MAX_PROMPT_BYTES} bytes: give a shorter text to continue");
+    }
+    Ok(text)
 }
 
 /// Prints the pieces of a text as `write` hands them over, and the end of the line.

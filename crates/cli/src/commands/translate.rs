@@ -24,7 +24,7 @@ use attentive_run::resolve;
 
 /// The form of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     Text,
     Jsonl,
 }
