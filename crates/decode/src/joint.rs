@@ -80,10 +80,21 @@ pub struct JointState<M: NextToken> {
     inner: Option<M::State>,
     /// Old rows that rows continue, which the next step sees to.
     parents: Option<Vec<usize>>,
+    /// What is taken back, which the next step sees to then.
+    rewound: Option<Rewound<M>>,
     /// The step that it last took part in.
     step: u64,
     user: Arc<User<M>>,
 }
+
+/// The text that a state keeps, and [`LanguageModel::rewind`], which takes the rest back.
+type Rewound<M> = (Vec<TokenId>, fn(&M, &mut <M as NextToken>::State, &[TokenId]) -> Result<(), DeviceError>);
+
+/// [`LanguageModel::verify`].
+type Verify<M> = fn(&M, &mut [Turn<'_, <M as NextToken>::State>]) -> Result<Vec<Vec<Scores>>, DeviceError>;
+
+/// The scores of a step, those of its last tokens or of each, with the state and the number of the step.
+type Reply<M> = (Result<Vec<Scores>, DeviceError>, <M as NextToken>::State, u64);
 
 /// What the worker is asked for.
 enum Job<M: NextToken> {
@@ -103,12 +114,15 @@ struct Step<M: NextToken> {
     tokens: Vec<TokenId>,
     /// Old rows that rows continue, before they read.
     parents: Option<Vec<usize>>,
+    /// What is taken back then.
+    rewound: Option<Rewound<M>>,
     state: M::State,
     /// The step that it last took part in.
     last: u64,
     want: Want,
-    /// For the scores, the state and the number of the step.
-    reply: mpsc::Sender<(Result<Scores, DeviceError>, M::State, u64)>,
+    /// Scores what follows each token, if that is wanted.
+    verify: Option<Verify<M>>,
+    reply: mpsc::Sender<Reply<M>>,
 }
 
 impl<M: NextToken> Step<M> {
@@ -175,7 +189,37 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// A state that the worker made, or, if it panicked, one that no step takes.
     fn state(&self, made: Option<(M::State, u64)>) -> JointState<M> {
         let (inner, step) = made.map_or((None, 0), |(state, step)| (Some(state), step));
-        JointState { inner, parents: None, step, user: Arc::clone(&self.user) }
+        JointState { inner, parents: None, rewound: None, step, user: Arc::clone(&self.user) }
+    }
+
+    /// Hands the worker a step.
+    fn send(
+        &self,
+        tokens: &[TokenId],
+        state: &mut JointState<M>,
+        want: Want,
+        verify: Option<Verify<M>>,
+    ) -> Result<mpsc::Receiver<Reply<M>>, DeviceError> {
+        if (self.stop)() {
+            return Err(DeviceError::new(Stopped));
+        }
+        let inner = state.inner.take().ok_or_else(panicked)?;
+        let (reply, answer) = mpsc::channel();
+        let (tokens, parents, rewound) = (tokens.to_vec(), state.parents.take(), state.rewound.take());
+        let step = Step { tokens, parents, rewound, state: inner, last: state.step, want, verify, reply };
+        self.user.0.push(Job::Step(step));
+        Ok(answer)
+    }
+
+    /// Hands the worker steps of several states at once, and takes their scores.
+    fn ask(
+        &self,
+        turns: &mut [Turn<'_, JointState<M>>],
+        verify: Option<Verify<M>>,
+    ) -> Result<Vec<Vec<Scores>>, DeviceError> {
+        let answers = turns.iter_mut().map(|turn| self.send(turn.tokens, turn.state, turn.want, verify));
+        let answers: Vec<_> = answers.collect::<Result<_, _>>()?;
+        turns.iter_mut().zip(answers).map(|(turn, answer)| turn.state.receive(&answer)).collect()
     }
 }
 
@@ -191,17 +235,12 @@ impl<M: NextToken<State: Send> + Send + 'static> NextToken for JointModel<M> {
     }
 
     fn advance(&self, tokens: &[TokenId], state: &mut JointState<M>, want: Want) -> Result<Scores, DeviceError> {
-        if (self.stop)() {
-            return Err(DeviceError::new(Stopped));
-        }
-        let inner = state.inner.take().ok_or_else(panicked)?;
-        let (reply, answer) = mpsc::channel();
-        let (tokens, parents) = (tokens.to_vec(), state.parents.take());
-        let step = Step { tokens, parents, state: inner, last: state.step, want, reply };
-        self.user.0.push(Job::Step(step));
-        let (scores, inner, step) = answer.recv().map_err(|_| panicked())?;
-        (state.inner, state.step) = (Some(inner), step);
-        scores
+        let answer = self.send(tokens, state, want, None)?;
+        only(state.receive(&answer)?)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, JointState<M>>]) -> Result<Vec<Scores>, DeviceError> {
+        self.ask(turns, None)?.into_iter().map(only).collect()
     }
 
     fn reorder(&self, state: &mut JointState<M>, parents: &[usize]) {
@@ -230,6 +269,30 @@ impl<M: LanguageModel<State: Send> + Send + 'static> LanguageModel for JointMode
         let text = text.to_vec();
         self.call(move |model| model.log_probs_of(&text))?
     }
+
+    fn verify(&self, turns: &mut [Turn<'_, JointState<M>>]) -> Result<Vec<Vec<Scores>>, DeviceError> {
+        self.ask(turns, Some(M::verify))
+    }
+
+    /// With the next step; its error is that of the step.
+    fn rewind(&self, state: &mut JointState<M>, text: &[TokenId]) -> Result<(), DeviceError> {
+        state.rewound = Some((text.to_vec(), M::rewind));
+        Ok(())
+    }
+}
+
+impl<M: NextToken> JointState<M> {
+    /// The scores of a step, for which the worker had the state.
+    fn receive(&mut self, answer: &mpsc::Receiver<Reply<M>>) -> Result<Vec<Scores>, DeviceError> {
+        let (scores, inner, step) = answer.recv().map_err(|_| panicked())?;
+        (self.inner, self.step) = (Some(inner), step);
+        scores
+    }
+}
+
+/// The scores of a step that has one set of them.
+fn only(mut scores: Vec<Scores>) -> Result<Scores, DeviceError> {
+    scores.pop().ok_or_else(panicked)
 }
 
 impl<M: NextToken> Queue<M> {
@@ -304,17 +367,42 @@ fn begin<M: NextToken>(model: &M, starts: Vec<Start<M>>, number: u64) {
 }
 
 /// Takes the step of some searches together.
-fn advance<M: NextToken>(model: &M, mut steps: Vec<Step<M>>, number: u64) {
+fn advance<M: NextToken>(model: &M, steps: Vec<Step<M>>, number: u64) {
+    let (mut plain, mut drafted, mut verify) = (Vec::new(), Vec::new(), None);
+    for mut step in steps {
+        if let Some(parents) = &step.parents {
+            model.reorder(&mut step.state, parents);
+        }
+        let rewound = step.rewound.take().map_or(Ok(()), |(text, rewind)| rewind(model, &mut step.state, &text));
+        match rewound {
+            Err(cause) => drop(step.reply.send((Err(cause), step.state, number))),
+            Ok(()) if step.verify.is_some() => {
+                verify = step.verify;
+                drafted.push(step);
+            }
+            Ok(()) => plain.push(step),
+        }
+    }
+    let advance = |turns: &mut [Turn<'_, M::State>]| -> Result<Vec<Vec<Scores>>, DeviceError> {
+        model.advance_together(turns).map(|scores| scores.into_iter().map(|one| vec![one]).collect())
+    };
+    take(plain, number, advance);
+    if let Some(verify) = verify {
+        take(drafted, number, |turns| verify(model, turns));
+    }
+}
+
+/// Takes the step of some searches by `scores`, and replies.
+fn take<M: NextToken>(
+    mut steps: Vec<Step<M>>,
+    number: u64,
+    scores: impl FnOnce(&mut [Turn<'_, M::State>]) -> Result<Vec<Vec<Scores>>, DeviceError>,
+) {
     if steps.is_empty() {
         return;
     }
-    for Step { parents, state, .. } in &mut steps {
-        if let Some(parents) = parents {
-            model.reorder(state, parents);
-        }
-    }
     let mut turns: Vec<Turn<'_, M::State>> = steps.iter_mut().map(Step::turn).collect();
-    let of_each: Box<dyn Iterator<Item = Result<Scores, DeviceError>>> = match model.advance_together(&mut turns) {
+    let of_each: Box<dyn Iterator<Item = Result<Vec<Scores>, DeviceError>>> = match scores(&mut turns) {
         Ok(scores) => Box::new(scores.into_iter().map(Ok)),
         Err(cause) => {
             let cause = Arc::new(cause);

@@ -12,8 +12,8 @@ use std::{
 
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
 use attentive_decode::{
-    BeamConfig, DecodeError, DecodeRequest, Drawn, GenerateRequest, JointModel, Rules, SamplingConfig, Stopped,
-    beam_search, generate,
+    BeamConfig, DecodeError, DecodeRequest, DraftSource, Drafts, Drawn, GenerateRequest, JointModel, Rules,
+    SamplingConfig, Stopped, beam_search, generate, generate_drafted,
 };
 
 mod models;
@@ -32,7 +32,11 @@ struct Counting {
 
 impl Counting {
     fn new() -> Self {
-        let scores = Hashed { vocab_size: 23, seed: 5, sharpness: 4.0, eos: EOS };
+        Self::of(5)
+    }
+
+    fn of(seed: u64) -> Self {
+        let scores = Hashed { vocab_size: 23, seed, sharpness: 4.0, eos: EOS };
         let model = Model { is_even: false, ..Model::new(scores) };
         Self { model, turns: Arc::default(), steps: Arc::default() }
     }
@@ -121,6 +125,45 @@ fn searches_of_many_threads_find_what_they_find_alone() {
     assert_eq!(together, alone);
     let (turns, steps) = (turns.load(Ordering::Relaxed), steps.load(Ordering::Relaxed));
     assert!(steps < turns, "{steps} steps of {turns} turns: some were taken together");
+}
+
+#[test]
+fn drafts_are_verified_together() {
+    let (rules, n_tokens) = (Rules::default(), 3);
+    let prompts: Vec<Vec<TokenId>> = (0..4).map(|at| (0..1 + at).map(|i| (at * 5 + i) % 23).collect()).collect();
+    let request = GenerateRequest { prompts: &prompts, n_samples: 2, max_tokens: 12, ends: &[EOS], rules: &rules };
+    let written = |model: &dyn Fn(&SamplingConfig, &mut dyn FnMut(Drawn) -> ControlFlow<()>), seed: u64| {
+        let mut texts = vec![Vec::new(); 8];
+        let temperature = if seed == 0 { 0.0 } else { 1.0 };
+        model(&SamplingConfig { seed, temperature, ..SamplingConfig::default() }, &mut |drawn| {
+            texts[drawn.text].push(drawn.token);
+            ControlFlow::Continue(())
+        });
+        texts
+    };
+    let (alone, joint) = (Counting::new(), JointModel::new(Counting::new()));
+    let (draft, joint_draft) = (Counting::of(6), JointModel::new(Counting::of(6)));
+    for seed in 0..3 {
+        let expected = written(
+            &|config, on_token| {
+                let drafts = Drafts { source: DraftSource::Model(&draft), n_tokens };
+                generate_drafted(&alone, &drafts, &request, config, on_token).unwrap();
+            },
+            seed,
+        );
+        let found = written(
+            &|config, on_token| {
+                let drafts = Drafts { source: DraftSource::Model(&joint_draft), n_tokens };
+                generate_drafted(&joint, &drafts, &request, config, on_token).unwrap();
+            },
+            seed,
+        );
+        assert_eq!(found, expected);
+        if seed == 0 {
+            let plain = written(&|config, on_token| drop(generate(&alone, &request, config, on_token).unwrap()), seed);
+            assert_eq!(plain, expected, "greedy");
+        }
+    }
 }
 
 #[test]

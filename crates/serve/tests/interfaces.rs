@@ -289,6 +289,18 @@ fn our_own() {
     let end: Value = serde_json::from_str(&events[events.len() - 2]).unwrap();
     assert!(["stop", "length"].contains(&end["ended"].as_str().unwrap()));
 
+    let text = |more: Value| {
+        let mut body = json!({ "prompt": "the the the", "max_tokens": 9, "temperature": 0, "alternatives": 0 });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let events = server.post("/api/complete", &body).events();
+        let pieces = events.iter().filter_map(|event| serde_json::from_str::<Value>(event).ok());
+        pieces.filter_map(|piece| Some(piece["token"]["text"].as_str()?.to_owned())).collect::<String>()
+    };
+    assert_eq!(text(json!({ "draft_ngrams": 2 })), text(json!({})));
+    let drafted = |more: Value| server.post("/api/complete", &more);
+    is_refused(&drafted(json!({ "prompt": "the", "draft_ngrams": 0 })), 400, "draft_ngrams");
+    is_refused(&drafted(json!({ "prompt": "the", "draft_ngrams": 2, "alternatives": 3 })), 400, "alternatives");
+
     let filled = server.post("/api/fill", &json!({ "text": "the [MASK] was [MASK]", "n": 4 })).ok();
     assert_eq!(filled["masks"].as_array().unwrap().len(), 2);
     assert_eq!(filled["masks"][0]["candidates"].as_array().unwrap().len(), 4);

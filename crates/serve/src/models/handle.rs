@@ -104,12 +104,21 @@ impl<M: LanguageModel> LanguageModel for Measured<M> {
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
         self.ask(|model| model.log_probs_of(text))
     }
+
+    fn verify(&self, turns: &mut [Turn<'_, M::State>]) -> Result<Vec<Vec<Scores>>, DeviceError> {
+        let n_tokens = turns.iter().map(|turn| turn.tokens.len()).sum();
+        self.step(n_tokens, |model| model.verify(turns))
+    }
+
+    fn rewind(&self, state: &mut M::State, text: &[TokenId]) -> Result<(), DeviceError> {
+        self.ask(|model| model.rewind(state, text))
+    }
 }
 
 /// Tokens with their log-probabilities in nats, best first.
 pub(crate) type Ranked = Vec<(TokenId, f32)>;
 
-/// A model that remembers the `n` most probable tokens of its last step: of one text, in one row.
+/// A model that remembers the `n` most probable tokens of its last step: of one text, in one row, without drafts.
 #[derive(Debug)]
 pub(crate) struct Watched<M> {
     model: M,
@@ -160,6 +169,14 @@ impl<M: LanguageModel> LanguageModel for Watched<M> {
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
         self.model.log_probs_of(text)
+    }
+
+    fn verify(&self, turns: &mut [Turn<'_, M::State>]) -> Result<Vec<Vec<Scores>>, DeviceError> {
+        self.model.verify(turns)
+    }
+
+    fn rewind(&self, state: &mut M::State, text: &[TokenId]) -> Result<(), DeviceError> {
+        self.model.rewind(state, text)
     }
 }
 

@@ -8,14 +8,17 @@ use std::{
 use attentive_backend::Device;
 use attentive_bundle::{
     Bundle, Chat, ChatTemplate, Conversation, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, Stored,
-    TextModel, WeightFormat,
+    Strategy, TextModel, WeightFormat,
 };
 use attentive_core::TokenId;
-use attentive_decode::Ended;
+use attentive_decode::{DraftSource, Drafts, Ended};
 use attentive_tokenizer::Tokenizer;
 
 use super::handle::{Measured, Ranked, Shared, Watched, for_request};
 use crate::{ServeError, error::Failure, metrics::Meters, ticket::Ticket};
+
+/// Tokens that are drafted at a time.
+const DRAFT_TOKENS: usize = 6;
 
 /// A language model in use.
 pub(crate) struct LanguageEngine {
@@ -36,6 +39,8 @@ pub(crate) struct Task {
     pub(crate) config: GenerationConfig,
     /// The most probable tokens that are told in the place of each.
     pub(crate) n_top: usize,
+    /// The longest n-gram of the text that a draft follows, if tokens are drafted; then `n_top` is 0.
+    pub(crate) draft_ngrams: Option<usize>,
 }
 
 /// What is continued or answered.
@@ -146,7 +151,11 @@ impl LanguageEngine {
             ended
         } else {
             let all = |piece: Piece<'_>| tell_piece(piece.of, piece, remembered(&top));
-            writer.write(vec![prompt], task.n, &config, all).map_err(explain)?
+            let drafted = |longest| {
+                Strategy::Drafted(Drafts { source: DraftSource::<TextModel>::Ngrams(longest), n_tokens: DRAFT_TOKENS })
+            };
+            let strategy = task.draft_ngrams.map_or(Strategy::Sampling, drafted);
+            writer.write_by(vec![prompt], task.n, &config, &strategy, all).map_err(explain)?.0
         };
         Ok(Outcome { ended, n_prompt, n_written })
     }

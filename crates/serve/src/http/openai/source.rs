@@ -39,7 +39,7 @@ pub(super) async fn stream(app: &Arc<App>, served: &Arc<Served>, wanted: Wanted)
             let usual = wanted.usual_tokens.unwrap_or(engine.generation.max_tokens);
             let config = wanted.settings.over(&engine.generation, usual, &app.config.limits)?;
             let Wanted { ask, n_top, .. } = wanted;
-            app.write(served, Task { prompt: ask, n, config, n_top }).await
+            app.write(served, Task { prompt: ask, n, config, n_top, draft_ngrams: None }).await
         }
         _ => {
             let text = text_to_translate(&wanted.ask)?;

@@ -20,6 +20,9 @@ use crate::{
     models::{Ask, Task, Told},
 };
 
+/// The longest n-gram that is looked for.
+const MAX_NGRAM: usize = 16;
+
 /// A text to complete; the answer is a stream of server-sent events.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,8 +36,11 @@ pub(crate) struct CompleteRequest {
     top_k: Option<usize>,
     top_p: Option<f64>,
     seed: Option<i64>,
-    /// The most probable tokens that are told in the place of each; 5 by default.
+    /// The most probable tokens that are told in the place of each; 5 by default, 0 with drafts.
     alternatives: Option<usize>,
+    /// Draft what followed the last tokens of the text, of which up to so many are looked for, where it has them before; the
+    /// model accepts or replaces several of them in one step.
+    draft_ngrams: Option<usize>,
 }
 
 pub(super) async fn complete(
@@ -43,15 +49,22 @@ pub(super) async fn complete(
 ) -> Result<Response, Failure> {
     let served = app.models.find(request.model.as_deref(), "continues texts", |served| served.language().is_ok())?;
     check_texts(&[&request.prompt], &app.config.limits)?;
-    let n_top = request.alternatives.unwrap_or(5);
+    let draft_ngrams = request.draft_ngrams;
+    let n_top = request.alternatives.unwrap_or(if draft_ngrams.is_some() { 0 } else { 5 });
     if n_top > MAX_TOP {
         return Err(Failure::field("alternatives", format!("alternatives is up to {MAX_TOP} here")));
+    }
+    if let Some(n) = draft_ngrams.filter(|n| !(1..=MAX_NGRAM).contains(n)) {
+        return Err(Failure::field("draft_ngrams", format!("draft_ngrams is {n}, and from 1 to {MAX_NGRAM} here")));
+    }
+    if draft_ngrams.is_some() && n_top > 0 {
+        return Err(Failure::field("alternatives", "alternatives are not told of drafts: leave out one or the other"));
     }
     let CompleteRequest { prompt, max_tokens, temperature, top_k, top_p, seed, .. } = request;
     let settings = Settings { max_tokens, temperature, top_k, top_p, seed, ..Settings::default() };
     let own = &served.language()?.generation;
     let config = settings.over(own, own.max_tokens, &app.config.limits)?;
-    let task = Task { prompt: Ask::Text(prompt), n: 1, config, n_top };
+    let task = Task { prompt: Ask::Text(prompt), n: 1, config, n_top, draft_ngrams };
     let stream = app.write(&served, task).await?;
     let tokenizer = Arc::clone(&served.tokenizer);
     let say = move |news: News| match news {
