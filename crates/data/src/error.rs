@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::CorpusReport;
+use crate::{CorpusReport, Language, Place};
 
 /// Why a corpus could not be read, encoded or batched.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +170,31 @@ pub enum DataError {
         /// Values allowed.
         expected: &'static str,
     },
+    /// A setting is out of its range.
+    #[error("{key} = {value}: must be {expected}")]
+    Number {
+        /// Name of the setting.
+        key: &'static str,
+        /// Value given.
+        value: f64,
+        /// Values allowed.
+        expected: &'static str,
+    },
+    /// A language that texts are not told to be in.
+    #[error(
+        "{name:?} is not a language that texts are told to be in: name one of {}, or none",
+        Language::all().map(Language::code).collect::<Vec<_>>().join(", ")
+    )]
+    Language {
+        /// Its name.
+        name: String,
+    },
+    /// A line of one side whose other side has ended.
+    #[error("{place} has no line on the other side, which has ended: align the two sides first")]
+    Unpaired {
+        /// The file and the line.
+        place: Place,
+    },
     /// The token file could not be written.
     #[error("cannot write the token file {}: {cause}; check the free space", path.display())]
     Write {
@@ -199,7 +224,7 @@ impl DataError {
     /// Names of the settings that this is about, if any.
     pub fn keys(&self) -> Vec<&'static str> {
         match self {
-            Self::Setting { key, .. } => vec![key],
+            Self::Setting { key, .. } | Self::Number { key, .. } => vec![key],
             Self::ShortText { .. } | Self::TooManyContexts => vec!["context"],
             _ => Vec::new(),
         }

@@ -38,6 +38,8 @@
 //! of tokens, and a [`ContextBatcher`] cuts it into contexts of one length. Encoders read [`MaskedSentences`], some of whose
 //! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either. Encoder–decoders learn from one text
 //! by [`SpanCorruption`], which a [`SpanBatcher`] makes batches by.
+//!
+//! Before all that, a [`CorpusFilter`] leaves out what a model should not learn from.
 
 mod answers;
 mod batch_config;
@@ -49,8 +51,10 @@ mod encoded;
 mod episodes;
 mod error;
 mod examples;
+mod filter;
 mod format;
 mod labeled;
+mod language;
 mod lines;
 mod masked_lm;
 mod masking;
@@ -88,7 +92,12 @@ pub use encoded::{CorpusBuilder, EncodedCorpus, EncodedPair};
 pub use episodes::{EpisodeShape, read_episodes};
 pub use error::DataError;
 pub use examples::{ExampleBatcher, ExampleEpoch, ExampleSet};
+pub use filter::{
+    CorpusFilter, CorpusRow, CorpusRows, Duplicates, FilterConfig, FilterExample, FilterReport, FilterRule,
+    JudgedBlock, LeftOut, LengthUnit, Rejection,
+};
 pub use labeled::{LabeledRows, LabeledText};
+pub use language::{Detected, Language, LanguageDetector};
 pub use lines::{Line, LineReader};
 pub use masked_lm::{MaskedSentences, RowKind, RowPlan};
 pub use masking::{Masking, MaskingConfig, MaskingUnit};

@@ -108,7 +108,7 @@ impl ParallelFiles {
         self.open(0)?.finish()
     }
 
-    fn open(&self, max_bytes: usize) -> Result<Input, DataError> {
+    pub(crate) fn open(&self, max_bytes: usize) -> Result<Input, DataError> {
         let reader = |files: &[PathBuf], kind, max_bytes| match files {
             [] => Err(DataError::NoFiles { kind }),
             files => Ok(LineReader::new(files, max_bytes)),
@@ -132,7 +132,7 @@ fn owned<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<PathBuf> {
 
 /// The open files.
 #[derive(Debug)]
-struct Input {
+pub(crate) struct Input {
     source: LineReader,
     target: Target,
 }
@@ -146,8 +146,39 @@ enum Target {
     Column(TsvLayout),
 }
 
+/// What is next in the files.
+#[derive(Debug)]
+pub(crate) enum InputRow {
+    /// A line of each side, or the two columns of one.
+    Pair([Line; 2]),
+    /// A line that names columns.
+    Header,
+    /// A line of one side whose other side has ended.
+    Unpaired(Line),
+    /// A line without the columns that are wanted.
+    Unusable(Problem, Line),
+}
+
 impl Input {
-    fn files(&self) -> [&[FileReport]; 2] {
+    /// What is next, or `None` after the last line of both sides.
+    pub(crate) fn next_row(&mut self) -> Result<Option<InputRow>, DataError> {
+        let source = self.source.next_line()?;
+        Ok(match (&mut self.target, source) {
+            (Target::File(target), source) => match (source, target.next_line()?) {
+                (None, None) => None,
+                (Some(source), Some(target)) => Some(InputRow::Pair([source, target])),
+                (Some(line), None) | (None, Some(line)) => Some(InputRow::Unpaired(line)),
+            },
+            (Target::Column(_), None) => None,
+            (Target::Column(layout), Some(line)) if !layout.has_text(line.place.line) => Some(InputRow::Header),
+            (Target::Column(layout), Some(line)) => Some(match columns(line, *layout) {
+                Ok(lines) => InputRow::Pair(lines),
+                Err((problem, line)) => InputRow::Unusable(problem, line),
+            }),
+        })
+    }
+
+    pub(crate) fn files(&self) -> [&[FileReport]; 2] {
         let target = match &self.target {
             Target::File(reader) => reader.files(),
             Target::Column(_) => &[],
@@ -241,29 +272,20 @@ impl Pairs<'_> {
     }
 
     fn next_pair(&mut self) -> Result<Option<TextPair>, DataError> {
-        loop {
-            let source = self.input.source.next_line()?;
-            let lines = match (&mut self.input.target, source) {
-                (Target::File(target), source) => (source, target.next_line()?),
-                (Target::Column(_), None) => (None, None),
-                (Target::Column(layout), Some(line)) if !layout.has_text(line.place.line) => {
+        while let Some(row) = self.input.next_row()? {
+            let [source, target] = match row {
+                InputRow::Pair(lines) => lines,
+                InputRow::Header => {
                     self.n_headers += 1;
                     continue;
                 }
-                (Target::Column(layout), Some(line)) => match columns(line, *layout) {
-                    Ok((source, target)) => (Some(source), Some(target)),
-                    Err((problem, place)) => {
-                        self.report.n_read += 1;
-                        self.note(problem, &place);
-                        continue;
-                    }
-                },
-            };
-            let (source, target) = match lines {
-                (None, None) => return Ok(None),
-                (Some(source), Some(target)) => (source, target),
-                (Some(line), None) | (None, Some(line)) => {
+                InputRow::Unpaired(line) => {
                     self.note(Problem::LineCount, &line.place);
+                    continue;
+                }
+                InputRow::Unusable(problem, line) => {
+                    self.report.n_read += 1;
+                    self.note(problem, &line.place);
                     continue;
                 }
             };
@@ -278,6 +300,7 @@ impl Pairs<'_> {
                 return Ok(Some(TextPair { line: self.n_headers + self.report.n_read, source, target, places }));
             }
         }
+        Ok(None)
     }
 
     /// The text of a line that the rules admit.
@@ -335,18 +358,22 @@ impl Iterator for Pairs<'_> {
 }
 
 /// The source and the target of a tab-separated line.
-fn columns(line: Line, layout: TsvLayout) -> Result<(Line, Line), (Problem, Place)> {
-    let Line { place, bytes, is_over_long } = line;
+fn columns(line: Line, layout: TsvLayout) -> Result<[Line; 2], (Problem, Line)> {
     let part = |(bytes, is_last): (&[u8], bool)| Line {
-        place: place.clone(),
+        place: line.place.clone(),
         bytes: bytes.to_owned(),
-        is_over_long: is_over_long && is_last,
+        is_over_long: line.is_over_long && is_last,
     };
-    match layout.split(&bytes) {
-        Ok([source, target]) => Ok((part(source), part(target))),
-        Err(_) if bytes.trim_ascii().is_empty() && !bytes.contains(&b'\t') => Err((Problem::Empty, place)),
-        // A column that comes after the cut.
-        Err(_) if is_over_long && layout.columns.is_some() => Err((Problem::TooManyBytes, place)),
-        Err(_) => Err((Problem::Columns, place)),
+    if let Ok(parts) = layout.split(&line.bytes) {
+        return Ok(parts.map(part));
     }
+    let problem = if line.bytes.trim_ascii().is_empty() && !line.bytes.contains(&b'\t') {
+        Problem::Empty
+    } else if line.is_over_long && layout.columns.is_some() {
+        // A column that comes after the cut.
+        Problem::TooManyBytes
+    } else {
+        Problem::Columns
+    };
+    Err((problem, line))
 }
