@@ -30,6 +30,13 @@ pub enum Order {
         /// Seed of the run.
         seed: u64,
     },
+    /// From narrow to wide batches in the first epoch, with pairs at random in each, and then as [`Shuffled`](Self::Shuffled):
+    /// a curriculum by length (Kocmi and Bojar 2017, "Curriculum Learning and Minibatch Bucketing in Neural Machine
+    /// Translation").
+    ShortFirst {
+        /// Seed of the run.
+        seed: u64,
+    },
 }
 
 /// Makes the batches of an encoded corpus.
@@ -118,14 +125,19 @@ impl Epochs for PairBatcher {
         let n_pairs = self.corpus.len() as u32;
         let pairs = match (self.order, &self.mixture) {
             (Order::Sorted, _) => (0..n_pairs).collect(),
-            (Order::Shuffled { seed }, None) => permutation(n_pairs, &mut seeded_rng(seed, "pairs", epoch)),
-            (Order::Shuffled { seed }, Some(mixture)) => mixture.draw(seed, epoch),
+            (Order::Shuffled { seed } | Order::ShortFirst { seed }, None) => {
+                permutation(n_pairs, &mut seeded_rng(seed, "pairs", epoch))
+            }
+            (Order::Shuffled { seed } | Order::ShortFirst { seed }, Some(mixture)) => mixture.draw(seed, epoch),
         };
         let filled = self.plan.fill(&self.corpus, pairs);
         let n_batches = filled.batches.len() as u32;
         let order = match self.order {
             Order::Sorted => (0..n_batches).collect(),
-            Order::Shuffled { seed } => permutation(n_batches, &mut seeded_rng(seed, "batches", epoch)),
+            Order::ShortFirst { .. } if epoch == 0 => (0..n_batches).collect(),
+            Order::Shuffled { seed } | Order::ShortFirst { seed } => {
+                permutation(n_batches, &mut seeded_rng(seed, "batches", epoch))
+            }
         };
         Ok(PairEpoch { filled, order })
     }

@@ -44,7 +44,8 @@ fn configs() -> impl Strategy<Value = BatchConfig> {
 }
 
 fn orders() -> impl Strategy<Value = Order> {
-    prop_oneof![Just(Order::Sorted), any::<u64>().prop_map(|seed| Order::Shuffled { seed })]
+    let random = any::<u64>().prop_map(|seed| Order::Shuffled { seed });
+    prop_oneof![Just(Order::Sorted), random, any::<u64>().prop_map(|seed| Order::ShortFirst { seed })]
 }
 
 fn shape_of(batch: &TranslationBatch) -> Shape {

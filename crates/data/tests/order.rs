@@ -70,6 +70,25 @@ fn pinned_batches() {
 }
 
 #[test]
+fn short_sentences_come_first_in_the_first_epoch_alone() {
+    let config = BatchConfig { max_tokens: Size::Of(512), ..BatchConfig::default() };
+    let [by_length, at_random] =
+        [Order::ShortFirst { seed: 1 }, Order::Shuffled { seed: 1 }].map(|order| batcher(&config, order));
+    let widths = |batcher: &PairBatcher, epoch| -> Vec<usize> {
+        batcher.epoch(epoch).map(|batch| batch.unwrap().target.n_cols()).collect()
+    };
+    let (first, random) = (widths(&by_length, 0), widths(&at_random, 0));
+    // What fills no batch of its width comes last.
+    let n_turns = |widths: &[usize]| widths.windows(2).filter(|two| two[0] > two[1]).count();
+    assert!(n_turns(&first) <= 1 && n_turns(&random) > 20, "{first:?}");
+    let batches = |batcher: &PairBatcher, epoch| -> HashSet<_> {
+        batcher.epoch(epoch).map(|batch| batch.unwrap().indices).collect()
+    };
+    assert_eq!(batches(&by_length, 0), batches(&at_random, 0));
+    assert_eq!(widths(&by_length, 1), widths(&at_random, 1));
+}
+
+#[test]
 fn epochs_differ_in_batches_and_not_in_shapes() {
     let batcher =
         batcher(&BatchConfig { max_tokens: Size::Of(512), ..BatchConfig::default() }, Order::Shuffled { seed: 1 });

@@ -107,7 +107,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             thousands(n_target)
         );
         say!(log, "tokens    {} entries in the joint vocabulary", thousands(tokenizer.vocab_size() as u64));
-        let order = Order::Shuffled { seed: run.training.seed };
+        let order = recipe.data.order.of_pairs(run.training.seed);
         let batch = recipe.batch.clone();
         let weights = recipe.data.mixture();
         let train = mixed(PairBatcher::of_parts(train, &batch, order)?, weights.as_ref());
@@ -125,7 +125,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             if rules.on_over_long == Treatment::Refuse {
                 rules.on_over_long = Treatment::Skip;
             }
-            Sampling { strength, seed: run.training.seed, rules, batch }
+            Sampling { strength, seed: run.training.seed, order, rules, batch }
         });
         let mut validation = Vec::new();
         for (direction, corpora) in by_direction(&corpus.validation) {
@@ -163,7 +163,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
 
     /// The training data, segmented as it is drawn for an epoch.
     fn sampled(&self, sampling: &Sampling, epoch: u64) -> Result<PairBatcher> {
-        let Sampling { strength, seed, rules, batch } = sampling;
+        let Sampling { strength, seed, order, rules, batch } = sampling;
         let part = |corpus: &Directed| -> Result<(EncodedCorpus, SpecialIds)> {
             let around = self.directions.around(&*self.tokenizer, &corpus.direction)?;
             let segment = |side: Side, text: &str| {
@@ -174,7 +174,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             Ok((encoded, around.specials))
         };
         let parts = self.corpus.train.iter().map(part).collect::<Result<Vec<_>>>()?;
-        Ok(mixed(PairBatcher::of_parts(parts, batch, Order::Shuffled { seed: *seed })?, self.weights.as_ref()))
+        Ok(mixed(PairBatcher::of_parts(parts, batch, *order)?, self.weights.as_ref()))
     }
 
     fn translator(&self, model: F::Model) -> Result<Translator<TranslationModel>> {
@@ -445,6 +445,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {
 struct Sampling {
     strength: f64,
     seed: u64,
+    order: Order,
     rules: CorpusRules,
     batch: BatchConfig,
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, path::PathBuf};
 
-use attentive_data::{ParallelFiles, TsvLayout};
+use attentive_data::{Order, ParallelFiles, TsvLayout};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub struct DataRecipe {
     /// Whether the tokens of files are kept beside the runs' folders, in `.tokens`, where later runs find them.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub cache: bool,
+    /// The order of training batches.
+    #[serde(default, skip_serializing_if = "DataOrder::is_random")]
+    pub order: DataOrder,
 }
 
 impl Default for DataRecipe {
@@ -51,6 +54,32 @@ impl Default for DataRecipe {
             directions: Directions::Forward,
             temperature: None,
             cache: true,
+            order: DataOrder::Random,
+        }
+    }
+}
+
+/// The order of training batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DataOrder {
+    /// A random one in each epoch.
+    #[default]
+    Random,
+    /// From short to long sentences in the first epoch, and then at random.
+    Length,
+}
+
+impl DataOrder {
+    fn is_random(&self) -> bool {
+        *self == Self::Random
+    }
+
+    /// The order of pairs in a run with this seed.
+    pub(crate) fn of_pairs(self, seed: u64) -> Order {
+        match self {
+            Self::Random => Order::Shuffled { seed },
+            Self::Length => Order::ShortFirst { seed },
         }
     }
 }

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use causal_lm::{CausalLmRecipe, ContextRecipe, ContextSource, ConversationsRecipe, TextFilesRecipe, TextRecipe};
 pub use classification::{ClassificationRecipe, LabeledBatchRecipe, LabeledFiles, LabeledRecipe};
-pub use data::{DataRecipe, DirectedFiles, Direction, Directions, Files, Parallel, SplitFiles};
+pub use data::{DataOrder, DataRecipe, DirectedFiles, Direction, Directions, Files, Parallel, SplitFiles};
 pub(crate) use data2vec::Input;
 pub use data2vec::{Data2VecKind, Data2VecRecipe, ObjectiveRecipe};
 pub use distillation::DistillationRecipe;
