@@ -1,5 +1,7 @@
 //! Text in, text out.
 
+mod scoring;
+
 use std::{
     fmt,
     num::NonZeroUsize,
@@ -147,7 +149,7 @@ pub struct Translator<M> {
     frame: Result<PairFrame, FrameError>,
     suppressed: Vec<TokenId>,
     /// Made when it is first needed.
-    spelling: OnceLock<Spelling>,
+    spelling: Arc<OnceLock<Spelling>>,
 }
 
 impl Translator<TranslationModel> {
@@ -226,7 +228,7 @@ impl<M: EncoderDecoder> Translator<M> {
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let languages = tokenizer.framing().into_iter().flat_map(Framing::of_sources_alone);
         let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).chain(languages).collect();
-        Ok(Self { model, tokenizer, pad, eos, frame, suppressed, spelling: OnceLock::new() })
+        Ok(Self { model, tokenizer, pad, eos, frame, suppressed, spelling: Arc::default() })
     }
 
     /// This translator, from the language `source` to the language `target`, in place of the usual ones: for models that are
@@ -237,6 +239,19 @@ impl<M: EncoderDecoder> Translator<M> {
     pub fn between(mut self, source: Option<&str>, target: Option<&str>) -> Result<Self, FrameError> {
         self.frame = Ok(self.tokenizer.pair_frame(source, target)?);
         Ok(self)
+    }
+
+    /// This translator over another handle of the same model; what was made for constraints of words is shared.
+    pub fn over<N: EncoderDecoder>(&self, model: N) -> Translator<N> {
+        Translator {
+            model,
+            tokenizer: Arc::clone(&self.tokenizer),
+            pad: self.pad,
+            eos: self.eos,
+            frame: self.frame.clone(),
+            suppressed: self.suppressed.clone(),
+            spelling: Arc::clone(&self.spelling),
+        }
     }
 
     /// The tokenizer.
