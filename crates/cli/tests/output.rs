@@ -91,6 +91,10 @@ const CALLS: [(&str, &[&str]); 62] = [
     ("reproduce table3 copy.toml --rows E --updates 1 --runs OUT --out OUT.md", &["OUT.md"]),
     ("distill --model run --beam 2 --reference lines --out OUT.tsv lines", &["OUT.tsv"]),
     ("backtranslate --model run --out OUT.tsv lines", &["OUT.tsv"]),
+    (
+        "filter --source lines --target lines --rule identical=true --out OUT.tsv --report OUT.json",
+        &["OUT.tsv", "OUT.json"],
+    ),
     ("reproduce figures --out OUT", &["OUT/canine.svg", "OUT/positions.md", "OUT/schedule.svg"]),
 ];
 

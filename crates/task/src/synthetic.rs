@@ -270,18 +270,19 @@ fn digest(before: &str, block: &[(Line, Option<String>)]) -> String {
 }
 
 /// A text without what would end its column.
-fn on_one_line(text: &str) -> String {
+pub(crate) fn on_one_line(text: &str) -> String {
     text.replace(['\t', '\n', '\r'], " ")
 }
 
-fn beside(out: &Path, end: &str) -> PathBuf {
+/// A path with this end.
+pub(crate) fn beside(out: &Path, end: &str) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(end);
     name.into()
 }
 
 /// Gives the file of all pairs its name.
-fn finish(file: File, part: &Path, out: &Path) -> std::io::Result<()> {
+pub(crate) fn finish(file: File, part: &Path, out: &Path) -> std::io::Result<()> {
     file.sync_all()?;
     drop(file);
     attentive_weights::replace_file(part, out)

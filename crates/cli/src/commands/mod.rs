@@ -15,6 +15,7 @@ mod eval;
 mod export;
 mod extend;
 mod fill;
+mod filter;
 mod generate;
 mod import;
 mod inside;
@@ -103,6 +104,7 @@ commands! {
     Summarize: summarize::Summarize,
     Distill: synthesize::Distill,
     Backtranslate: synthesize::Backtranslate,
+    Filter: filter::Filter,
     Generate: generate::Generate,
     Chat: chat::Chat,
     Score: score::Score,
