@@ -18,6 +18,7 @@
 mod app;
 mod config;
 mod damaged;
+mod detect;
 mod error;
 mod http;
 mod keys;

@@ -68,6 +68,52 @@ fn a_model_that_is_told_the_target_alone_takes_any_source() {
 }
 
 #[test]
+fn languages_are_detected_among_those_of_the_models() {
+    let [english, german] = [
+        "Two young people are talking to each other in front of the house.",
+        "Zwei junge Leute unterhalten sich vor dem Haus miteinander.",
+    ];
+    let server = Running::of(&["marian", "m2m100"]);
+    let detected = server.post("/detect", &json!({ "q": german })).ok();
+    assert_eq!((detected[0]["language"].as_str(), detected.as_array().unwrap().len()), (Some("de"), 1));
+    assert!(detected[0]["confidence"].as_f64().is_some_and(|percent| percent > 50.0 && percent <= 100.0));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = format!("q={}", german.replace(' ', "+"));
+    assert_eq!(server.send("POST", "/detect", &form, body.as_bytes()).ok(), detected, "a form as JSON");
+    assert_eq!(server.post("/detect", &json!({ "q": [english, english] })).ok()[0]["language"], "en");
+    is_refused(&server.post("/detect", &json!({ "q": " " })), 400, "blank");
+    is_refused(&server.post("/detect", &json!({ "q": "a", "x": 1 })), 400, "unknown field");
+    assert_eq!(server.get("/frontend/settings").ok()["language"]["source"]["code"], "auto");
+
+    // What is detected is translated as if it had been said.
+    let translate = |q: Value, source: &str, format: &str| {
+        server.post("/translate", &json!({ "q": q, "source": source, "target": "fr", "format": format })).ok()
+    };
+    for (text, language) in [(english, "en"), (german, "de")] {
+        for format in ["text", "html"] {
+            let text = if format == "html" {
+                format!("<b title=\"Добрый день\">{text}</b>")
+            } else {
+                text.to_owned()
+            };
+            let answer = translate(json!(text), "auto", format);
+            assert_eq!(answer["detectedLanguage"]["language"], language);
+            assert_eq!(answer["translatedText"], translate(json!(text), language, format)["translatedText"]);
+        }
+    }
+    let several = translate(json!([german, "a"]), "auto", "text");
+    assert_eq!(several["detectedLanguage"].as_array().unwrap().len(), 2, "one for each text");
+    assert!(translate(json!(english), "en", "text").get("detectedLanguage").is_none());
+
+    // A model of one language reads it, whatever the text seems to be; how sure that is is told.
+    let one = Running::of(&["marian"]);
+    let answer = one.post("/translate", &json!({ "q": "12 34", "source": "auto", "target": "de" })).ok();
+    assert_eq!(answer["detectedLanguage"], json!({ "language": "en", "confidence": 0.0 }));
+    is_refused(&one.post("/translate", &json!({ "q": english, "source": "auto", "target": "tlh" })), 400, "tlh");
+    is_refused(&Running::of(&["gpt2"]).post("/detect", &json!({ "q": english })), 404, "nothing says");
+}
+
+#[test]
 fn html_keeps_its_tags_and_texts_their_white_space() {
     let server = Running::of(&["marian"]);
     let html = "<p class=\"x\">the <b>animal</b> was tired. <i>the dog</i> slept</p><!-- c -->\n<script>1 < 2</script>";

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{libre, openai, own, tei};
-use crate::app::App;
+use crate::{app::App, detect::DetectedLanguage};
 
 /// What can be asked for at one place.
 struct Operation {
@@ -46,7 +46,7 @@ impl Operation {
     }
 }
 
-const OPERATIONS: [Operation; 28] = [
+const OPERATIONS: [Operation; 29] = [
     get_at("/api/models", OWN, "The models, and what they can do"),
     post_at::<own::TranslateRequest>(
         "/api/translate",
@@ -64,6 +64,8 @@ const OPERATIONS: [Operation; 28] = [
     get_at("/api/runs", OWN, "The trainings in the folder of runs"),
     get_at("/api/runs/{name}/curves", OWN, "The curves of a training"),
     post_at::<libre::TranslateRequest>("/translate", LIBRE, "Translations of texts of any length, plain or HTML"),
+    post_at::<libre::DetectRequest>("/detect", LIBRE, "The language of texts, among those that the models read")
+        .answering::<Vec<DetectedLanguage>>(),
     get_at("/languages", LIBRE, "The languages of all models"),
     get_at("/frontend/settings", LIBRE, "The settings of this server"),
     get_at("/v1/models", OPENAI, "The models"),

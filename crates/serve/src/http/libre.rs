@@ -1,7 +1,8 @@
 //! LibreTranslate's interface.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use attentive_data::Language;
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -9,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
@@ -18,8 +19,10 @@ use super::{
 };
 use crate::{
     app::App,
-    error::Failure,
+    detect::{DetectedLanguage, detect},
+    error::{Failure, Kind},
     models::{Served, Wish},
+    text::markup::{self, Node},
     translate::{Format, translate},
 };
 
@@ -29,7 +32,7 @@ use crate::{
 pub(super) struct TranslateRequest {
     /// A text, or several.
     q: Texts,
-    /// The language of the texts, as a code; `auto` where there is one alone.
+    /// The language of the texts, as a code; `auto` to have it detected among those that models here read.
     source: String,
     /// The language of translations.
     target: String,
@@ -39,6 +42,17 @@ pub(super) struct TranslateRequest {
     /// Translations of each text beside the best.
     #[serde(default)]
     alternatives: Option<Number>,
+    /// A key, where the server asks for one.
+    #[serde(default)]
+    api_key: Option<String>,
+}
+
+/// Texts whose language is asked for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DetectRequest {
+    /// A text, or several, which are taken for one.
+    q: Texts,
     /// A key, where the server asks for one.
     #[serde(default)]
     api_key: Option<String>,
@@ -67,17 +81,54 @@ const MAX_ALTERNATIVES: usize = 16;
 pub(super) fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/translate", post(translations))
+        .route("/detect", post(detection))
         .route("/languages", get(languages))
         .route("/frontend/settings", get(settings))
 }
 
-async fn translations(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, Failure> {
+/// The body of a request, JSON or a form, of a client with a key; `key_of` finds the one that is in the body.
+async fn body<T: DeserializeOwned>(
+    app: &Arc<App>,
+    request: Request,
+    key_of: impl Fn(&T) -> Option<&str>,
+) -> Result<T, Failure> {
     let in_header = bearer(&request).map(str::to_owned);
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_form = kind.starts_with("application/x-www-form-urlencoded");
-    let body = bytes(request, &app).await?;
-    let request: TranslateRequest = if is_form { of_form(&body)? } else { parse(&body)? };
-    check_key(&app, request.api_key.as_deref().or(in_header.as_deref()))?;
+    let body = bytes(request, app).await?;
+    let request: T = if is_form { of_form(&body)? } else { parse(&body)? };
+    check_key(app, key_of(&request).or(in_header.as_deref()))?;
+    Ok(request)
+}
+
+async fn detection(State(app): State<Arc<App>>, request: Request) -> Result<Json<Vec<DetectedLanguage>>, Failure> {
+    let request = body(&app, request, |request: &DetectRequest| request.api_key.as_deref()).await?;
+    let (texts, _) = request.q.into_list();
+    check_texts(&texts, &app.config.limits)?;
+    if texts.iter().all(|text| text.trim().is_empty()) {
+        return Err(Failure::field("q", "q is blank, which no language is told by"));
+    }
+    let told = detect(&texts, &sources(&app, None));
+    let missing = || Failure::new(Kind::NoModel, "nothing says which languages the models here are of");
+    told.map(|told| Json(vec![told])).ok_or_else(missing)
+}
+
+/// The languages that models here translate from, to a target if one is given.
+fn sources(app: &App, target: Option<&str>) -> Vec<String> {
+    let models = app.models.all();
+    let known = models.iter().filter_map(|served| served.facts.languages.as_ref());
+    let known = known.filter(|known| target.is_none_or(|target| known.have(None, target)));
+    let mut names: Vec<String> = Vec::new();
+    for name in known.flat_map(|known| &known.source) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+async fn translations(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, Failure> {
+    let request = body(&app, request, |request: &TranslateRequest| request.api_key.as_deref()).await?;
     let (texts, is_list) = request.q.into_list();
     check_texts(&texts, &app.config.limits)?;
     let format = match request.format.as_deref() {
@@ -89,13 +140,16 @@ async fn translations(State(app): State<Arc<App>>, request: Request) -> Result<J
     let n_alternatives = n_alternatives.filter(|n| *n <= MAX_ALTERNATIVES).ok_or_else(|| {
         Failure::field("alternatives", format!("alternatives is a number from 0 to {MAX_ALTERNATIVES}"))
     })?;
-    let source = (request.source != "auto").then_some(request.source);
+    // No language is told where no model has the target, which is then refused.
+    let detected = match &*request.source {
+        "auto" => detect(&read(&texts, format), &sources(&app, Some(&request.target))),
+        _ => None,
+    };
+    let source = match &detected {
+        Some(told) => Some(told.language.clone()),
+        None => (request.source != "auto").then_some(request.source),
+    };
     let served = between(&app, source.as_deref(), &request.target)?;
-    let is_told = served.facts.languages.as_ref().is_none_or(|languages| languages.are_sources_told);
-    if source.is_none() && is_told && served.source_language().is_none() {
-        let problem = "the model reads several languages and does not tell them apart: say which, in place of auto";
-        return Err(Failure::field("source", problem));
-    }
     let wish = Wish { source, target: Some(request.target), n_best: n_alternatives + 1, ..Wish::default() };
     let translated = app.work(&served, move |turn| translate(turn, &texts, format, &wish)).await?;
     let mut best = Vec::with_capacity(translated.len());
@@ -107,14 +161,29 @@ async fn translations(State(app): State<Arc<App>>, request: Request) -> Result<J
     }
     let one = |list: Value| if is_list { list } else { list.get(0).cloned().unwrap_or(Value::Null) };
     let mut answer = json!({ "translatedText": one(json!(best)) });
+    if let Some(told) = detected {
+        answer["detectedLanguage"] = one(json!(vec![told; best.len()]));
+    }
     if n_alternatives > 0 {
         answer["alternatives"] = one(json!(alternatives));
     }
     Ok(Json(answer))
 }
 
+/// What is to be read of texts: of HTML, what stands between its tags.
+fn read(texts: &[String], format: Format) -> Vec<Cow<'_, str>> {
+    let run = |node| match node {
+        Node::Run(run) => Some(run.text),
+        Node::Kept(_) => None,
+    };
+    match format {
+        Format::Text => texts.iter().map(|text| Cow::from(&**text)).collect(),
+        Format::Html => texts.iter().flat_map(|text| markup::nodes(text)).filter_map(run).map(Cow::from).collect(),
+    }
+}
+
 /// The fields of a form, `q` once or several times.
-pub(super) fn of_form(body: &[u8]) -> Result<TranslateRequest, Failure> {
+pub(super) fn of_form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| Failure::invalid("the form is not UTF-8"))?;
     let mut fields: BTreeMap<String, Value> = BTreeMap::new();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
@@ -135,7 +204,7 @@ fn between(app: &App, source: Option<&str>, target: &str) -> Result<Arc<Served>,
     let translates = models.iter().filter(|served| served.translation().is_ok());
     match translates.clone().find(|served| has(served)) {
         Some(served) => Ok(Arc::clone(served)),
-        None if translates.count() == 0 => Err(Failure::new(crate::error::Kind::NoModel, "no model here translates")),
+        None if translates.count() == 0 => Err(Failure::new(Kind::NoModel, "no model here translates")),
         None => {
             let from = source.map_or_else(String::new, |source| format!("from {source:?} "));
             Err(Failure::field(
@@ -164,9 +233,15 @@ async fn languages(State(app): State<Arc<App>>) -> Json<Value> {
 async fn settings(State(app): State<Arc<App>>) -> Json<Value> {
     let models = app.models.all();
     let languages = models.iter().find_map(|served| served.facts.languages.as_ref());
-    let language = |codes: Option<&Vec<String>>| {
-        let code = codes.and_then(|codes| codes.first()).map_or("", |code| &**code);
+    let language = |code: Option<&String>| {
+        let code = code.map_or("", |code| &**code);
         json!({ "code": code, "name": name(code) })
+    };
+    let source = match &sources(&app, None)[..] {
+        several @ [_, _, ..] if several.iter().any(|name| Language::named(name).is_some()) => {
+            json!({ "code": "auto", "name": "Auto Detect" })
+        }
+        few => language(few.first()),
     };
     Json(json!({
         "apiKeys": app.keys.is_some(),
@@ -175,8 +250,8 @@ async fn settings(State(app): State<Arc<App>>) -> Json<Value> {
         "frontendTimeout": 500,
         "keyRequired": app.keys.is_some(),
         "language": {
-            "source": language(languages.map(|languages| &languages.source)),
-            "target": language(languages.map(|languages| &languages.target)),
+            "source": source,
+            "target": language(languages.and_then(|languages| languages.target.first())),
         },
         "suggestions": false,
         "supportedFilesFormat": [],
@@ -238,6 +313,7 @@ mod tests {
 
     #[test]
     fn a_form_has_one_text_or_several() {
+        let of_form = of_form::<TranslateRequest>;
         let request = of_form(b"q=a+b%C3%A4&source=en&target=de&alternatives=2").unwrap();
         assert_eq!(request.q, Texts::One("a bä".into()));
         assert_eq!(request.alternatives.unwrap().get(), Some(2));
