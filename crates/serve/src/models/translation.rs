@@ -7,8 +7,8 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, DecodingConfig, Input, Search, Stored, TooLong, Translation, TranslationModel, Translator, WeightFormat,
-    is_blank,
+    Bundle, DecodingConfig, Input, Search, Stored, TooLong, Translation, TranslationConstraints, TranslationModel,
+    Translator, WeightFormat, is_blank,
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
 use attentive_corpus::BuiltinConfig;
@@ -38,6 +38,7 @@ const MAX_SEEN: usize = 512;
 /// A translation model in use.
 pub(crate) struct TranslationEngine {
     model: Shared<TranslationModel>,
+    translator: Translator<Shared<TranslationModel>>,
     tokenizer: Arc<dyn Tokenizer>,
     /// The model's own settings.
     pub(crate) decoding: DecodingConfig,
@@ -66,6 +67,12 @@ pub(crate) struct Wish {
     pub(crate) max_tokens: Option<usize>,
     /// Draws at random instead of searching for the best.
     pub(crate) sampling: Option<SamplingConfig>,
+    /// The beginning of every translation.
+    pub(crate) prefix: Option<String>,
+    /// What translations are held to.
+    pub(crate) constraints: Option<TranslationConstraints>,
+    /// With constraints that ask for alternatives, how many.
+    pub(crate) alternatives: Option<NonZeroUsize>,
 }
 
 /// The tokens of a pair of texts, as the model reads them.
@@ -100,9 +107,10 @@ impl TranslationEngine {
         let tokenizer = Arc::clone(bundle.tokenizer()?);
         let model = Shared::new(Measured::new(model, meters));
         // What it lacks is told now, and not at the first request.
-        Translator::new(model.clone(), Arc::clone(&tokenizer))?;
+        let translator = Translator::new(model.clone(), Arc::clone(&tokenizer))?;
         Ok(Self {
             model,
+            translator,
             tokenizer,
             decoding: bundle.decoding.clone(),
             heads: OnceCell::new(),
@@ -128,20 +136,20 @@ impl TranslationEngine {
         limits: &Limits,
         ticket: &Arc<Ticket>,
     ) -> Result<Vec<Vec<Translation>>, Failure> {
-        let model = for_request(&self.model, ticket);
-        let mut translator =
-            Translator::new(model, Arc::clone(&self.tokenizer)).map_err(|error| Failure::broken(&error))?;
+        let mut translator = self.translator.over(for_request(&self.model, ticket));
         if wish.source.is_some() || wish.target.is_some() {
             translator = translator.between(wish.source.as_deref(), wish.target.as_deref())?;
         }
         let config = self.config(wish, limits);
         let n_best = NonZeroUsize::new(wish.n_best).unwrap_or(NonZeroUsize::MIN);
-        let search = match &wish.sampling {
-            Some(sampling) => Search::Random(sampling, n_best),
-            None => Search::Best(n_best),
+        let search = match (&wish.sampling, &wish.constraints) {
+            (Some(sampling), _) => Search::Random(sampling, n_best),
+            (None, Some(constraints)) => Search::Constrained(constraints, wish.alternatives.unwrap_or(n_best)),
+            (None, None) => Search::Best(n_best),
         };
         let inputs: Vec<Input<'_>> = sentences.iter().map(Input::from).collect();
-        translator.find(&inputs, &[""; 0], &config, search).map_err(|error| ticket.explain(error.into()))
+        let prefixes: Vec<&str> = wish.prefix.iter().flat_map(|prefix| vec![&**prefix; sentences.len()]).collect();
+        translator.find(&inputs, &prefixes, &config, search).map_err(|error| ticket.explain(error.into()))
     }
 
     /// Whether the model reads a sentence whole: it has positions for it, or has them for any and the sentence is not so long

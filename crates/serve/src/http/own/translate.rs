@@ -1,8 +1,10 @@
 //! `/api/translate`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
+use attentive_bundle::{Term, TranslationConstraints};
 use attentive_core::TokenId;
+use attentive_decode::Diversity;
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,18 @@ use crate::{
 /// The most translations of a text.
 const MAX_N_BEST: usize = 64;
 
+/// The most phrases that a translation must have: each step of the search holds its hypotheses apart by what they have of them.
+const MAX_REQUIRED: usize = 32;
+
+/// The most phrases that it must not have.
+const MAX_FORBIDDEN: usize = 64;
+
+/// The most terms, of which those count whose source the text has.
+const MAX_TERMS: usize = 1000;
+
+/// Characters of a phrase.
+const MAX_PHRASE: usize = 200;
+
 /// One sentence to translate, and what is wished to be known of it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +56,84 @@ pub(crate) struct TranslateRequest {
     /// Pairs of source and target tokens, by the weights of the last layer.
     #[serde(default)]
     alignment: bool,
+    /// Words that every translation must have, whole and one after another.
+    #[serde(default)]
+    must: Vec<String>,
+    /// Words that no translation has, however they are cut into tokens.
+    #[serde(default)]
+    must_not: Vec<String>,
+    /// Terms: words of the text, and those that the translation must have where the text has them.
+    #[serde(default)]
+    terms: BTreeMap<String, String>,
+    /// The beginning of every translation; its last word is a whole one.
+    prefix: Option<String>,
+    /// Whether the last word of the prefix may be the beginning of a longer one, unless white space follows it.
+    #[serde(default)]
+    complete: bool,
+    /// Prefers the prefix and does not force it: each token of it has the probability (1 - β) p + β until the translation
+    /// departs from it; from 0 to below 1.
+    prefix_bias: Option<f64>,
+    /// The best translations that go on with each of so many most probable tokens after the prefix, in place of `n_best`.
+    alternatives: Option<usize>,
+    /// Groups of the beam that keep apart; they divide it.
+    groups: Option<usize>,
+    /// What is taken from the log-probability of a token for each group before that has chosen it; 0.5 by default.
+    diversity: Option<f64>,
+}
+
+impl TranslateRequest {
+    /// What translations are held to, if to anything.
+    fn constraints(&self) -> Result<Option<TranslationConstraints>, Failure> {
+        let is_above = |field: &str, n: usize, max: usize| match n > max {
+            true => Err(Failure::field(field, format!("{field} has {n} phrases, and up to {max} here"))),
+            false => Ok(()),
+        };
+        is_above("must_not", self.must_not.len(), MAX_FORBIDDEN)?;
+        is_above("terms", self.terms.len(), MAX_TERMS)?;
+        let of_terms = self.terms.iter().flat_map(|(source, target)| [("terms", source), ("terms", target)]);
+        let phrases = self.must.iter().map(|phrase| ("must", phrase));
+        let phrases = phrases.chain(self.must_not.iter().map(|phrase| ("must_not", phrase))).chain(of_terms);
+        for (field, phrase) in phrases {
+            if phrase.trim().is_empty() || phrase.chars().count() > MAX_PHRASE {
+                let problem = format!("{field}: a phrase is blank, or has more than {MAX_PHRASE} characters");
+                return Err(Failure::field(field, problem));
+            }
+        }
+        self.refuse_at_odds()?;
+        let term = |(source, target): (&String, &String)| Term { source: source.clone(), target: target.clone() };
+        let diversity = self.groups.map(|groups| Diversity { groups, penalty: self.diversity.unwrap_or(0.5) });
+        let constraints = TranslationConstraints {
+            required: self.must.clone(),
+            terms: self.terms.iter().map(term).collect(),
+            forbidden: self.must_not.clone(),
+            prefix_bias: self.prefix_bias,
+            completes: self.complete,
+            alternatives: self.alternatives.is_some(),
+            diversity: diversity.unwrap_or_default(),
+        };
+        is_above("must", constraints.required_of(&self.text).len(), MAX_REQUIRED)?;
+        Ok((constraints != TranslationConstraints::default()).then_some(constraints))
+    }
+
+    /// Refuses constraints that do not go together, as the command does.
+    fn refuse_at_odds(&self) -> Result<(), Failure> {
+        let has_prefix = self.prefix.as_ref().is_some_and(|prefix| !prefix.is_empty());
+        let is_alternative = self.alternatives.is_some();
+        for (field, is_wrong, problem) in [
+            ("prefix_bias", self.prefix_bias.is_some() && !has_prefix, "is of a prefix: give one"),
+            ("complete", self.complete && !has_prefix, "is of a prefix: give one"),
+            ("complete", self.complete && self.prefix_bias.is_some(), "forces the prefix: leave out prefix_bias"),
+            ("alternatives", is_alternative && self.prefix_bias.is_some(), "force the prefix: leave out prefix_bias"),
+            ("alternatives", is_alternative && self.n_best.is_some(), "are as many as they say: leave out n_best"),
+            ("groups", is_alternative && self.groups.is_some(), "are of one search: leave out alternatives"),
+            ("diversity", self.diversity.is_some() && self.groups.is_none(), "is of groups: say how many"),
+        ] {
+            if is_wrong {
+                return Err(Failure::field(field, format!("{field} {problem}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Translations, and what is known of them.
@@ -70,6 +162,8 @@ struct TranslationAnswer {
     tokens: Vec<ScoredToken>,
     /// Of each token the source token that is looked at most: `[source, target]`; empty unless it was asked for.
     alignment: Vec<[usize; 2]>,
+    /// Phrases that it must have and does not: they had no room, or nothing led to them.
+    unmet: Vec<String>,
 }
 
 pub(super) async fn translate(
@@ -77,16 +171,28 @@ pub(super) async fn translate(
     Body(request): Body<TranslateRequest>,
 ) -> Result<Json<Answer>, Failure> {
     let served = app.models.find(request.model.as_deref(), "translates", |served| served.translation().is_ok())?;
-    check_texts(&[&request.text], &app.config.limits)?;
-    for (field, value) in [("n_best", request.n_best), ("beam", request.beam)] {
+    let texts = [Some(&request.text), request.prefix.as_ref()];
+    check_texts(&texts.into_iter().flatten().collect::<Vec<_>>(), &app.config.limits)?;
+    let counts = [
+        ("n_best", request.n_best),
+        ("beam", request.beam),
+        ("alternatives", request.alternatives),
+        ("groups", request.groups),
+    ];
+    for (field, value) in counts {
         if let Some(value) = value.filter(|value| !(1..=MAX_N_BEST).contains(value)) {
             return Err(Failure::field(field, format!("{field} is {value}, and from 1 to {MAX_N_BEST} here")));
         }
     }
-    Ok(Json(app.work(&served, move |turn| answer(turn, &request)).await?))
+    let constraints = request.constraints()?;
+    Ok(Json(app.work(&served, move |turn| answer(turn, &request, constraints)).await?))
 }
 
-fn answer(turn: &Turn, request: &TranslateRequest) -> Result<Answer, Failure> {
+fn answer(
+    turn: &Turn,
+    request: &TranslateRequest,
+    constraints: Option<TranslationConstraints>,
+) -> Result<Answer, Failure> {
     let Turn { app, served, ticket, .. } = turn;
     let engine = served.translation()?;
     let wish = Wish {
@@ -94,6 +200,9 @@ fn answer(turn: &Turn, request: &TranslateRequest) -> Result<Answer, Failure> {
         target: request.target.clone(),
         n_best: request.n_best.unwrap_or(1),
         beam: request.beam,
+        prefix: request.prefix.clone().filter(|prefix| !prefix.is_empty()),
+        constraints,
+        alternatives: request.alternatives.and_then(NonZeroUsize::new),
         ..Wish::default()
     };
     let wish = own_languages(served, &wish)?;
@@ -107,6 +216,11 @@ fn answer(turn: &Turn, request: &TranslateRequest) -> Result<Answer, Failure> {
     // A text without tokens has the empty translation, which no model was asked for.
     let is_blank = n_read == 0;
     let scored = if is_blank { Vec::new() } else { engine.score(&pairs, 0, ticket)? };
+    let unmet = |translation: &str| {
+        let constraints = wish.constraints.iter();
+        let unmet = constraints.flat_map(|constraints| constraints.unmet(tokenizer, &request.text, translation));
+        unmet.map(str::to_owned).collect()
+    };
     let mut translations: Vec<TranslationAnswer> = found
         .iter()
         .map(|found| TranslationAnswer {
@@ -116,6 +230,7 @@ fn answer(turn: &Turn, request: &TranslateRequest) -> Result<Answer, Failure> {
             finished: found.is_finished,
             tokens: Vec::new(),
             alignment: Vec::new(),
+            unmet: unmet(&found.text),
         })
         .collect();
     for ((translation, pair), scored) in translations.iter_mut().zip(&pairs).zip(scored) {
