@@ -20,6 +20,9 @@ def libretranslate():
     client = LibreTranslateAPI(URL)
     translation = client.translate(TEXT, "en", "de")
     assert isinstance(translation, str)
+    (detected,) = client.detect(TEXT)
+    assert detected["language"] == "en" and 0 <= detected["confidence"] <= 100, detected
+    assert client.translate(TEXT, "auto", "de") == translation
     codes = {language["code"] for language in client.languages()}
     assert "en" in codes, codes
     return translation
