@@ -162,9 +162,9 @@ impl LanguageDetector {
     pub fn detect(&self, text: &str) -> Option<Detected> {
         let found = self.detector.detect(text)?;
         let language = Language(found.lang());
-        // A script of one language is told whoever is asked for.
+        // A script of one language is told whoever is asked for; a text without trigrams has none that is first.
         let is_known = self.among.as_ref().is_none_or(|among| among.contains(&language));
-        is_known.then(|| Detected { language, confidence: found.confidence() })
+        (is_known && found.confidence().is_finite()).then(|| Detected { language, confidence: found.confidence() })
     }
 }
 
@@ -172,7 +172,28 @@ impl LanguageDetector {
 mod tests {
     use std::collections::BTreeSet;
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_has_a_known_language_or_none(
+            text in ".{0,80}",
+            among in prop::sample::subsequence(vec!["en", "de", "ru", "zh", "el"], 0..=5),
+        ) {
+            let languages: Vec<Language> = among.into_iter().filter_map(Language::named).collect();
+            for (detector, known) in [
+                (LanguageDetector::among(&languages), languages),
+                (LanguageDetector::new(), Language::all().collect()),
+            ] {
+                if let Some(Detected { language, confidence }) = detector.detect(&text) {
+                    prop_assert!(known.contains(&language), "{}", language);
+                    prop_assert!((0.0..=1.0).contains(&confidence), "{}", confidence);
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_language_is_found_by_each_of_its_codes_and_no_two_share_one() {

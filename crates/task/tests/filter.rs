@@ -52,7 +52,8 @@ impl Made {
             ..TransformerConfig::base(tokenizer.vocab_size())
         };
         let params = attentive_weights::params(&config.init(&self.device, seed).unwrap());
-        Bundle::new(name, config, Arc::new(tokenizer), params).save(self.path(name)).unwrap();
+        let tokenizer: Arc<dyn Tokenizer> = Arc::new(tokenizer);
+        Bundle::new(name, config, tokenizer, params).save(self.path(name)).unwrap();
         self.path(name)
     }
 
