@@ -56,23 +56,17 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(super) fn run(self) -> Result<()> {
+        let Self { source, target, out_source, out_target, report, force, .. } = self;
+        let (reverse, min_score, out) = (self.reverse_model, self.min_score, self.scores);
+        let scoring = self.model.map(|model| PairScoring { model, reverse, min_score, out });
         let mut rules = filter_rules(&self.rule)?;
         rules.source_language = self.languages.source_language.or(rules.source_language);
         rules.target_language = self.languages.target_language.or(rules.target_language);
-        let (reverse, min_score, out) = (self.reverse_model, self.min_score, self.scores);
-        let filtering = Filtering {
-            source: self.source,
-            target: self.target,
-            columns: self.columns.and_then(|columns| columns.try_into().ok()),
-            out: [self.out_source].into_iter().chain(self.out_target).collect(),
-            force: self.force,
-            rules,
-            scoring: self.model.map(|model| PairScoring { model, reverse, min_score, out }),
-            report: self.report,
-        };
-        if let Some(report) = filtering.write(&self.backend.device()?, &Terminal::default(), &|| true)? {
-            report!("{report}");
-        }
+        let columns = self.columns.and_then(|columns| columns.try_into().ok());
+        let out = [out_source].into_iter().chain(out_target).collect();
+        let filtering = Filtering { source, target, columns, out, force, rules, scoring, report };
+        let report = filtering.write(&self.backend.device()?, &Terminal::default(), &|| true)?;
+        report.iter().for_each(|report| report!("{report}"));
         Ok(())
     }
 }
