@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::byte_level::gpt2_split::is_word_character;
 use crate::error::UnknownId;
 use crate::file::Model;
+use crate::place::Place;
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer};
 use crate::trie::Trie;
@@ -289,6 +290,18 @@ impl Tokenizer for WithAddedTokens {
             }
         }
         Ok(bytes)
+    }
+
+    /// What is after an added token is decoded as a text of its own.
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        let added = self.added(id);
+        if self.specials.contains(id) || added.is_some_and(|token| token.special) {
+            return Some((Vec::new(), place));
+        }
+        match added {
+            Some(token) => Some((token.content.as_bytes().to_vec(), Place::Start)),
+            None => self.inner.written(place, id),
+        }
     }
 
     fn vocab_size(&self) -> usize {

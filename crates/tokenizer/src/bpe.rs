@@ -16,6 +16,7 @@ use crate::bytes::byte_token;
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::merges::Merges;
+use crate::place::Place;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer, push_spans};
@@ -223,6 +224,21 @@ impl Tokenizer for Bpe {
             space_due |= piece.ends_word;
         }
         Ok(bytes)
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        let space = |is_due: bool| if is_due { b" ".to_vec() } else { Vec::new() };
+        let is_due = place == Place::AfterWord;
+        let Some(index) = (id as usize).checked_sub(FIRST_BYTE) else { return Some((Vec::new(), place)) };
+        let Some(index) = index.checked_sub(256) else {
+            return Some(([space(is_due), vec![index as u8]].concat(), Place::Start));
+        };
+        let Some(piece) = self.pieces.get(index) else { return Some((Vec::new(), place)) };
+        let is_due = is_due && !piece.glued;
+        let is_mark = piece.text.is_empty();
+        let bytes = if is_mark { Vec::new() } else { [&space(is_due)[..], piece.text.as_bytes()].concat() };
+        let ends_word = piece.ends_word || is_mark && is_due;
+        Some((bytes, if ends_word { Place::AfterWord } else { Place::Start }))
     }
 
     fn vocab_size(&self) -> usize {

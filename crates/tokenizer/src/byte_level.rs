@@ -17,6 +17,7 @@ use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
 use crate::merges::Merges;
+use crate::place::Place;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer, push_spans};
@@ -183,6 +184,10 @@ impl Tokenizer for ByteLevelBpe {
             bytes.extend_from_slice(token);
         }
         Ok(bytes)
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        Some((self.tokens.get(id as usize).map_or(Vec::new(), |token| token.to_vec()), place))
     }
 
     fn vocab_size(&self) -> usize {

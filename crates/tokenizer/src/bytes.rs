@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::added::{self, AddedToken, Finder};
 use crate::error::UnknownId;
 use crate::file::Model;
+use crate::place::Place;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer, push_spans};
 
@@ -74,6 +75,11 @@ impl Tokenizer for Bytes {
             return Err(UnknownId { id, vocab_size: self.vocab_size() });
         }
         Ok(ids.iter().filter_map(|id| u8::try_from(id.checked_sub(FIRST_BYTE)?).ok()).collect())
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        let byte = id.checked_sub(FIRST_BYTE).and_then(|byte| u8::try_from(byte).ok());
+        Some((byte.into_iter().collect(), place))
     }
 
     fn vocab_size(&self) -> usize {

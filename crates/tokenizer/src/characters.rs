@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::UnknownId;
 use crate::file::Model;
+use crate::place::Place;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::training::{TrainingReport, covered};
@@ -132,6 +133,10 @@ impl Tokenizer for Characters {
         };
         let text = ids.iter().filter_map(|id| character(id).transpose());
         Ok(text.collect::<Result<String, _>>()?.into_bytes())
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        Some((self.decode_bytes(&[id]).unwrap_or_default(), place))
     }
 
     fn vocab_size(&self) -> usize {

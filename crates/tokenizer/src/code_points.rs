@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::added::AddedToken;
 use crate::error::UnknownId;
 use crate::file::Model;
+use crate::place::Place;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 
@@ -64,6 +65,10 @@ impl Tokenizer for CodePoints {
             }
         }
         Ok(text.into_bytes())
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        Some((self.decode_bytes(&[id]).unwrap_or_default(), place))
     }
 
     fn vocab_size(&self) -> usize {

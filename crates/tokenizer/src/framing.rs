@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::added::AddedToken;
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
+use crate::place::Place;
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer};
 
@@ -375,6 +376,10 @@ impl Tokenizer for Framed {
 
     fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
         self.inner.decode(ids)
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        self.inner.written(place, id)
     }
 
     fn vocab_size(&self) -> usize {

@@ -13,9 +13,11 @@ use tokenizers::{Decoder as _, DecoderWrapper, Model as _, ModelWrapper};
 
 use crate::added::AddedToken;
 use crate::byte_level::byte_char;
+use crate::bytes::parse_byte_token;
 use crate::error::{TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
+use crate::place::Place;
 use crate::sentencepiece::SentencePieceFile;
 use crate::specials::{SpecialNames, Specials};
 use crate::tokenizer::{Token, TokenId, Tokenizer};
@@ -50,6 +52,40 @@ pub struct HuggingFace {
     /// What ends the last token of a word and is written as a space, as in CLIP.
     word_end: Option<String>,
     sentinels: Vec<TokenId>,
+    /// How tokens are decoded one by one, if they can be.
+    steps: Option<Steps>,
+}
+
+/// How a decoder of the library decodes tokens one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Steps {
+    /// Whether the first token may be decoded otherwise than others.
+    knows_start: bool,
+    /// Whether tokens as `<0xE4>` are bytes.
+    has_bytes: bool,
+}
+
+impl Steps {
+    /// Of a decoder as it is in JSON; `None` where what a token is decoded to depends on others.
+    fn of(decoder: &serde_json::Value) -> Option<Self> {
+        let kind = decoder["type"].as_str()?;
+        let parts =
+            if kind == "Sequence" { &decoder["decoders"].as_array()?[..] } else { std::slice::from_ref(decoder) };
+        let mut steps = Self { knows_start: false, has_bytes: false };
+        let mut is_fused = false;
+        for part in parts {
+            match part["type"].as_str()? {
+                "ByteLevel" if parts.len() == 1 => {}
+                "Fuse" => is_fused = true,
+                "Strip" if part["start"].as_u64()? <= 1 && part["stop"] == 0 => steps.knows_start = true,
+                "Replace" if !is_fused && part["pattern"]["String"].is_string() => {}
+                "ByteFallback" if !is_fused => steps.has_bytes = true,
+                "Metaspace" if !is_fused => steps.knows_start = true,
+                _ => return None,
+            }
+        }
+        Some(steps)
+    }
 }
 
 /// What stands in our `tokenizer.json` for [`HuggingFace`]: the text of Hugging Face's.
@@ -144,7 +180,10 @@ impl HuggingFace {
         let sentinels = (0..).map_while(|index| inner.token_to_id(&format!("<extra_id_{index}>"))).collect();
         let is_byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
         let byte_of = is_byte_level.then(|| (0..=255).map(|byte| (byte_char(byte), byte)).collect());
-        Ok(Self { file, inner, with_specials: OnceLock::new(), specials, vocab_size, byte_of, word_end, sentinels })
+        let decoder = inner.get_decoder().and_then(|decoder| serde_json::to_value(decoder).ok());
+        let steps = decoder.filter(|_| word_end.is_none()).and_then(|decoder| Steps::of(&decoder));
+        let with_specials = OnceLock::new();
+        Ok(Self { file, inner, with_specials, specials, vocab_size, byte_of, word_end, sentinels, steps })
     }
 
     fn parsing_specials(&self) -> &tokenizers::Tokenizer {
@@ -247,6 +286,29 @@ impl Tokenizer for HuggingFace {
                 .into_bytes(),
             (None, None) => tokens.join(" ").into_bytes(),
         })
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        let steps = self.steps?;
+        let Some(token) = self.inner.id_to_token(id) else { return Some((Vec::new(), place)) };
+        let is_left_out = self.specials.contains(id) && self.specials.unk != Some(id);
+        if is_left_out || self.inner.get_added_vocabulary().is_special_token(&token) {
+            return Some((Vec::new(), place));
+        }
+        if let Some(byte_of) = &self.byte_of {
+            return Some((self.bytes_of(byte_of, &token), place));
+        }
+        let next = if steps.knows_start { Place::Inside } else { Place::Start };
+        // The library knows no part of a character.
+        if let Some(byte) = parse_byte_token(&token).filter(|byte| steps.has_bytes && !byte.is_ascii()) {
+            return Some((vec![byte], next));
+        }
+        let decode = |tokens: Vec<String>| self.inner.get_decoder()?.decode(tokens).ok();
+        let text = match place {
+            Place::Start => decode(vec![token])?,
+            _ => decode(vec!["a".to_owned(), token])?.strip_prefix('a')?.to_owned(),
+        };
+        Some((text.into_bytes(), next))
     }
 
     fn vocab_size(&self) -> usize {

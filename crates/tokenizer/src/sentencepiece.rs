@@ -20,6 +20,7 @@ use crate::added::AddedToken;
 use crate::bytes::{byte_token, parse_byte_token};
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
+use crate::place::Place;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -211,24 +212,15 @@ impl SentencePiece {
 
     /// The bytes that pieces stand for, cut at each end of a run of byte tokens.
     pub(crate) fn decode_pieces(&self, pieces: Vec<(&str, PieceKind)>) -> Vec<Vec<u8>> {
-        let NormalizerSpec { add_dummy_prefix, remove_extra_whitespaces, .. } = *self.normalizer.spec();
         let mut runs = vec![Vec::new()];
-        let mut at_start = add_dummy_prefix || remove_extra_whitespaces;
+        let mut at_start = self.leaves_out_space();
         let mut in_bytes = false;
         for (piece, kind) in pieces {
             if in_bytes != (kind == PieceKind::Byte) {
                 in_bytes = !in_bytes;
                 runs.push(Vec::new());
             }
-            let stripped = if at_start && kind.is_text() { piece.strip_prefix(SPACE) } else { None };
-            let text = match kind {
-                PieceKind::Control => Vec::new(),
-                PieceKind::Unknown => self.file.unk_surface.clone().into_bytes(),
-                PieceKind::Byte => parse_byte_token(piece).into_iter().collect(),
-                _ => stripped.unwrap_or(piece).replace(SPACE, " ").into_bytes(),
-            };
-            // The first space is the dummy prefix; all leading ones go where extra spaces are removed.
-            at_start &= text.is_empty() && (stripped.is_none() || remove_extra_whitespaces);
+            let text = self.piece_bytes(piece, kind, &mut at_start);
             if let Some(run) = runs.last_mut() {
                 run.extend(text);
             }
@@ -238,6 +230,26 @@ impl SentencePiece {
             runs = vec![denormalizer.normalize(&text).text.into_bytes()];
         }
         runs
+    }
+
+    /// Whether the first space of a text is not a part of it.
+    fn leaves_out_space(&self) -> bool {
+        let NormalizerSpec { add_dummy_prefix, remove_extra_whitespaces, .. } = *self.normalizer.spec();
+        add_dummy_prefix || remove_extra_whitespaces
+    }
+
+    /// The bytes that a piece stands for; `at_start` says whether the text has not begun.
+    fn piece_bytes(&self, piece: &str, kind: PieceKind, at_start: &mut bool) -> Vec<u8> {
+        let stripped = if *at_start && kind.is_text() { piece.strip_prefix(SPACE) } else { None };
+        let text = match kind {
+            PieceKind::Control => Vec::new(),
+            PieceKind::Unknown => self.file.unk_surface.clone().into_bytes(),
+            PieceKind::Byte => parse_byte_token(piece).into_iter().collect(),
+            _ => stripped.unwrap_or(piece).replace(SPACE, " ").into_bytes(),
+        };
+        // The first space is the dummy prefix; all leading ones go where extra spaces are removed.
+        *at_start &= text.is_empty() && (stripped.is_none() || self.normalizer.spec().remove_extra_whitespaces);
+        text
     }
 
     fn segment(&self, text: &str) -> Vec<(TokenId, usize)> {
@@ -331,6 +343,17 @@ impl Tokenizer for SentencePiece {
     /// reaches from one run of byte tokens to the next.
     fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
         Ok(self.decode_runs(ids)?.iter().map(|run| decode_utf8(run)).collect())
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        if self.denormalizer.is_some() {
+            return None;
+        }
+        let Some((piece, _, kind)) = self.file.pieces.get(id as usize) else { return Some((Vec::new(), place)) };
+        let mut at_start = self.leaves_out_space() && place == Place::Start;
+        let bytes = self.piece_bytes(piece, *kind, &mut at_start);
+        let is_start = at_start || !self.leaves_out_space();
+        Some((bytes, if is_start { Place::Start } else { Place::Inside }))
     }
 
     fn vocab_size(&self) -> usize {

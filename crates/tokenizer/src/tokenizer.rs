@@ -7,6 +7,7 @@ use crate::added::{self, AddedToken, Finder};
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::framing::{self, FrameError, Framing, PairFrame};
+use crate::place::Place;
 use crate::specials::Specials;
 
 /// An index into a vocabulary.
@@ -129,6 +130,28 @@ pub trait Tokenizer: Send + Sync {
     fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
         let bytes = self.decode_bytes(ids)?;
         Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// The bytes that the token `id` writes where a text has come to `place`, and where the text is then; an id that is not in
+    /// the vocabulary writes nothing.
+    ///
+    /// From [`Place::Start`] on, the bytes of a text's tokens one after another are those of
+    /// [`decode_bytes`](Self::decode_bytes), if they are UTF-8, the space left out that may be due at the end. `None` where what
+    /// a token writes depends on more than the place: WordPiece, the kinds of translators, decoders of Hugging Face's library
+    /// that join tokens otherwise.
+    ///
+    /// ```
+    /// use attentive_tokenizer::{BpeTrainer, Place, Tokenizer};
+    ///
+    /// let tokenizer = BpeTrainer::with_merges(10).train(["too tired", "too wide"])?;
+    /// let too = tokenizer.encode("too")[0]; // too</w>
+    /// assert_eq!(tokenizer.written(Place::Start, too), Some((b"too".to_vec(), Place::AfterWord)));
+    /// assert_eq!(tokenizer.written(Place::AfterWord, too), Some((b" too".to_vec(), Place::AfterWord)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        let _ = (place, id);
+        None
     }
 
     /// The number of ids: every id is below it.
