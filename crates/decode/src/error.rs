@@ -2,6 +2,8 @@
 
 use attentive_core::{DeviceError, TokenId};
 
+use crate::FormError;
+
 /// The reason why there are no hypotheses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +180,18 @@ pub enum DecodeError {
         /// Number of tokens of the text so far.
         n_tokens: usize,
     },
+    /// No token may follow that leads to a text of the form.
+    #[error(
+        "after {n_tokens} tokens, none leads to a text of the form: the vocabulary lacks what it asks for, or the least length \
+         or words that are excluded stand in the way"
+    )]
+    OutOfForm {
+        /// Number of tokens that were written.
+        n_tokens: usize,
+    },
+    /// There is no such form, or a text can't be held to it.
+    #[error(transparent)]
+    Form(#[from] FormError),
     /// The device failed to hand over log-probabilities.
     #[error(transparent)]
     Device(#[from] DeviceError),

@@ -7,6 +7,7 @@ use attentive_core::{LanguageModel, NextToken, TokenId, Want};
 use crate::{
     DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig,
     candidates::{TopCandidates, Total},
+    form::{Form, Holder},
     lines::{Choice, End, Line, Lines},
     rows::{RowScores, Rows},
     rules::Admitted,
@@ -27,6 +28,15 @@ pub struct GenerateRequest<'a> {
     pub rules: &'a Rules,
 }
 
+/// The form that texts are held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// The form; its vocabulary is the model's.
+    pub form: &'a Form,
+    /// The place of the vocabulary that the text after each prompt begins at: `[prompts]`.
+    pub places: &'a [usize],
+}
+
 /// One token that was drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drawn {
@@ -41,7 +51,7 @@ pub struct Drawn {
 /// The reason why a text ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// The model ended it.
+    /// The model ended it, or the form that it is held to lets nothing follow.
     ByModel,
     /// It has the requested number of tokens.
     ByLength,
@@ -52,7 +62,7 @@ pub enum Ended {
 impl From<End> for Ended {
     fn from(end: End) -> Self {
         match end {
-            End::ByModel => Self::ByModel,
+            End::ByModel | End::Whole => Self::ByModel,
             End::ByCaller => Self::ByCaller,
             End::ByLength | End::Stuck => Self::ByLength,
         }
@@ -79,6 +89,29 @@ pub fn generate<M: LanguageModel>(
     model: &M,
     request: &GenerateRequest<'_>,
     config: &SamplingConfig,
+    on_token: impl FnMut(Drawn) -> ControlFlow<()>,
+) -> Result<Vec<Ended>, DecodeError> {
+    generate_held(model, request, config, None, on_token)
+}
+
+/// Continues texts as [`generate`] does, each held to a form: of the tokens that may follow, those are drawn that lead to a
+/// text of the form, with the model's probabilities of them made to sum to 1. The end is one of them where the text is of the
+/// form, and the text ends by itself where nothing else may follow. One that has the requested number of tokens before is
+/// cut ([`Ended::ByLength`]).
+///
+/// A [`Drawn::log_prob`] stays the model's.
+///
+/// # Errors
+/// As [`generate`]; [`DecodeError::OutOfForm`] if no token leads on: the vocabulary lacks what the form asks for, or rules
+/// exclude it. [`DecodeError::Form`] if a text is at too many places of the form.
+///
+/// # Panics
+/// As [`generate`]; if there are fewer places than prompts.
+pub fn generate_held<M: LanguageModel>(
+    model: &M,
+    request: &GenerateRequest<'_>,
+    config: &SamplingConfig,
+    held: Option<Held<'_>>,
     mut on_token: impl FnMut(Drawn) -> ControlFlow<()>,
 ) -> Result<Vec<Ended>, DecodeError> {
     request.validate(model.vocab_size(), config)?;
@@ -94,10 +127,14 @@ pub fn generate<M: LanguageModel>(
         let tokens = group.iter().flat_map(|&prompt| &prompts[prompt]).copied().collect();
         let rows = Rows::new(model, model.start(group.len()), group.len(), tokens);
         let mut lines = Lines::new((0..group.len() * n_samples).map(line).collect(), rows, rules, ends);
+        if let Some(Held { form, places }) = held {
+            lines.hold(Holder::new(form), |at| places[group[at / n_samples]])?;
+        }
         let mut sampler = Sampler::new(config, n_samples);
         for n_written in 0.. {
             let is_forced = n_written < rules.n_forced(&[]);
-            let want = if config.is_greedy() { rules.want(1, ends.len(), is_forced) } else { Want::All };
+            let want =
+                if config.is_greedy() && held.is_none() { rules.want(1, ends.len(), is_forced) } else { Want::All };
             if lines.is_full() {
                 let n_anew = model.max_len().map_or(1, |max_len| max_len.div_ceil(2));
                 lines.reread(model.start(lines.n_rows()), n_anew);
@@ -108,7 +145,11 @@ pub fn generate<M: LanguageModel>(
             let goes_on =
                 lines.step(want, |at, line, row, admitted| sampler.draw(at, line, row, admitted), hand_out)?;
             if let Some(stuck) = lines.lines.iter().find(|line| line.end == Some(End::Stuck)) {
-                return Err(DecodeError::NothingFollows { n_tokens: stuck.text.len() });
+                let n_tokens = if held.is_some() { stuck.n_written() } else { stuck.text.len() };
+                return Err(match held {
+                    Some(_) => DecodeError::OutOfForm { n_tokens },
+                    None => DecodeError::NothingFollows { n_tokens },
+                });
             }
             if !goes_on {
                 break;

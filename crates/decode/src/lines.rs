@@ -7,6 +7,7 @@ use attentive_core::{NextToken, TokenId, Want};
 use crate::{
     DecodeError, DecodeRequest, Hypothesis, Rules,
     candidates::Total,
+    form::{Holder, Progress},
     rows::{RowScores, Rows},
     rules::Admitted,
 };
@@ -26,12 +27,16 @@ pub(crate) struct Line<'a> {
     /// Of the tokens written, the end included.
     log_probs: Vec<f32>,
     pub(crate) end: Option<End>,
+    /// How far it has come in the form that it is held to.
+    progress: Option<Progress>,
 }
 
 /// The reason why a line ends here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     ByModel,
+    /// The form that it is held to lets nothing follow.
+    Whole,
     ByLength,
     ByCaller,
     /// No token may follow.
@@ -51,7 +56,8 @@ impl<'a> Line<'a> {
     pub(crate) fn new(prompt: &[TokenId], prefix: &'a [TokenId], max_len: usize, row: usize) -> Self {
         let end = (max_len == 0).then_some(End::ByLength);
         let (text, n_prompt) = (prompt.to_vec(), prompt.len());
-        Self { text, n_prompt, prefix, max_len, row, total: Total::default(), log_probs: Vec::new(), end }
+        let (total, log_probs) = (Total::default(), Vec::new());
+        Self { text, n_prompt, prefix, max_len, row, total, log_probs, end, progress: None }
     }
 
     pub(crate) fn n_written(&self) -> usize {
@@ -99,13 +105,24 @@ pub(crate) struct Lines<'a, M: NextToken> {
     rules: &'a Rules,
     /// Tokens that end a text.
     ends: &'a [TokenId],
+    /// Holds the lines to a form.
+    holder: Option<Holder<'a>>,
 }
 
 impl<'a, M: NextToken> Lines<'a, M> {
     /// Lines that are about to read their prompts, in the order of their rows.
     pub(crate) fn new(lines: Vec<Line<'a>>, rows: Rows<'a, M>, rules: &'a Rules, ends: &'a [TokenId]) -> Self {
         let open = (0..lines.len()).filter(|&idx| lines[idx].end.is_none()).collect();
-        Self { lines, open, rows, rules, ends }
+        Self { lines, open, rows, rules, ends, holder: None }
+    }
+
+    /// Holds all lines to a form, each from a place of its vocabulary on.
+    pub(crate) fn hold(&mut self, mut holder: Holder<'a>, place: impl Fn(usize) -> usize) -> Result<(), DecodeError> {
+        for (at, line) in self.lines.iter_mut().enumerate() {
+            line.progress = Some(holder.begin(place(at))?);
+        }
+        self.holder = Some(holder);
+        Ok(())
     }
 
     /// `n` lines of each sentence of a request.
@@ -133,12 +150,21 @@ impl<'a, M: NextToken> Lines<'a, M> {
         let scores = self.rows.advance(want)?;
         for &idx in &self.open {
             let line = &mut self.lines[idx];
-            let admitted = line.admitted(self.rules, self.ends);
+            let mut admitted = line.admitted(self.rules, self.ends);
+            if let (Some(holder), Some(progress)) = (&mut self.holder, &mut line.progress) {
+                admitted.form = Some(holder.allowed(progress, self.ends)?);
+            }
             let Some(choice) = choose(idx, line, scores.row(line.row), &admitted) else {
                 line.end = Some(End::Stuck);
                 continue;
             };
             line.take(choice, self.ends);
+            if let (Some(holder), Some(progress)) = (&mut self.holder, &mut line.progress)
+                && line.end != Some(End::ByModel)
+                && holder.take(progress, choice.token)?
+            {
+                line.end = Some(End::Whole);
+            }
             if line.end != Some(End::ByModel) && on_token(idx, choice).is_break() {
                 line.end = Some(End::ByCaller);
             }

@@ -2,7 +2,7 @@
 
 use attentive_core::{TokenId, Want};
 
-use crate::{DecodeError, spelling::Follows};
+use crate::{DecodeError, form::Allowed, spelling::Follows};
 
 /// Rules that hold for beam search, greedy search and sampling alike; by default there are none.
 ///
@@ -97,6 +97,7 @@ impl Rules {
             bias: None,
             chosen: (&[], 0.0),
             follows: None,
+            form: None,
         };
         if admitted.forced.is_some() {
             return admitted;
@@ -160,6 +161,8 @@ pub(crate) struct Admitted<'a> {
     pub(crate) chosen: (&'a [TokenId], f64),
     /// What words admit.
     pub(crate) follows: Option<Follows<'a>>,
+    /// What a form admits.
+    pub(crate) form: Option<Allowed<'a>>,
 }
 
 /// A token that is preferred: its probability p becomes (1 − β) p + β, that of others (1 − β) p.
@@ -196,7 +199,8 @@ impl Admitted<'_> {
             Some(forced) => token == forced,
             None => {
                 let is_out = self.suppressed.contains(&token) || self.withheld.contains(&token);
-                !is_out && self.follows.as_ref().is_none_or(|follows| follows.admits(token))
+                let is_in_form = self.form.as_ref().is_none_or(|form| form.admits(token));
+                is_in_form && !is_out && self.follows.as_ref().is_none_or(|follows| follows.admits(token))
             }
         }
     }
