@@ -4,15 +4,16 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use attentive_core::{DeviceError, LanguageModel, TokenId};
 use attentive_decode::{
-    Acceptance, DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, contrastive_search,
-    generate, generate_drafted,
+    Acceptance, DecodeError, Drawn, Ended, FormError, FormSpec, GenerateRequest, Held, Rules, SamplingConfig, StopStrings,
+    contrastive_search, generate_drafted, generate_held,
 };
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bundle, BundleError, Generated, Params, Strategy, TextModel, WeightFormat, text_stream::TextStream,
+    Bundle, BundleError, Forms, Generated, Params, Strategy, TextModel, WeightFormat, forms::place_after,
+    text_stream::TextStream,
     translator::at_most,
 };
 
@@ -43,6 +44,10 @@ pub struct GenerationConfig {
     pub bad_words: Vec<Vec<TokenId>>,
     /// How tokens are drawn.
     pub sampling: SamplingConfig,
+    /// The form that the text after the prompt is held to: a JSON Schema, a regular expression, a grammar. It is asked for, and
+    /// not a setting of a model's folder.
+    #[serde(skip)]
+    pub form: Option<FormSpec>,
 }
 
 impl Default for GenerationConfig {
@@ -59,6 +64,7 @@ impl Default for GenerationConfig {
             suppressed: Vec::new(),
             bad_words: Vec::new(),
             sampling: SamplingConfig::default(),
+            form: None,
         }
     }
 }
@@ -70,11 +76,12 @@ impl GenerationConfig {
     /// Checks the settings before there is a model.
     ///
     /// # Errors
-    /// [`DecodeError`] names the setting that is out of range.
+    /// [`DecodeError`] names the setting that is out of range, or the part of the form that texts can't be held to.
     pub fn validate(&self) -> Result<(), DecodeError> {
         at_most("max_tokens", self.max_tokens, MAX_TOKENS, "at most 16777216")?;
         at_most("min_tokens", self.min_tokens, MAX_TOKENS, "at most 16777216")?;
         self.sampling.validate()?;
+        self.form.as_ref().map_or(Ok(()), FormSpec::validate)?;
         self.rules(&[], &[]).validate()
     }
 
@@ -135,6 +142,7 @@ pub struct Generator<M> {
     /// Stands between documents, so a text ends with it.
     end: Option<TokenId>,
     suppressed: Vec<TokenId>,
+    forms: Forms,
 }
 
 impl Generator<TextModel> {
@@ -197,7 +205,14 @@ impl<M: LanguageModel> Generator<M> {
         let end = specials.eos;
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let suppressed = specials.iter().filter(|&id| Some(id) != end).chain(unused).collect();
-        Self { model, tokenizer, begin: end, end, suppressed }
+        Self { model, tokenizer, begin: end, end, suppressed, forms: Forms::default() }
+    }
+
+    /// This generator, with what others of the same tokenizer know of forms.
+    #[must_use]
+    pub fn with_forms(mut self, forms: Forms) -> Self {
+        self.forms = forms;
+        self
     }
 
     /// This generator, whose texts begin with a token of their own: [`GenerationConfig::begin_id`]. Without one, it stays.
@@ -335,6 +350,15 @@ impl<M: LanguageModel> Generator<M> {
         let rules = config.rules(&self.suppressed, &ends);
         let max_tokens = config.max_tokens;
         let request = GenerateRequest { prompts: &prompts, n_samples, max_tokens, ends: &ends, rules: &rules };
+        let form = config.form.as_ref().map(|spec| self.forms.get(spec, &*self.tokenizer)).transpose()?;
+        let mut places = Vec::new();
+        if form.is_some() {
+            let before = |(ids, &is_continued): (&Vec<TokenId>, &bool)| {
+                place_after(&*self.tokenizer, if is_continued { ids } else { &[] })
+            };
+            places = prompts.iter().zip(&is_continued).map(before).collect::<Result<_, _>>()?;
+        }
+        let held = form.as_ref().map(|form| Held { form, places: &places });
         let stop = StopStrings::new(config.stop.iter().map(String::as_str));
         let stream = |text: usize| {
             let prompt = text / n_samples;
@@ -349,7 +373,11 @@ impl<M: LanguageModel> Generator<M> {
             if at_end { ControlFlow::Break(()) } else { wish }
         };
         let (ended, accepted) = match strategy {
-            Strategy::Sampling => (generate(&self.model, &request, &config.sampling, on_token)?, Acceptance::default()),
+            Strategy::Sampling => {
+                let ended = generate_held(&self.model, &request, &config.sampling, held, on_token)?;
+                (ended, Acceptance::default())
+            }
+            _ if held.is_some() => return Err(FormError::Strategy.into()),
             Strategy::Drafted(drafts) => generate_drafted(&self.model, drafts, &request, &config.sampling, on_token)?,
             Strategy::Contrastive(search) => {
                 config.sampling.validate()?;

@@ -3,7 +3,9 @@
 use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
 
 use attentive_core::TrajectoryProcessor;
-use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
+use attentive_tokenizer::{
+    AddedToken, FrameError, Framing, Model, Place, Specials, Token, TokenId, Tokenizer, UnknownId,
+};
 use attentive_vision::ImageProcessor;
 use attentive_weights::{read_settings, write_atomically};
 use serde::{Deserialize, Serialize};
@@ -224,6 +226,10 @@ impl Tokenizer for Adapted {
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
         self.inner.decode_bytes(ids)
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        self.inner.written(place, id)
     }
 
     fn vocab_size(&self) -> usize {

@@ -214,6 +214,7 @@ impl From<DecodeError> for Failure {
         match error {
             DecodeError::Device(error) => error.into(),
             DecodeError::NothingFollows { .. } | DecodeError::UnreachableEos { .. } => Self::broken(&error),
+            DecodeError::Form(_) | DecodeError::OutOfForm { .. } => Self::field("response_format", error.to_string()),
             error => {
                 let field = error.keys().first().map(|&key| key.to_owned());
                 Self { field, ..Self::invalid(error.to_string()) }

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::{
     BackendArgs, PrecisionArgs,
-    generate::{GenerationArgs, stream},
+    generate::{GenerationArgs, say_if_cut, stream},
 };
 use crate::{input, output};
 use attentive_run::resolve;
@@ -98,7 +98,7 @@ fn answer(
 ) -> Result<()> {
     conversation.messages.push(Message::user(message));
     let written = stream(output::stdout(), |on_text| Ok(model.answer(conversation, config, on_text)?));
-    match written {
+    match written.inspect(|answer| say_if_cut(answer.ended, config)) {
         Ok(Answer { n_dropped: 0, .. }) => {}
         Ok(Answer { n_dropped, .. }) => {
             warning!("note: the model has no positions for all of it: the {n_dropped} oldest messages are forgotten");

@@ -1,14 +1,15 @@
 //! `attentive generate`.
 
 use std::{
+    fs,
     io::{self, Read, Write},
     ops::ControlFlow,
     path::PathBuf,
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, GenerationConfig, Generator, Strategy, TextModel};
-use attentive_decode::{Acceptance, ContrastiveConfig, DraftSource, Drafts, SamplingConfig};
+use attentive_bundle::{Bundle, FormSpec, GenerationConfig, Generator, Strategy, TextModel};
+use attentive_decode::{Acceptance, ContrastiveConfig, DraftSource, Drafts, Ended, FormError, SamplingConfig};
 use clap::Args;
 use serde_json::json;
 
@@ -88,6 +89,37 @@ pub(super) struct GenerationArgs {
     /// End at this string; may be given several times.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    #[command(flatten)]
+    form: FormArgs,
+}
+
+/// What the text is held to.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct FormArgs {
+    /// Hold the text to the JSON Schema of this file.
+    #[arg(long, value_name = "FILE")]
+    json_schema: Option<PathBuf>,
+    /// Hold the text to this regular expression, from its beginning to its end.
+    #[arg(long, value_name = "REGEX")]
+    regex: Option<String>,
+    /// Hold the text to the grammar of this file, in the notation of llama.cpp (GBNF).
+    #[arg(long, value_name = "FILE")]
+    grammar: Option<PathBuf>,
+}
+
+impl FormArgs {
+    fn form(&self) -> Result<Option<FormSpec>> {
+        let read = |path: &PathBuf, form: fn(&str) -> Result<FormSpec, FormError>| -> Result<FormSpec> {
+            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            form(&text).with_context(|| path.display().to_string())
+        };
+        Ok(match (&self.json_schema, &self.regex, &self.grammar) {
+            (Some(path), ..) => Some(read(path, FormSpec::json_schema)?),
+            (_, Some(regex), _) => Some(FormSpec::regex(regex)?),
+            (.., path) => path.as_ref().map(|path| read(path, FormSpec::grammar)).transpose()?,
+        })
+    }
 }
 
 impl GenerationArgs {
@@ -103,6 +135,7 @@ impl GenerationArgs {
                 repetition_penalty: self.repetition_penalty.unwrap_or(sampling.repetition_penalty),
                 ..self.sampling.over(sampling)
             },
+            form: self.form.form()?,
             ..model.clone()
         };
         in_order(("--min-tokens", config.min_tokens), ("--max-tokens", config.max_tokens), self.max_tokens.is_none())?;
@@ -161,9 +194,18 @@ impl Generate {
             if !self.no_prompt {
                 write!(out, "{prompt}").and_then(|()| out.flush())?;
             }
-            accepted += stream(out, |on_text| Ok(generator.generate_by(prompt, config, strategy, on_text)?.1))?;
+            let (ended, of_text) = stream(out, |on_text| Ok(generator.generate_by(prompt, config, strategy, on_text)?))?;
+            say_if_cut(ended, config);
+            accepted += of_text;
         }
         Ok(accepted)
+    }
+}
+
+/// Says so if a text was cut that is held to a form.
+pub(super) fn say_if_cut(ended: Ended, config: &GenerationConfig) {
+    if ended == Ended::ByLength && config.form.is_some() {
+        warning!("note: the text was cut by --max-tokens, and may not be of its form");
     }
 }
 

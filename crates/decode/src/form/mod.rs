@@ -81,6 +81,9 @@ pub enum FormError {
     /// No text is of the form.
     #[error("no text is of the form: it asks for what excludes itself, or never ends")]
     Unsatisfiable,
+    /// A form and a strategy other than sampling.
+    #[error("a form is for sampling, greedy or not: leave out drafts and contrastive search")]
+    Strategy,
     /// A text may be at too many places of the form at once.
     #[error("the form is too ambiguous: a text is at thousands of places of it at once")]
     Ambiguous,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use attentive_bundle::GenerationConfig;
-use attentive_decode::SamplingConfig;
+use attentive_decode::{FormSpec, Json, SamplingConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -35,6 +35,48 @@ pub(super) struct Settings {
     pub(super) top_k: Option<usize>,
     pub(super) min_p: Option<f64>,
     pub(super) repetition_penalty: Option<f64>,
+    pub(super) form: Option<FormSpec>,
+}
+
+/// What a text is held to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum ResponseFormat {
+    /// Nothing.
+    Text,
+    /// An object of JSON.
+    JsonObject,
+    /// What a schema describes.
+    JsonSchema { json_schema: NamedSchema },
+}
+
+/// A JSON Schema as the interface has it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedSchema {
+    /// Not read.
+    #[allow(dead_code, reason = "part of the interface, without an effect on answers")]
+    name: Option<String>,
+    /// Not read.
+    #[allow(dead_code, reason = "part of the interface, without an effect on answers")]
+    description: Option<String>,
+    /// Not read: texts are always held to the schema.
+    #[allow(dead_code, reason = "part of the interface, without an effect on answers")]
+    strict: Option<bool>,
+    /// The schema.
+    #[schemars(with = "Value")]
+    schema: Json,
+}
+
+impl ResponseFormat {
+    /// The form, if there is one.
+    pub(super) fn form(&self) -> Option<FormSpec> {
+        match self {
+            Self::Text => None,
+            Self::JsonObject => Some(FormSpec::JsonObject),
+            Self::JsonSchema { json_schema } => Some(FormSpec::JsonSchema(json_schema.schema.clone())),
+        }
+    }
 }
 
 /// How streams are sent.
@@ -92,6 +134,7 @@ impl Settings {
             min_tokens: own.min_tokens.min(max_tokens),
             stop,
             sampling: self.sampling(&own.sampling),
+            form: self.form.clone(),
             ..own.clone()
         };
         config.validate()?;

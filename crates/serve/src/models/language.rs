@@ -7,7 +7,7 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, Chat, ChatTemplate, Conversation, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, Stored,
+    Bundle, Chat, ChatTemplate, Conversation, Forms, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, Stored,
     Strategy, TextModel, WeightFormat,
 };
 use attentive_core::TokenId;
@@ -26,6 +26,7 @@ pub(crate) struct LanguageEngine {
     tokenizer: Arc<dyn Tokenizer>,
     begin: Option<TokenId>,
     chat: Option<ChatTemplate>,
+    forms: Forms,
     /// The model's own settings.
     pub(crate) generation: GenerationConfig,
 }
@@ -85,6 +86,7 @@ impl LanguageEngine {
             tokenizer: Arc::clone(bundle.tokenizer()?),
             begin: bundle.generation.begin_id,
             chat: bundle.chat.clone(),
+            forms: Forms::default(),
             generation: bundle.generation.clone(),
         })
     }
@@ -96,7 +98,8 @@ impl LanguageEngine {
 
     fn writer(&self, n_top: usize, ticket: &Arc<Ticket>) -> (Writer, Arc<std::sync::Mutex<Ranked>>) {
         let (model, top) = Watched::new(for_request(&self.model, ticket), n_top);
-        (Generator::new(model, Arc::clone(&self.tokenizer)).beginning_with(self.begin), top)
+        let generator = Generator::new(model, Arc::clone(&self.tokenizer)).with_forms(self.forms.clone());
+        (generator.beginning_with(self.begin), top)
     }
 
     /// Tokens of the prompt that a task begins with, and the settings of what follows.

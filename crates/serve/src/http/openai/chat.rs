@@ -23,7 +23,7 @@ use crate::{
     error::Failure,
     http::{
         body::{Body, Texts},
-        settings::{MAX_TOP, Settings, StreamOptions, Unsupported},
+        settings::{MAX_TOP, ResponseFormat, Settings, StreamOptions, Unsupported},
     },
     models::{Ask, Told},
 };
@@ -63,7 +63,7 @@ pub(crate) struct ChatRequest {
     /// Variables of the chat template.
     #[schemars(with = "Option<Map<String, Value>>")]
     chat_template_kwargs: Option<Variables>,
-    /// `{"type": "text"}` alone.
+    /// What the answer is held to: `{"type": "json_object"}`, or `{"type": "json_schema", "json_schema": {"schema": …}}`.
     response_format: Option<ResponseFormat>,
     /// Not supported, unless empty.
     tools: Option<Vec<Value>>,
@@ -109,18 +109,10 @@ enum TextPart {
     Text { text: String },
 }
 
-/// How an answer is written.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ResponseFormat {
-    Text,
-}
-
 impl ChatRequest {
     fn check(&self) -> Result<(), Failure> {
         let Self { presence_penalty, frequency_penalty, ref logit_bias, .. } = *self;
         Unsupported { presence_penalty, frequency_penalty, logit_bias: logit_bias.as_ref() }.refuse()?;
-        let _: Option<&ResponseFormat> = self.response_format.as_ref();
         if self.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
             return Err(Failure::field("tools", "tools are not supported"));
         }
@@ -157,6 +149,7 @@ impl ChatRequest {
             top_k: self.top_k,
             min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
+            form: self.response_format.as_ref().and_then(ResponseFormat::form),
         };
         Wanted {
             ask: Ask::Conversation(conversation),

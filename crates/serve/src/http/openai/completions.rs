@@ -22,7 +22,7 @@ use crate::{
     error::Failure,
     http::{
         body::{Body, Texts, check_texts},
-        settings::{MAX_TOP, Settings, StreamOptions, Unsupported},
+        settings::{MAX_TOP, ResponseFormat, Settings, StreamOptions, Unsupported},
     },
     models::{Ask, Told},
 };
@@ -57,6 +57,8 @@ pub(crate) struct CompletionRequest {
     top_k: Option<usize>,
     min_p: Option<f64>,
     repetition_penalty: Option<f64>,
+    /// What the text is held to, as an answer of `/v1/chat/completions` is.
+    response_format: Option<ResponseFormat>,
     /// Not supported, unless false.
     #[serde(default)]
     echo: bool,
@@ -105,6 +107,7 @@ impl CompletionRequest {
             top_k: self.top_k,
             min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
+            form: self.response_format.as_ref().and_then(ResponseFormat::form),
         };
         Wanted {
             ask: Ask::Text(prompt),

@@ -41,6 +41,9 @@ pub(super) async fn stream(app: &Arc<App>, served: &Arc<Served>, wanted: Wanted)
             let Wanted { ask, n_top, .. } = wanted;
             app.write(served, Task { prompt: ask, n, config, n_top, draft_ngrams: None }).await
         }
+        _ if wanted.settings.form.is_some() => {
+            Err(Failure::field("response_format", "a translation can't be held to a form: ask for text"))
+        }
         _ => {
             let text = text_to_translate(&wanted.ask)?;
             check_texts(&[&text], &app.config.limits)?;
