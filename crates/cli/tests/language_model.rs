@@ -86,6 +86,25 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     let once = ["--temperature", "0", "--max-tokens", "9", "--min-tokens", "9", "--no-repeat-ngram", "1"];
     let once = folder.succeed(&[&["generate", "a"], &once[..]].concat(), "");
     assert!(once.trim_end().chars().all(|c| once.matches(c).count() == 1), "{once}");
+    let held = |settings: &[&str]| folder.succeed(&[&["generate", "--no-prompt", "ab"], settings].concat(), "");
+    assert_eq!(held(&["--regex", "c[d-f]{3}x", "--temperature", "0"]), "cdefx\n");
+    assert_eq!(held(&["--regex", "[a-f]{9}", "--temperature", "0", "--max-tokens", "3"]), "cde\n", "cut, with a note");
+    folder.write(
+        "schema.json",
+        r#"{"type": "object", "properties": {"ab": {"enum": ["cd", "ef"]}}, "required": ["ab"]}"#,
+    );
+    let object: serde_json::Value = serde_json::from_str(&held(&["--json-schema", "schema.json"])).unwrap();
+    assert!(object["ab"] == "cd" || object["ab"] == "ef", "{object}");
+    folder.write("grammar.gbnf", "root ::= \"c\" (\"d\" | \"x\")");
+    assert_eq!(held(&["--grammar", "grammar.gbnf", "--temperature", "0"]), "cd\n");
+    folder.write("not.json", r#"{"not": {}}"#);
+    let error = folder.fail(&["generate", "a", "--json-schema", "not.json"], "");
+    assert!(error.contains("not.json: the schema at #/not: the keyword not is not supported"), "{error}");
+    assert!(
+        folder
+            .fail(&["generate", "a", "--regex", "(", "--grammar", "grammar.gbnf"], "")
+            .contains("cannot be used with")
+    );
     let from_stdin = ["generate", "--temperature", "0", "--max-tokens", "2", "-"];
     assert_eq!(folder.succeed(&from_stdin, "cd"), "cdef\n");
 

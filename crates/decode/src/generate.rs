@@ -96,7 +96,7 @@ pub fn generate<M: LanguageModel>(
 
 /// Continues texts as [`generate`] does, each held to a form: of the tokens that may follow, those are drawn that lead to a
 /// text of the form, with the model's probabilities of them made to sum to 1. The end is one of them where the text is of the
-/// form, and the text ends by itself where nothing else may follow. One that has the requested number of tokens before is
+/// form, and the text ends by itself where nothing else may follow, whatever its least length is. One that has the requested number of tokens before is
 /// cut ([`Ended::ByLength`]).
 ///
 /// A [`Drawn::log_prob`] stays the model's.

@@ -24,7 +24,7 @@ pub(super) enum Instruction {
     Bytes(Box<[(u8, u8, Pc)]>),
     /// Goes to each of these places.
     Split(Box<[Pc]>),
-    /// Reads a rule, which begins at `start`, and goes on at `next`.
+    /// Reads a rule, or what is repeated, which begins at `start`, and goes on at `next`.
     Call { start: Pc, next: Pc },
     /// Ends the rule.
     Return,
@@ -70,6 +70,16 @@ impl Program {
     }
 }
 
+/// Whether an expression is compiled to about as much as a call of it.
+fn is_short(part: &Expr) -> bool {
+    match part {
+        Expr::Rule(_) => true,
+        Expr::Bytes(bytes) => bytes.len() <= 2,
+        Expr::Characters(ranges) => ranges.iter().all(|(_, last)| last.is_ascii()),
+        _ => false,
+    }
+}
+
 /// The place that calls of a rule go to.
 fn entry(rule: RuleId) -> Pc {
     rule as Pc + 1
@@ -109,23 +119,32 @@ impl Compiler {
     }
 
     fn repeat(&mut self, part: &Expr, min: u32, max: Option<u32>, next: Pc) -> Result<Pc, FormError> {
+        if max.is_some_and(|max| max < min) {
+            return self.push(Instruction::Split(Box::default()));
+        }
+        // What is repeated is compiled once, if it is more than a call would be.
+        let is_many = max.is_none_or(|max| max > 1) && !is_short(part);
+        let start = if is_many { self.compile(part, RETURN)? } else { RETURN };
+        let once = |this: &mut Self, next: Pc| match start {
+            RETURN => this.compile(part, next),
+            start => this.push(Instruction::Call { start, next }),
+        };
         let mut place = next;
         match max {
             None => {
                 place = self.push(Instruction::Split(Box::default()))?;
-                let body = self.compile(part, place)?;
+                let body = once(self, place)?;
                 self.instructions[place as usize] = Instruction::Split([body, next].into());
             }
-            Some(max) if max < min => return self.push(Instruction::Split(Box::default())),
             Some(max) => {
                 for _ in min..max {
-                    let body = self.compile(part, place)?;
+                    let body = once(self, place)?;
                     place = self.push(Instruction::Split([body, next].into()))?;
                 }
             }
         }
         for _ in 0..min {
-            let body = self.compile(part, place)?;
+            let body = once(self, place)?;
             // Nothing, however often, is nothing.
             if std::mem::replace(&mut place, body) == body {
                 break;
@@ -210,7 +229,11 @@ fn left_recursive(instructions: &[Instruction], is_nullable: &[bool], n_rules: u
             match &instructions[pc as usize] {
                 Instruction::Split(nexts) => todo.extend(nexts),
                 Instruction::Call { start, next } => {
-                    calls.push(*start as RuleId - 1);
+                    // What is repeated is a part of the rule.
+                    match *start as usize {
+                        callee @ 1.. if callee <= n_rules => calls.push(callee - 1),
+                        _ => todo.push(*start),
+                    }
                     todo.extend(is_nullable[*start as usize].then_some(*next));
                 }
                 Instruction::Bytes(_) | Instruction::Return => {}
