@@ -80,6 +80,23 @@ impl<const N: usize> LayerInputs<N> {
 /// `forward` runs the layer by what it is given alone: tensors that it holds itself count as constants. It is called once more
 /// in the backward pass, where it must do the same; dropout then takes the same keys.
 ///
+/// ```
+/// use attentive_backend::{BackendKind, LayerInputs, Recompute, run_layer};
+/// use burn::{module::Param, tensor::Tensor};
+///
+/// let device = BackendKind::Flex.device()?.autodiff();
+/// let gain = Param::from_tensor(Tensor::<1>::full([4], 2.0, &device));
+/// let x = Tensor::<3>::ones([1, 3, 4], &device).require_grad();
+/// let y = Recompute::Layers.during(|| {
+///     let inputs = LayerInputs { hidden: [x.clone()], bias: None };
+///     run_layer(&gain, inputs, None, |gain, LayerInputs { hidden: [x], .. }, _| x * gain.val().unsqueeze())
+/// });
+/// let gradients = y.sum().backward();
+/// assert_eq!(gain.val().grad(&gradients).unwrap().into_data(), [3.0_f32; 4].into());
+/// assert_eq!(x.grad(&gradients).unwrap().sum().into_scalar::<f32>(), 24.0);
+/// # Ok::<(), attentive_backend::BackendError>(())
+/// ```
+///
 /// # Panics
 /// If `forward` does.
 pub fn run_layer<M: Module + 'static, const N: usize>(
