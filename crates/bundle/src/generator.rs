@@ -4,8 +4,8 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use attentive_core::{DeviceError, LanguageModel, TokenId};
 use attentive_decode::{
-    Acceptance, DecodeError, Drawn, Ended, FormError, FormSpec, GenerateRequest, Held, Rules, SamplingConfig, StopStrings,
-    contrastive_search, generate_drafted, generate_held,
+    Acceptance, DecodeError, Drawn, Ended, FormError, FormSpec, GenerateRequest, Held, Rules, SamplingConfig,
+    StopStrings, contrastive_search, generate_drafted, generate_held,
 };
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Bundle, BundleError, Forms, Generated, Params, Strategy, TextModel, WeightFormat, forms::place_after,
-    text_stream::TextStream,
-    translator::at_most,
+    text_stream::TextStream, translator::at_most,
 };
 
 /// How a language model writes.

@@ -93,6 +93,7 @@ fn layers_with_other_numbers_of_heads_are_refused() {
         let exported = export(&bundle, format, &ExportConfig::default(), out.path());
         says(exported, &["can't express", "pruned_heads: all of its layers have as many heads"]);
     }
+    says(attentive_interchange::export_onnx(&bundle, 16, out.path()), &["can't express", "pruned_heads"]);
 }
 
 #[test]

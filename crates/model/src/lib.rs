@@ -26,9 +26,9 @@ pub mod gpt;
 mod image_model;
 mod language_model;
 mod policy;
+mod preference;
 mod pruned_heads;
 pub mod rnn;
-mod preference;
 pub mod rnn;
 mod spec;
 mod speech;
@@ -58,8 +58,8 @@ pub use gpt::{Gpt, GptConfig, GptState};
 pub use image_model::{ImageEncoding, ImageHeads, ImageModel};
 pub use language_model::{CausalLmObjective, CausalModel, log_probs_of};
 pub use policy::{PolicyModel, PolicyObjective};
-pub use pruned_heads::{AttentionKind, AttentionPlace, Attentions, BadHead, ModelHead, ModelHeads};
 pub use preference::{AnswerLogProbs, PreferenceLoss, PreferenceObjective, answer_log_probs};
+pub use pruned_heads::{AttentionKind, AttentionPlace, Attentions, BadHead, ModelHead, ModelHeads};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use spec::{
     EncoderDecoderSpec, EncoderSpec, ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelSpec, PolicySpec, Preset,

@@ -194,7 +194,8 @@ impl Generate {
             if !self.no_prompt {
                 write!(out, "{prompt}").and_then(|()| out.flush())?;
             }
-            let (ended, of_text) = stream(out, |on_text| Ok(generator.generate_by(prompt, config, strategy, on_text)?))?;
+            let (ended, of_text) =
+                stream(out, |on_text| Ok(generator.generate_by(prompt, config, strategy, on_text)?))?;
             say_if_cut(ended, config);
             accepted += of_text;
         }

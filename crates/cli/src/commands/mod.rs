@@ -60,8 +60,8 @@ use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
-use attentive_task::on_one_line;
 use attentive_paper::ModelOfTexts;
+use attentive_task::on_one_line;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use encoder::EncoderArgs;

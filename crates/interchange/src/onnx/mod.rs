@@ -45,6 +45,11 @@ pub fn export_onnx(bundle: &Bundle, max_len: usize, folder: &Path) -> Result<Vec
         return export_onnx(&unpacked, max_len, folder);
     }
     let io = |cause| InterchangeError::Io { path: folder.to_owned(), cause };
+    let attentions = bundle.model.attentions();
+    if attentions.is_some_and(|attentions| !attentions.pruned.is_empty()) {
+        let problems = vec!["pruned_heads: all of its layers have as many heads".to_owned()];
+        return Err(InterchangeError::Inexpressible { format: "ONNX", problems });
+    }
     let write = |folder: &Path| {
         let exporter = Exporter { params: &bundle.params, max_len, notes: Vec::new() };
         if let Some(config) = bundle.model.spec::<GptConfig>() {
