@@ -23,6 +23,7 @@ macro_rules! refuse {
 mod adapter;
 mod cost;
 mod curves;
+mod doctor;
 mod event_log;
 mod folder;
 mod injected;
