@@ -71,7 +71,6 @@ pub use error::{BundleError, EncodeError, TranslateError};
 pub use folder::{run_in, write_folder};
 pub use forms::Forms;
 pub use generated::{Generated, Strategy};
-pub use generator::{Generated, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, TextScore};
 pub use generator::{GenerationConfig, Generator, Piece, Prompt, ScoredTokens, TextScore};
 pub use image_encoder::{AttentionMap, ImageEncoder};
 pub use input::{Input, Pair, TooLong, is_blank};

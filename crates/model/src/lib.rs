@@ -29,7 +29,6 @@ mod policy;
 mod preference;
 mod pruned_heads;
 pub mod rnn;
-pub mod rnn;
 mod spec;
 mod speech;
 mod stack;

@@ -90,7 +90,6 @@ pub use log::{Log, WarningsOnly, binary_size, clock, thousands};
 pub use long_lines::{LongLines, OnLong, Translated, on_one_line};
 pub use masked_lm::MaskedLm;
 pub use preferences::Preferences;
-pub use preferences::Preferences;
 pub use prepared::{TaskVisitor, prepare};
 pub use score::{bleu_of, encode, likelihood, likelihood_of, pronoun_accuracy, special_ids, translate_all};
 pub use segments::{Segments, check_aligned, read_lines};
