@@ -197,7 +197,7 @@ impl Past {
     /// If rows have read fewer.
     pub(crate) fn truncate(&mut self, len: usize) {
         let n_slots = self.slots.truncate(len);
-        self.caches.iter_mut().for_each(|cache| cache.truncate(n_slots * self.width));
+        self.caches.iter_mut().for_each(|cache| cache.keys_values.truncate(n_slots * cache.width));
     }
 
     /// Makes row `i` continue the old row `parents[i]`.

@@ -128,7 +128,7 @@ impl Filtering {
         let max_bytes = self.rules.max_bytes;
         Ok(match (self.columns, &self.target[..]) {
             (Some(columns), []) => {
-                let layout = TsvLayout { columns: Some(columns), header: false };
+                let layout = TsvLayout { columns: Some(columns), header: false, turned: false };
                 CorpusRows::of_pairs(&ParallelFiles::tsv_of(&self.source, layout), max_bytes)?
             }
             (Some(_), _) => {

@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use attentive_attention::{NormKind, PositionsConfig};
 use attentive_bundle::Bundle;
-use attentive_model::{BertConfig, GptConfig, ModelSpec, PoolerActivation, PoolerInput, TransformerConfig};
+use attentive_model::{BertConfig, GptConfig, PoolerActivation, PoolerInput, TransformerConfig};
 use attentive_weights::{Source, WeightsError};
 
 use crate::InterchangeError;
