@@ -33,9 +33,9 @@ struct Tokens {
 }
 
 impl Tokens {
-    fn new(place: usize, writes: Vec<(Vec<u8>, usize)>) -> Self {
+    fn new(place: usize, writes: &[(Vec<u8>, usize)]) -> Self {
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(writes.len()));
-        for (text, next) in &writes {
+        for (text, next) in writes {
             bytes.extend_from_slice(text);
             ends.push((bytes.len() as u32, *next as u32));
         }
@@ -49,7 +49,7 @@ impl Tokens {
         };
         let n_shared = (0..sorted.len()).map(shared).collect();
         let is_silent = |(_, (text, next)): &(TokenId, &(Vec<u8>, usize))| text.is_empty() && *next != place;
-        let silent = (0..).zip(&writes).filter(is_silent).map(|(id, _)| id).collect();
+        let silent = (0..).zip(writes).filter(is_silent).map(|(id, _)| id).collect();
         Self { bytes, ends, sorted, n_shared, silent }
     }
 
@@ -74,7 +74,7 @@ impl Vocabulary {
         );
         let n_bytes = |place: &Vec<(Vec<u8>, usize)>| place.iter().map(|(text, _)| text.len()).sum::<usize>();
         assert!(places.iter().all(|place| u32::try_from(n_bytes(place)).is_ok()), "tokens have more than 4 GiB");
-        Self { places: places.into_iter().enumerate().map(|(place, writes)| Tokens::new(place, writes)).collect() }
+        Self { places: places.into_iter().enumerate().map(|(place, writes)| Tokens::new(place, &writes)).collect() }
     }
 
     /// What a token writes at a place, and the place that it leads to; nothing, if there is no such token.
