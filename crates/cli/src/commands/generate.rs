@@ -1,7 +1,6 @@
 //! `attentive generate`.
 
 use std::{
-    fs,
     io::{self, Read, Write},
     ops::ControlFlow,
     path::PathBuf,
@@ -9,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{Bundle, FormSpec, GenerationConfig, Generator, Strategy, TextModel};
-use attentive_decode::{Acceptance, ContrastiveConfig, DraftSource, Drafts, Ended, FormError, SamplingConfig};
+use attentive_decode::{Acceptance, ContrastiveConfig, DraftSource, Drafts, Ended, SamplingConfig};
 use clap::Args;
 use serde_json::json;
 
@@ -98,28 +97,14 @@ pub(super) struct GenerationArgs {
 #[group(multiple = false)]
 struct FormArgs {
     /// Hold the text to the JSON Schema of this file.
-    #[arg(long, value_name = "FILE")]
-    json_schema: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = FormSpec::read_json_schema)]
+    json_schema: Option<FormSpec>,
     /// Hold the text to this regular expression, from its beginning to its end.
-    #[arg(long, value_name = "REGEX")]
-    regex: Option<String>,
+    #[arg(long, value_name = "REGEX", value_parser = FormSpec::regex)]
+    regex: Option<FormSpec>,
     /// Hold the text to the grammar of this file, in the notation of llama.cpp (GBNF).
-    #[arg(long, value_name = "FILE")]
-    grammar: Option<PathBuf>,
-}
-
-impl FormArgs {
-    fn form(&self) -> Result<Option<FormSpec>> {
-        let read = |path: &PathBuf, form: fn(&str) -> Result<FormSpec, FormError>| -> Result<FormSpec> {
-            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            form(&text).with_context(|| path.display().to_string())
-        };
-        Ok(match (&self.json_schema, &self.regex, &self.grammar) {
-            (Some(path), ..) => Some(read(path, FormSpec::json_schema)?),
-            (_, Some(regex), _) => Some(FormSpec::regex(regex)?),
-            (.., path) => path.as_ref().map(|path| read(path, FormSpec::grammar)).transpose()?,
-        })
-    }
+    #[arg(long, value_name = "FILE", value_parser = FormSpec::read_grammar)]
+    grammar: Option<FormSpec>,
 }
 
 impl GenerationArgs {
@@ -135,7 +120,7 @@ impl GenerationArgs {
                 repetition_penalty: self.repetition_penalty.unwrap_or(sampling.repetition_penalty),
                 ..self.sampling.over(sampling)
             },
-            form: self.form.form()?,
+            form: self.form.json_schema.as_ref().or(self.form.regex.as_ref()).or(self.form.grammar.as_ref()).cloned(),
             ..model.clone()
         };
         in_order(("--min-tokens", config.min_tokens), ("--max-tokens", config.max_tokens), self.max_tokens.is_none())?;

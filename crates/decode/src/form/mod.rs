@@ -49,6 +49,14 @@ pub enum FormError {
         /// What is wrong.
         problem: String,
     },
+    /// A file that can't be read.
+    #[error("can't read {path}: {problem}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        problem: String,
+    },
     /// A schema that is not JSON.
     #[error("the schema is not JSON: {problem}")]
     Json {
@@ -102,6 +110,14 @@ impl FormSpec {
         Self::JsonSchema(json).checked()
     }
 
+    /// Of a file with a JSON Schema.
+    ///
+    /// # Errors
+    /// [`FormError::Read`], or as [`json_schema`](Self::json_schema).
+    pub fn read_json_schema(path: &str) -> Result<Self, FormError> {
+        Self::json_schema(&read(path)?)
+    }
+
     /// Of a regular expression.
     ///
     /// # Errors
@@ -116,6 +132,14 @@ impl FormSpec {
     /// [`FormError`], if it can't be read, or texts can't be held to it.
     pub fn grammar(grammar: &str) -> Result<Self, FormError> {
         Self::Grammar(grammar.to_owned()).checked()
+    }
+
+    /// Of a file with a grammar.
+    ///
+    /// # Errors
+    /// [`FormError::Read`], or as [`grammar`](Self::grammar).
+    pub fn read_grammar(path: &str) -> Result<Self, FormError> {
+        Self::grammar(&read(path)?)
     }
 
     fn checked(self) -> Result<Self, FormError> {
@@ -144,6 +168,10 @@ impl FormSpec {
     pub fn validate(&self) -> Result<(), FormError> {
         self.program().map(drop)
     }
+}
+
+fn read(path: &str) -> Result<String, FormError> {
+    std::fs::read_to_string(path).map_err(|cause| FormError::Read { path: path.to_owned(), problem: cause.to_string() })
 }
 
 /// A form, ready to hold texts of one vocabulary to.

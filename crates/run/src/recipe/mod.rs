@@ -47,7 +47,7 @@ pub struct Recipe {
 }
 
 /// Settings that may change when a run goes on: what it has learnt until then does not depend on them.
-const MAY_CHANGE: [&str; 12] = [
+const MAY_CHANGE: &[&str] = &[
     "data.cache",
     "distillation.teacher",
     "training.steps",
