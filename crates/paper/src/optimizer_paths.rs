@@ -22,9 +22,8 @@ const RATES: [f64; 9] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0];
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OptimizerPaths;
 
-/// Places of one optimizer, and what it had.
+/// Places of one optimizer, and its learning rate.
 struct Walk {
-    name: &'static str,
     rate: f64,
     places: Vec<(f64, f64)>,
 }
@@ -64,7 +63,7 @@ impl OptimizerPaths {
         ));
         let mut paths = Vec::new();
         for (name, config) in optimizers {
-            let Walk { rate, places, .. } = best(name, &config, device)?;
+            let Walk { rate, places } = best(name, &config, device)?;
             let (x, y) = places[places.len() - 1];
             let distance = (x - MINIMUM[0]).hypot(y - MINIMUM[1]);
             table.row([name.to_owned(), rate.to_string(), format!("{:.2e}", beale(x, y)), format!("{distance:.3}")]);
@@ -91,7 +90,7 @@ fn best(name: &'static str, config: &OptimizerConfig, device: &Device) -> Result
         let end = places.last().map_or(f64::INFINITY, |&(x, y)| beale(x, y));
         let end = if end.is_finite() { end } else { f64::INFINITY };
         if best.as_ref().is_none_or(|(lowest, _)| end < *lowest) {
-            best = Some((end, Walk { name, rate, places }));
+            best = Some((end, Walk { rate, places }));
         }
     }
     match best {

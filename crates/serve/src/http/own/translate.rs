@@ -79,6 +79,8 @@ pub(crate) struct TranslateRequest {
     groups: Option<usize>,
     /// What is taken from the log-probability of a token for each group before that has chosen it; 0.5 by default.
     diversity: Option<f64>,
+    /// β of GNMT's coverage penalty: less for translations whose tokens have not looked at all of the text.
+    coverage_penalty: Option<f64>,
 }
 
 impl TranslateRequest {
@@ -100,6 +102,9 @@ impl TranslateRequest {
             }
         }
         self.refuse_at_odds()?;
+        if self.coverage_penalty.is_some_and(|beta| !(beta >= 0.0 && beta.is_finite())) {
+            return Err(Failure::field("coverage_penalty", "coverage_penalty is a number of at least 0"));
+        }
         let term = |(source, target): (&String, &String)| Term { source: source.clone(), target: target.clone() };
         let diversity = self.groups.map(|groups| Diversity { groups, penalty: self.diversity.unwrap_or(0.5) });
         let constraints = TranslationConstraints {
@@ -110,6 +115,7 @@ impl TranslateRequest {
             completes: self.complete,
             alternatives: self.alternatives.is_some(),
             diversity: diversity.unwrap_or_default(),
+            coverage_penalty: self.coverage_penalty.unwrap_or(0.0),
         };
         is_above("must", constraints.required_of(&self.text).len(), MAX_REQUIRED)?;
         Ok((constraints != TranslationConstraints::default()).then_some(constraints))
