@@ -149,7 +149,7 @@ fn letters_are_learnt_and_the_model_can_be_used() {
 fn texts_are_drafted_contrasted_and_told_as_objects() {
     let folder = folder();
     folder.succeed(&["train", "recipe.toml"], "");
-    folder.succeed(&["train", "recipe.toml", "--set", "model.d_model=8", "--set", "training.steps=50"], "");
+    folder.succeed(&["train", "recipe.toml", "--set", "model.d_model=8"], "");
     let greedy = ["generate", "--model", "runs/letters-1", "--temperature", "0", "--max-tokens", "27"];
     let plain = folder.succeed(&[&greedy[..], &["ab", "e"]].concat(), "");
     assert!(plain.starts_with("abcdefghi") && plain.lines().count() > 1, "{plain}");
@@ -165,11 +165,17 @@ fn texts_are_drafted_contrasted_and_told_as_objects() {
         assert!(told.starts_with("drafts: ") && told.contains(" passes of the model"), "{told}");
     }
     folder.write("other.toml", &RECIPE.replace("261", "262").replace("letters", "other"));
-    folder.succeed(&["train", "other.toml", "--set", "training.steps=50"], "");
+    folder.succeed(&["train", "other.toml"], "");
     let error = folder.fail(&[&greedy[..], &["--draft", "runs/other-1", "ab"]].concat(), "");
     assert!(error.contains("only a model of the same vocabulary drafts for it"), "{error}");
-    let error = folder.fail(&["generate", "--contrastive", "0.5", "--temperature", "0", "ab"], "");
-    assert!(error.contains("cannot be used with"), "{error}");
+    for (flags, problem) in [
+        (&["--contrastive", "0.5", "--temperature", "0"][..], "cannot be used with"),
+        (&["--draft", "runs/letters-2", "--draft-ngrams", "2"], "cannot be used with"),
+        (&["--draft-tokens", "2"], "required arguments were not provided"),
+    ] {
+        let error = folder.fail(&[&["generate", "ab"], flags].concat(), "");
+        assert!(error.contains(problem), "{error}");
+    }
 
     let contrastive = ["generate", "--model", "runs/letters-1", "--max-tokens", "6", "ab", "--contrastive"];
     assert_eq!(folder.succeed(&[&contrastive[..], &["0"]].concat(), ""), "abcdefgh\n");
