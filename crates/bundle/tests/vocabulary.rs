@@ -17,7 +17,7 @@ fn bundle<C: ModelSpec + Into<ModelConfig>>(config: C, tokenizer: impl Tokenizer
 }
 
 fn tokenizer() -> impl Tokenizer + 'static {
-    ByteLevelBpeTrainer::with_merges(20).train([TEXT]).unwrap()
+    ByteLevelBpeTrainer::with_vocab_size(280).train([TEXT]).unwrap()
 }
 
 fn row(bundle: &Bundle, name: &str, id: TokenId) -> Vec<f32> {
@@ -34,7 +34,7 @@ fn new_tokens_begin_as_the_mean_of_their_pieces() {
     let gpt = GptConfig { tie_projection: false, projection_bias: true, ..GptConfig::gpt2_like(n, 32, [1, 1, 4]) };
     let transformer = TransformerConfig { d_model: 4, d_ff: 8, n_heads: 1, ..TransformerConfig::base(n) };
     let models = [
-        bundle(gpt, ByteLevelBpeTrainer::with_merges(20).train([TEXT]).unwrap()),
+        bundle(gpt, ByteLevelBpeTrainer::with_vocab_size(280).train([TEXT]).unwrap()),
         bundle(BertConfig { masked_lm: true, ..BertConfig::bert_like(n, 32, [1, 1, 4]) }, self::tokenizer()),
         bundle(transformer, self::tokenizer()),
     ];
@@ -77,7 +77,7 @@ fn a_replaced_vocabulary_keeps_what_it_shares() {
     assert!(same.replace_vocabulary(Arc::new(tokenizer())).unwrap().is_empty());
     assert_eq!(same.params, before.params);
     let other =
-        ByteLevelBpeTrainer::with_merges(40).train([TEXT, "a giraffe was hungry, hungry as giraffes are"]).unwrap();
+        ByteLevelBpeTrainer::with_vocab_size(300).train([TEXT, "a giraffe was hungry, hungry as giraffes are"]).unwrap();
     let shared: Vec<String> = {
         let old = tokenizer();
         let known: Vec<_> =

@@ -8,7 +8,7 @@ use attentive_attention::{
 use attentive_backend::BackendKind;
 use attentive_core::{Encoder, EncoderDecoder, EncoderInput, LanguageModel, NextToken, TokenId, TokenMatrix, mix64};
 use attentive_engine::{CpuBert, CpuGpt, CpuTransformer, WeightFormat};
-use attentive_model::{ModelSpec, T5Widths};
+use attentive_model::{ModelSpec, t5::T5Widths};
 use attentive_weights::Tensors;
 use prost::Message;
 
