@@ -76,8 +76,9 @@ fn a_replaced_vocabulary_keeps_what_it_shares() {
     let mut same = before.clone();
     assert!(same.replace_vocabulary(Arc::new(tokenizer())).unwrap().is_empty());
     assert_eq!(same.params, before.params);
-    let other =
-        ByteLevelBpeTrainer::with_vocab_size(300).train([TEXT, "a giraffe was hungry, hungry as giraffes are"]).unwrap();
+    let other = ByteLevelBpeTrainer::with_vocab_size(300)
+        .train([TEXT, "a giraffe was hungry, hungry as giraffes are"])
+        .unwrap();
     let shared: Vec<String> = {
         let old = tokenizer();
         let known: Vec<_> =

@@ -185,7 +185,7 @@ proptest! {
                 Duplicates::Either => &[0, 1],
             };
             if watched.iter().all(|&idx| !seen[idx].contains(&keys[idx])) {
-                watched.iter().for_each(|&idx| drop(seen[idx].insert(keys[idx].clone())));
+                watched.iter().for_each(|&idx| { seen[idx].insert(keys[idx].clone()); });
                 expected.push(pair.clone());
             }
         }

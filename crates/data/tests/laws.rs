@@ -187,7 +187,7 @@ proptest! {
         let (first, second) = lengths.split_at(cut.index(lengths.len()));
         let batcher = || {
             let parts = [first, second].map(|part| corpus_of(part, u64::MAX));
-            let parts = parts.map(|part| (std::sync::Arc::into_inner(part).unwrap(), SPECIALS));
+            let parts = parts.map(|part| (Arc::into_inner(part).unwrap(), SPECIALS));
             let batcher = PairBatcher::of_parts(parts, &config, Order::Shuffled { seed }).unwrap();
             let mixture = Mixture::new(&batcher.corpus().part_lens(), &[weight, 1.0], temperature);
             batcher.mixed(mixture)
