@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::BadAlignment;
+
 /// Texts or options that a score cannot be computed from.
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
@@ -34,6 +36,17 @@ pub enum MetricError {
     /// A resampling test was asked for without samples.
     #[error("no samples: a resampling test needs at least one sample")]
     NoSamples,
+    /// A text is no word alignment.
+    #[error(transparent)]
+    Alignment(#[from] BadAlignment),
+    /// A segment that the score can't read.
+    #[error("segment {number}: {cause}")]
+    Segment {
+        /// Its number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        cause: Box<MetricError>,
+    },
     /// An option has an unknown name.
     #[error("unknown {option} `{name}`: choose from {choices}")]
     UnknownName {

@@ -1,5 +1,5 @@
 //! Scores of generated text: [`Bleu`], [`Chrf`] and [`Ter`] equal to sacreBLEU 2.6, [`ErrorRate`] of recognised speech equal to jiwer's, [`PaperBleu`] as older
-//! papers report it, [`Perplexity`], [`BitsPerByte`], the [`Confusion`] of a classifier, and whether a difference is real ([`PairedTest`]).
+//! papers report it, [`AlignmentErrorRate`] of words, [`Perplexity`], [`BitsPerByte`], the [`Confusion`] of a classifier, and whether a difference is real ([`PairedTest`]).
 //!
 //! ```
 //! use attentive_metrics::{Bleu, Chrf, PairedTest, Scorer};
@@ -22,6 +22,7 @@
 //! ([`Accumulator`]) and resample quickly. Text is treated as sacreBLEU under Python treats it: white space, case,
 //! Unicode categories, and the quirks of its tokenizers.
 
+mod alignment;
 mod any_scorer;
 mod bleu;
 mod chrf;
@@ -43,6 +44,7 @@ mod ter;
 mod text;
 mod tokenize;
 
+pub use alignment::{Alignment, AlignmentErrorRate, AlignmentErrorRateScore, BadAlignment, ReferenceAlignment};
 pub use any_scorer::AnyScorer;
 pub use bleu::{Bleu, BleuScore, Smoothing, TokenizedInput};
 pub use chrf::{Chrf, ChrfScore};

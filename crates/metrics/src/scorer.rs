@@ -24,6 +24,15 @@ pub trait Scorer: Sync {
     /// Number of values that describe a segment.
     fn n_statistics(&self) -> usize;
 
+    /// Checks a segment whose lines must have a form; scores of text take any.
+    ///
+    /// # Errors
+    /// [`MetricError::Alignment`], of scores of alignments.
+    fn check(&self, segment: Segment<'_>) -> Result<(), MetricError> {
+        let _ = segment;
+        Ok(())
+    }
+
     /// Writes the numbers that describe a segment over `statistics`, in sacreBLEU's order.
     ///
     /// A segment without references counts as one with an empty reference and nothing in common with it.
@@ -50,8 +59,8 @@ pub trait Scorer: Sync {
     /// The statistics of every segment; `references` are streams, each as long as `hypotheses`.
     ///
     /// # Errors
-    /// [`MetricError::EmptyCorpus`], [`MetricError::NoReferences`], [`MetricError::Misaligned`] or
-    /// [`MetricError::NothingToCount`].
+    /// [`MetricError::EmptyCorpus`], [`MetricError::NoReferences`], [`MetricError::Misaligned`],
+    /// [`MetricError::NothingToCount`] or [`MetricError::Segment`].
     fn statistics<H, R, S>(&self, hypotheses: &[H], references: &[R]) -> Result<Statistics, MetricError>
     where
         H: AsRef<str> + Sync,
@@ -74,11 +83,17 @@ pub trait Scorer: Sync {
         if width == 0 {
             return Err(MetricError::NothingToCount);
         }
+        let references_of = |idx: usize| streams.iter().map(|stream| stream[idx].as_ref()).collect::<Vec<&str>>();
+        for (idx, hypothesis) in hypotheses.iter().enumerate() {
+            let segment = Segment { hypothesis: hypothesis.as_ref(), references: &references_of(idx) };
+            let at = |cause| MetricError::Segment { number: idx + 1, cause: Box::new(cause) };
+            self.check(segment).map_err(at)?;
+        }
         let mut rows = vec![0.0; width * hypotheses.len()];
         rows.par_chunks_mut(width).zip(hypotheses).enumerate().for_each_init(
             Scratch::default,
             |scratch, (idx, (row, hypothesis))| {
-                let references: Vec<&str> = streams.iter().map(|stream| stream[idx].as_ref()).collect();
+                let references = references_of(idx);
                 self.segment(Segment { hypothesis: hypothesis.as_ref(), references: &references }, scratch, row);
             },
         );
@@ -102,7 +117,7 @@ pub trait Scorer: Sync {
     /// The score of one segment by itself.
     ///
     /// # Errors
-    /// [`MetricError::NoReferences`] or [`MetricError::NothingToCount`].
+    /// [`MetricError::NoReferences`] or [`MetricError::NothingToCount`]; of [`check`](Self::check).
     fn sentence<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> Result<Self::Score, MetricError> {
         if references.is_empty() {
             return Err(MetricError::NoReferences);
@@ -112,7 +127,9 @@ pub trait Scorer: Sync {
         if statistics.is_empty() {
             return Err(MetricError::NothingToCount);
         }
-        self.segment(Segment { hypothesis, references: &references }, &mut Scratch::default(), &mut statistics);
+        let segment = Segment { hypothesis, references: &references };
+        self.check(segment)?;
+        self.segment(segment, &mut Scratch::default(), &mut statistics);
         Ok(self.score(&statistics))
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use attentive_metrics::{
-    AnyScorer, Bleu, BleuTokenizer, Chrf, ErrorRate, ExactMatch, PaperBleu, Scorer, Smoothing, Ter,
+    AlignmentErrorRate, AnyScorer, Bleu, BleuTokenizer, Chrf, ErrorRate, ExactMatch, PaperBleu, Scorer, Smoothing, Ter,
 };
 use attentive_task::{sentence_piece_bleu, sentence_piece_signature};
 use clap::{Args, ValueEnum};
@@ -37,6 +37,8 @@ pub(crate) enum MetricName {
     Cer,
     /// The share of segments that equal a reference.
     Exact,
+    /// Alignment error rate of lines of `0-0 1-2`, whose references may have possible pairs, `1p2`; the lower the better.
+    Aer,
 }
 
 /// Which scores, and their options.
@@ -125,6 +127,7 @@ impl MetricArgs {
                 MetricName::Wer => Box::new(ErrorRate::words()),
                 MetricName::Cer => Box::new(ErrorRate::characters()),
                 MetricName::Exact => Box::new(ExactMatch),
+                MetricName::Aer => Box::new(AlignmentErrorRate),
             }
         };
         Ok(names.into_iter().map(scorer).collect())
