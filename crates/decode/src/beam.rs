@@ -6,13 +6,14 @@ use attentive_core::{NextToken, TokenId, Want};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Constraints, DecodeError, DecodeRequest, Hypothesis,
+    BeamTrace, Constraints, DecodeError, DecodeRequest, Hypothesis,
     candidates::{Candidate, TopCandidates, Total},
     constraints::SentenceConstraints,
     coverage::Coverage,
     phrases::{Left, allocate},
     rows::{Rows, StepScores},
     rules::Admitted,
+    trace::{Ended, Recorder},
 };
 
 /// A user's settings of beam search; the defaults are the paper's (Vaswani et al. 2017, §6.1).
@@ -148,10 +149,39 @@ pub fn beam_search<M: NextToken>(
 /// As [`beam_search`].
 pub fn beam_search_with<M: NextToken>(
     model: &M,
+    state: M::State,
+    request: &DecodeRequest<'_>,
+    config: &BeamConfig,
+    constraints: &Constraints<'_>,
+) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
+    search(model, state, request, config, constraints, None)
+}
+
+/// What [`beam_search_with`] finds, and in `trace` what it kept, what it dropped, and why.
+///
+/// # Errors
+/// As [`beam_search_with`].
+///
+/// # Panics
+/// As [`beam_search_with`].
+pub fn beam_search_traced<M: NextToken>(
+    model: &M,
+    state: M::State,
+    request: &DecodeRequest<'_>,
+    config: &BeamConfig,
+    constraints: &Constraints<'_>,
+    trace: &mut BeamTrace,
+) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
+    search(model, state, request, config, constraints, Some(trace))
+}
+
+fn search<M: NextToken>(
+    model: &M,
     mut state: M::State,
     request: &DecodeRequest<'_>,
     config: &BeamConfig,
     constraints: &Constraints<'_>,
+    trace: Option<&mut BeamTrace>,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
     config.validate()?;
     request.validate(model)?;
@@ -165,9 +195,13 @@ pub fn beam_search_with<M: NextToken>(
     let config = &config.of_group(groups);
     let prompts = sentences.iter().flat_map(|&sentence| request.prompt_of(sentence)).copied().collect();
     let mut rows = Rows::new(model, state, sentences.len(), prompts);
-    let search = |(row, &sentence): (usize, &usize)| Search::new(row, sentence, request, constraints);
+    let recorder = |row: usize| Some(trace.as_ref()?.recorder(sentences[row], row % groups));
+    let search = |(row, &sentence): (usize, &usize)| Search {
+        recorder: recorder(row),
+        ..Search::new(row, sentence, request, constraints)
+    };
     let mut searches: Vec<Search<'_>> = sentences.iter().enumerate().map(search).collect();
-    let mut results = vec![Vec::new(); request.n_sentences()];
+    let (mut results, mut recorded) = (vec![Vec::new(); request.n_sentences()], Vec::new());
     // At most one candidate of each live hypothesis ends, so at least `beam` of these stay live.
     let n_candidates = config.beam.saturating_mul(2);
     let mut top = TopCandidates::new(n_candidates);
@@ -177,7 +211,7 @@ pub fn beam_search_with<M: NextToken>(
             break;
         }
         let want = request.rules.want(n_candidates, 1, request.is_forced(len));
-        let want = if constraints.needs_all() { Want::All } else { want };
+        let want = if constraints.needs_all() || trace.is_some() { Want::All } else { want };
         let (scores, attention) = match constraints.coverage_penalty {
             0.0 => (rows.advance(want)?, Vec::new()),
             _ => rows.advance_attending(want)?,
@@ -189,12 +223,14 @@ pub fn beam_search_with<M: NextToken>(
                 chosen = (search.sentence, Vec::new());
             }
             let first_row = idx * width;
-            let candidates =
-                search.candidates(&scores, first_row, (&chosen.1, constraints.diversity.penalty), &mut top);
+            let of_others = (&chosen.1[..], constraints.diversity.penalty);
+            search.record(&scores, first_row, of_others);
+            let candidates = search.candidates(&scores, first_row, of_others, &mut top);
             if search.step(&candidates, (first_row, &attention), config) {
                 chosen.1.extend(search.live.iter().filter_map(|live| live.tokens.last()));
                 running.push(search);
             } else {
+                recorded.extend(search.end_record());
                 let sentence = search.sentence;
                 results[sentence].extend(search.into_hypotheses(config));
             }
@@ -208,6 +244,9 @@ pub fn beam_search_with<M: NextToken>(
     }
     if groups > 1 {
         results.iter_mut().for_each(|found| merge(found, n_best));
+    }
+    if let Some(trace) = trace {
+        trace.end(recorded, &results, request.eos);
     }
     Ok(results)
 }
@@ -231,6 +270,8 @@ struct Live {
     met: Vec<bool>,
     /// The attention that the source has had.
     coverage: Coverage,
+    /// Its node in the record, if there is one.
+    node: Option<usize>,
 }
 
 /// The search for one sentence, by one group of its beam.
@@ -247,6 +288,7 @@ struct Search<'a> {
     /// The best of those that ended, best first.
     finished: Vec<Hypothesis>,
     n_finished: usize,
+    recorder: Option<Recorder>,
 }
 
 impl<'a> Search<'a> {
@@ -254,9 +296,26 @@ impl<'a> Search<'a> {
         let coverage_penalty = constraints.coverage_penalty;
         let (constraints, max_len) = (constraints.of(sentence, request), request.max_len[sentence]);
         let (met, coverage) = (constraints.required.none_met(), Coverage::default());
-        let empty = Live { tokens: Vec::new(), log_probs: Vec::new(), total: Total::default(), row, met, coverage };
+        let (tokens, log_probs, total) = (Vec::new(), Vec::new(), Total::default());
+        let empty = Live { tokens, log_probs, total, row, met, coverage, node: None };
         let (live, finished) = (vec![empty], Vec::new());
-        Self { request, sentence, max_len, constraints, coverage_penalty, live, finished, n_finished: 0 }
+        let recorder = None;
+        Self { request, sentence, max_len, constraints, coverage_penalty, live, finished, n_finished: 0, recorder }
+    }
+
+    /// Records what may follow each live hypothesis, if that is asked for.
+    fn record(&mut self, scores: &StepScores, first_row: usize, chosen: (&[TokenId], f64)) {
+        let Some(mut recorder) = self.recorder.take() else { return };
+        recorder.begin_step();
+        for (row, live) in (first_row..).zip(&self.live) {
+            recorder.see(live.node, scores.row(row), live.total, &self.admitted(live, chosen));
+        }
+        self.recorder = Some(recorder);
+    }
+
+    /// The record, if there is one, of a search that is over.
+    fn end_record(&mut self) -> Option<Ended> {
+        Some(self.recorder.take()?.end(self.live.iter().filter_map(|live| live.node)))
     }
 
     /// The tokens that may follow `live`, where other groups have chosen tokens.
@@ -335,17 +394,20 @@ impl<'a> Search<'a> {
         let len = parents[0].tokens.len() + 1;
         let is_forced = len <= self.request.rules.n_forced(self.constraints.forced);
         let is_cut = !is_of_paper && len >= self.max_len;
-        for (rank, &Candidate { mut total, token, next, parent: row }) in candidates.iter().enumerate() {
+        for (rank, candidate) in candidates.iter().enumerate() {
+            let &Candidate { mut total, token, next, parent: row } = candidate;
             let parent = &parents[row - first_row];
             if is_forced && !is_of_paper {
                 total.ranked = parent.total.ranked;
             }
+            let mut node = || Some(self.recorder.as_mut()?.take(parent.node, candidate, total));
             let log_probs = [&parent.log_probs[..], &[next]].concat();
             let coverage = parent.coverage.with(attention.get(row));
             let cover = coverage.penalty(self.coverage_penalty);
             if token == self.request.eos {
                 if rank < config.beam {
-                    self.finish((parent.tokens.clone(), log_probs), (total, cover), true, config);
+                    let node = node();
+                    self.finish((parent.tokens.clone(), log_probs, node), (total, cover), true, config);
                 }
                 continue;
             }
@@ -353,10 +415,12 @@ impl<'a> Search<'a> {
             let met = self.constraints.required.met(&parent.met, &tokens);
             if is_cut && self.constraints.required.is_met(&met, &tokens) {
                 if rank < config.beam {
-                    self.finish((tokens, log_probs), (total, cover), false, config);
+                    let node = node();
+                    self.finish((tokens, log_probs, node), (total, cover), false, config);
                 }
             } else if self.live.len() < config.beam {
-                self.live.push(Live { tokens, log_probs, total, row, met, coverage });
+                let node = node();
+                self.live.push(Live { tokens, log_probs, total, row, met, coverage, node });
             }
         }
         if !self.constraints.required.is_empty() {
@@ -367,13 +431,16 @@ impl<'a> Search<'a> {
 
     fn finish(
         &mut self,
-        (tokens, token_log_probs): (Vec<TokenId>, Vec<f32>),
+        (tokens, token_log_probs, node): (Vec<TokenId>, Vec<f32>, Option<usize>),
         (total, coverage): (Total, f64),
         finished: bool,
         config: &BeamConfig,
     ) {
         let score = config.score(total.ranked, token_log_probs.len()) + coverage;
         let rank = self.finished.partition_point(|kept| kept.score >= score);
+        if let (Some(recorder), Some(node)) = (&mut self.recorder, node) {
+            recorder.finish(node, score, rank, config.n_kept());
+        }
         let log_prob = total.log_prob;
         self.finished.insert(rank, Hypothesis { tokens, log_prob, token_log_probs, score, finished });
         self.finished.truncate(config.n_kept());

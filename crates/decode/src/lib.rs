@@ -61,9 +61,10 @@ mod rules;
 mod sampling;
 mod spelling;
 mod stop_strings;
+mod trace;
 
 pub use alternatives::alternatives;
-pub use beam::{BeamConfig, BeamRules, beam_search, beam_search_with, gnmt_penalty};
+pub use beam::{BeamConfig, BeamRules, beam_search, beam_search_traced, beam_search_with, gnmt_penalty};
 pub use constraints::{Constraints, Diversity};
 pub use contrastive::{ContrastiveConfig, contrastive_search};
 pub use coverage::coverage_penalty;
@@ -82,3 +83,4 @@ pub use rules::Rules;
 pub use sampling::SamplingConfig;
 pub use spelling::{Spelling, Typed, has_words};
 pub use stop_strings::StopStrings;
+pub use trace::{BeamTrace, BeamTree, Dropped, Fate, Node};

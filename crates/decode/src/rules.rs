@@ -2,7 +2,7 @@
 
 use attentive_core::{TokenId, Want};
 
-use crate::{DecodeError, form::Allowed, spelling::Follows};
+use crate::{DecodeError, Dropped, form::Allowed, spelling::Follows};
 
 /// Rules that hold for beam search, greedy search and sampling alike; by default there are none.
 ///
@@ -104,10 +104,11 @@ impl Rules {
         }
         if self.reads_text() {
             let text = text();
-            admitted.withheld.extend(self.repeating(&text).filter(|token| !ends.contains(token)));
+            let repeating = self.repeating(&text).filter(|token| !ends.contains(token));
+            admitted.withheld.extend(repeating.map(|token| (token, Dropped::RepeatedNgram)));
             admitted.withheld.extend(self.bad_words.iter().filter_map(|word| {
                 let (&last, before) = word.split_last()?;
-                text.ends_with(before).then_some(last)
+                text.ends_with(before).then_some((last, Dropped::BadWord))
             }));
             if self.repetition_penalty != 1.0 {
                 admitted.seen = text;
@@ -116,7 +117,7 @@ impl Rules {
             }
         }
         if n_written < self.min_len {
-            admitted.withheld.extend(ends);
+            admitted.withheld.extend(ends.iter().map(|&end| (end, Dropped::TooShort)));
         }
         admitted
     }
@@ -150,7 +151,8 @@ pub(crate) fn check_forced(token: TokenId, vocab_size: usize, ends: &[TokenId]) 
 /// The tokens that may follow one row, and their order.
 pub(crate) struct Admitted<'a> {
     suppressed: &'a [TokenId],
-    withheld: Vec<TokenId>,
+    /// Each with the reason.
+    withheld: Vec<(TokenId, Dropped)>,
     /// The only token that may follow.
     forced: Option<TokenId>,
     /// Tokens that are penalised, sorted.
@@ -189,20 +191,35 @@ impl Admitted<'_> {
         self.seen.is_empty() && self.bias.is_none()
     }
 
-    /// Lets the text not end, for example.
+    /// Lets constraints exclude a token: the end, for example.
     pub(crate) fn withhold(&mut self, token: TokenId) {
-        self.withheld.push(token);
+        self.withheld.push((token, Dropped::Constraint));
     }
 
     pub(crate) fn admits(&self, token: TokenId) -> bool {
-        match self.forced {
-            Some(forced) => token == forced,
-            None => {
-                let is_out = self.suppressed.contains(&token) || self.withheld.contains(&token);
-                let is_in_form = self.form.as_ref().is_none_or(|form| form.admits(token));
-                is_in_form && !is_out && self.follows.as_ref().is_none_or(|follows| follows.admits(token))
-            }
+        self.excludes(token).is_none()
+    }
+
+    /// Why a token may not follow, if it may not.
+    pub(crate) fn excludes(&self, token: TokenId) -> Option<Dropped> {
+        if let Some(forced) = self.forced {
+            return (token != forced).then_some(Dropped::NotForced);
         }
+        if self.suppressed.contains(&token) {
+            return Some(Dropped::Suppressed);
+        }
+        if let Some(&(_, why)) = self.withheld.iter().find(|(withheld, _)| *withheld == token) {
+            return Some(why);
+        }
+        if self.suppressed.contains(&token) {
+            return Some(Dropped::Suppressed);
+        }
+        if let Some(&(_, why)) = self.withheld.iter().find(|(withheld, _)| *withheld == token) {
+            return Some(why);
+        }
+        let is_out = self.follows.as_ref().is_some_and(|follows| !follows.admits(token))
+            || self.form.as_ref().is_some_and(|form| !form.admits(token));
+        is_out.then_some(Dropped::Constraint)
     }
 
     /// The value that a token of this log-probability is ranked by.
