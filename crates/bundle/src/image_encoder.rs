@@ -47,6 +47,19 @@ pub struct AttentionMap {
     pub values: Vec<f32>,
 }
 
+/// What the vector that represents a picture looks at, in every layer and head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatchAttention {
+    /// The picture as the model saw it: resized, cropped.
+    pub picture: Picture,
+    /// Rows and columns of patches.
+    pub grid: [usize; 2],
+    /// Heads of a layer.
+    pub n_heads: usize,
+    /// `[heads, patches]` of each layer, from the input up: what the class token looks at, or all patches, as their mean.
+    pub layers: Vec<Vec<f32>>,
+}
+
 impl AttentionMap {
     /// The picture, and beside it the map over it.
     pub fn draw(&self) -> Picture {
@@ -193,6 +206,25 @@ impl ImageEncoder {
         }
         let values = row[before..].iter().map(|&share| share as f32).collect();
         Ok(AttentionMap { title, grid: patches.grid(), picture, values })
+    }
+
+    /// What the vector of a picture looks at in every layer and head.
+    ///
+    /// # Errors
+    /// As [`embed_all`](Self::embed_all).
+    pub fn attention_of_heads(&self, picture: &Picture) -> Result<PatchAttention, EncodeError> {
+        let picture = self.processor.prepare(picture);
+        let patches = self.patches(std::slice::from_ref(&picture))?;
+        let (_, layers) = self.model.encode_with_weights(&patches);
+        let before = self.model.n_tokens_before();
+        let n_heads = layers.first().map_or(0, |layer| layer.dims()[1]);
+        let of_vector = |weights: Tensor<4>| {
+            let rows = if before > 0 { weights.narrow(2, 0, 1) } else { weights.mean_dim(2) }; // [1, heads, 1, tokens]
+            let n_patches = rows.dims()[3] - before;
+            host(rows.narrow(3, before, n_patches))
+        };
+        let layers = layers.into_iter().map(of_vector).collect::<Result<Vec<Vec<f32>>, DeviceError>>()?;
+        Ok(PatchAttention { picture, grid: patches.grid(), n_heads, layers })
     }
 }
 

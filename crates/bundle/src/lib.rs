@@ -73,6 +73,8 @@ pub use forms::Forms;
 pub use generated::{Generated, Strategy};
 pub use generator::{GenerationConfig, Generator, Piece, Prompt, ScoredTokens, TextScore};
 pub use image_encoder::{AttentionMap, ImageEncoder};
+pub use generator::{Generated, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, TextScore};
+pub use image_encoder::{AttentionMap, ImageEncoder, PatchAttention};
 pub use input::{Input, Pair, TooLong, is_blank};
 pub use nearest::{Nearest, cosine, nearest};
 pub use policy::{History, PlayError, Policy};

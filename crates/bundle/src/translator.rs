@@ -10,8 +10,8 @@ use std::{
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
 use attentive_decode::{
-    BeamConfig, BeamRules, Combination, Constraints, DecodeError, DecodeRequest, Ensemble, Hypothesis, Phrase, Rules,
-    SamplingConfig, Spelling, Typed, alternatives, beam_search, beam_search_with, greedy, sample,
+    BeamConfig, BeamRules, BeamTrace, Combination, Constraints, DecodeError, DecodeRequest, Ensemble, Hypothesis,
+    Phrase, Rules, SamplingConfig, Spelling, Typed, alternatives, beam_search_traced, beam_search_with, greedy, sample,
 };
 use attentive_tokenizer::{Frame, FrameError, Framing, PairFrame, Tokenizer};
 use burn::tensor::Device;
@@ -334,6 +334,36 @@ impl<M: EncoderDecoder> Translator<M> {
         config: &DecodingConfig,
         search: Search<'_>,
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
+        self.find_traced(texts, prefixes, (config, search), None)
+    }
+
+    /// The translations of one text that a beam search finds, and what it kept and dropped of the `width` most probable
+    /// continuations of each hypothesis. There are no trees of a text without tokens, of samples and of alternatives.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn trace(
+        &self,
+        text: Input<'_>,
+        prefix: &str,
+        config: &DecodingConfig,
+        search: Search<'_>,
+        width: usize,
+    ) -> Result<(Vec<Translation>, BeamTrace), TranslateError> {
+        let mut trace = BeamTrace::new(width);
+        let prefixes = [prefix];
+        let prefixes = if prefix.is_empty() { &[][..] } else { &prefixes };
+        let found = self.find_traced(&[text], prefixes, (config, search), Some(&mut trace))?;
+        Ok((found.into_iter().flatten().collect(), trace))
+    }
+
+    fn find_traced(
+        &self,
+        texts: &[Input<'_>],
+        prefixes: &[impl AsRef<str>],
+        (config, search): (&DecodingConfig, Search<'_>),
+        mut trace: Option<&mut BeamTrace>,
+    ) -> Result<Vec<Vec<Translation>>, TranslateError> {
         assert!(prefixes.is_empty() || prefixes.len() == texts.len(), "find: one prefix for each text, or none");
         config.validate()?;
         let nothing = TranslationConstraints::default();
@@ -370,7 +400,7 @@ impl<M: EncoderDecoder> Translator<M> {
                 typed: batch.iter().filter_map(|&idx| typed.get(idx).cloned()).collect(),
                 required: batch.iter().map(|&idx| constraints.phrases_of(&*self.tokenizer, texts[idx].text)).collect(),
             };
-            let found = self.search(&source, &own, frame, (config, search))?;
+            let found = self.search(&source, &own, frame, (config, search), trace.as_deref_mut())?;
             // No first token: weights that are not finite, for example.
             let is_nothing = |found: &Vec<Hypothesis>| {
                 found.is_empty() || found.iter().any(|found| !found.finished && found.tokens.is_empty())
@@ -413,6 +443,7 @@ impl<M: EncoderDecoder> Translator<M> {
         own: &Own,
         frame: &PairFrame,
         (config, search): (&DecodingConfig, Search<'_>),
+        trace: Option<&mut BeamTrace>,
     ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {
         let limit = self.model.max_len().unwrap_or(usize::MAX);
         let max_len = |(idx, row): (usize, &&[TokenId])| {
@@ -430,16 +461,15 @@ impl<M: EncoderDecoder> Translator<M> {
         let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
         let source = TokenMatrix::from_rows(source, self.pad, 0);
         let start = || self.model.start(&source);
+        let nothing = TranslationConstraints::default();
         let (asked, n) = match search {
-            Search::Best(n_best) if n_best.get() == 1 && config.beam == 1 => {
+            Search::Best(n_best) if n_best.get() == 1 && config.beam == 1 && trace.is_none() => {
                 return Ok(greedy(&self.model, start(), &request)?.into_iter().map(|best| vec![best]).collect());
-            }
-            Search::Best(n_best) => {
-                return Ok(beam_search(&self.model, start(), &request, &config.search(n_best.get()))?);
             }
             Search::Random(sampling, n_samples) => {
                 return Ok(sample(&self.model, start(), &request, sampling, n_samples.get())?);
             }
+            Search::Best(n_best) => (&nothing, n_best.get()),
             Search::Constrained(asked, n) => (asked, n.get()),
         };
         let forbidden = asked.forbidden(&*self.tokenizer);
@@ -455,10 +485,13 @@ impl<M: EncoderDecoder> Translator<M> {
             coverage_penalty: asked.coverage_penalty,
             spelling,
         };
-        Ok(if asked.alternatives {
-            alternatives(&self.model, start, &request, &config.search(1), &constraints, n)?
-        } else {
-            beam_search_with(&self.model, start(), &request, &config.search(n), &constraints)?
+        if asked.alternatives {
+            return Ok(alternatives(&self.model, start, &request, &config.search(1), &constraints, n)?);
+        }
+        let beam = config.search(n);
+        Ok(match trace {
+            Some(trace) => beam_search_traced(&self.model, start(), &request, &beam, &constraints, trace)?,
+            None => beam_search_with(&self.model, start(), &request, &beam, &constraints)?,
         })
     }
 

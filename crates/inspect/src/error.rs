@@ -1,7 +1,10 @@
 //! Errors.
 
+use std::path::PathBuf;
+
 use attentive_bundle::{BundleError, TooLong};
 use attentive_model::ModelHead;
+use attentive_core::DeviceError;
 use attentive_tokenizer::FrameError;
 
 /// Why a model can't be looked into.
@@ -19,6 +22,26 @@ pub enum InspectError {
         /// The family.
         family: &'static str,
     },
+    /// The decoder attends to nothing in the source.
+    #[error("the decoder attends to nothing in the source: align words by probability")]
+    NoCross,
+    /// The decoder has no such layer.
+    #[error("the decoder has no layer {}: it has {n_layers}, counted from 1", layer + 1)]
+    NoLayer {
+        /// The layer, from 0.
+        layer: usize,
+        /// Layers of the decoder.
+        n_layers: usize,
+    },
+    /// A file's name does not say in which form a tree is to be written.
+    #[error("{}: a tree is written as .txt, .json, .svg or .html: end the name in one of them", name.display())]
+    TreeForm {
+        /// The name.
+        name: PathBuf,
+    },
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The family's layers are no stack.
     #[error(
         "a model of family {family:?} can't be taken apart: its layers are no stack over embeddings; one of transformer, gpt or bert can"

@@ -10,25 +10,38 @@
 //! | which tokens made it predict that? | [`TextViewer::attribute`], [`TranslationViewer::attribute`] | Sundararajan et al. 2017 |
 //! | what does each layer know? | [`probe`]: a [`LogisticRegression`] on its vectors | Alain and Bengio 2016; Hewitt and Liang 2019 |
 //! | which word stands for which? | [`Alignment`], [`alignment_error_rate`] | Och and Ney 2003; Dou and Neubig 2021 |
+//! | what is a head worth? | [`silence`] it | Michel et al. 2019 |
+//! | what would each layer predict? | [`TextViewer::lens`] | nostalgebraist 2020 |
+//! | which tokens made it predict that? | [`TextViewer::attribute`] | Sundararajan et al. 2017 |
+//! | which word stands for which? | [`Aligner`], [`align_by_similarity`] | Chen et al. 2020; Li et al. 2019; Dou and Neubig 2021 |
+//! | what did a beam search keep and drop, and why? | [`SearchTree`] | |
 
+mod aligner;
 mod alignment;
+mod attention_page;
 mod error;
 mod heads;
 mod lens;
 mod logistic;
 mod loss_on_lines;
 mod probe;
+mod markup;
 mod pronouns;
 mod pruning;
 mod rollout;
 mod saliency;
 mod silence;
 mod text_viewer;
+mod tree;
 mod view;
 mod weights;
 
 pub use alignment::{Alignment, BadAlignment, Reference, alignment_error_rate};
 pub use attentive_model::AttentionKind;
+pub use aligner::{AlignBy, Aligner, BadAlignBy};
+pub use alignment::{align_by_attention, align_by_similarity};
+pub use attention_page::AttentionPage;
+pub use attentive_metrics::Alignment;
 pub use error::InspectError;
 pub use heads::{Head, HeadScore, HeadScores, WordPair};
 pub use lens::{Guess, Lens};
@@ -42,4 +55,6 @@ pub use saliency::{Attribution, PairAttribution, Saliency};
 pub use silence::silence;
 pub use text_viewer::TextViewer;
 pub use view::{TranslationViewer, View, find_word, label};
+pub use tree::SearchTree;
+pub use view::{AttentionKind, TranslationViewer, View, find_word, label};
 pub use weights::AttentionWeights;

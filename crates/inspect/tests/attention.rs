@@ -1,7 +1,7 @@
 //! What is computed of attention weights, against the definitions.
 
 use attentive_inspect::{
-    Alignment, AttentionWeights, HeadScores, Reference, WordPair, alignment_error_rate, flow, rollout,
+    Alignment, AttentionWeights, HeadScores, WordPair, align_by_attention, align_by_similarity, flow, rollout,
 };
 use attentive_testkit::{Fixture, assert_close, matmul, softmax};
 
@@ -29,7 +29,7 @@ fn tokens_are_aligned_with_what_a_layer_looks_at_most() {
     // Two layers, two heads, one row, three columns.
     let layers = vec![vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], vec![0.1, 0.2, 0.7, 0.5, 0.3, 0.2]];
     let weights = AttentionWeights::new(layers, [2, 1, 3]);
-    let aligned = |head, keys| Alignment::of_attention(&weights, 1, head, keys).pairs().to_vec();
+    let aligned = |head, keys| align_by_attention(&weights, 1, head, keys).pairs().to_vec();
     assert_eq!(aligned(None, 0..3), [(2, 0)], "the mean of the heads");
     assert_eq!(aligned(None, 0..2), [(0, 0)], "among some");
     assert_eq!(aligned(Some(1), 0..3), [(0, 0)]);
@@ -125,24 +125,6 @@ fn heads_of_the_token_before_and_of_induction_are_found() {
 }
 
 #[test]
-fn alignments_are_scored_as_och_and_ney_do() {
-    let alignment = |text: &str| text.parse::<Alignment>().unwrap();
-    let references = [
-        Reference { sure: alignment("0-0 1-1"), possible: alignment("2-1") },
-        Reference { sure: alignment("0-1"), possible: Alignment::default() },
-    ];
-    let found = [alignment("0-0 2-1 2-2"), alignment("0-1")];
-    // |A ∩ S| = 1 + 1, |A ∩ P| = 2 + 1, |A| = 4, |S| = 3.
-    assert_close(&[alignment_error_rate(&found, &references)], &[1.0 - 5.0 / 7.0], 1e-12, 0.0);
-    let perfect = [alignment("0-0 1-1"), alignment("0-1")];
-    assert_eq!(alignment_error_rate(&perfect, &references), 0.0);
-    assert_eq!(alignment_error_rate(&[], &[]), 0.0);
-    for bad in ["0", "0-", "0-x", "1--1"] {
-        bad.parse::<Alignment>().expect_err(bad);
-    }
-}
-
-#[test]
 fn similar_tokens_are_aligned_in_both_directions() {
     let mut fixture = Fixture::new(9);
     let [n_source, n_target] = [4, 5];
@@ -159,7 +141,7 @@ fn similar_tokens_are_aligned_in_both_directions() {
     let pairs = (0..n_source).flat_map(|source| (0..n_target).map(move |target| (source, target))).filter(is_pair);
     let expected = Alignment::new(pairs);
     assert!(!expected.pairs().is_empty());
-    assert_eq!(Alignment::of_similarity(&similarity, [n_source, n_target], threshold), expected);
+    assert_eq!(align_by_similarity(&similarity, [n_source, n_target], threshold), expected);
     // Tokens 1 and 2 of the source are one word, and so are 0 and 1 of the target; the last has none.
     let (source, target) = ([Some(0), Some(1), Some(1), Some(2)], [Some(0), Some(0), Some(1), Some(2), None]);
     let words = Alignment::new([(1, 0), (2, 1), (2, 4), (3, 3)]).of_words(&source, &target);

@@ -4,7 +4,7 @@ use std::{ops::Range, path::PathBuf};
 
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, Params, Translation, Translator};
-use attentive_inspect::{AttentionKind, TextViewer, TranslationViewer, View, find_word};
+use attentive_inspect::{AttentionKind, AttentionPage, TextViewer, TranslationViewer, View, find_word};
 use attentive_model::Role;
 use attentive_plot::{HeatMap, heat_maps};
 use attentive_task::{Result, resolve};
@@ -66,6 +66,24 @@ impl Attention {
     /// The folder has no model that attends to anything, a text is too long for it, the word is not in the sentence or has no
     /// token, or a language is missing or unknown.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
+        Ok(self.look(device)?.0)
+    }
+
+    /// What [`make`](Self::make) gives, and a page of every layer and head that needs nothing else.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub fn make_with_page(&self, device: &Device) -> Result<(Exhibit, String)> {
+        let (exhibit, views, target) = self.look(device)?;
+        let title = format!("What {} looks at", self.model.display());
+        let source = if target.is_some() { "source" } else { "text" };
+        let texts = [(source, self.text.as_str()), ("translation", target.as_deref().unwrap_or_default())];
+        let texts = &texts[..1 + usize::from(target.is_some())];
+        Ok((exhibit, AttentionPage { title: &title, texts, views: &views, picture: None }.to_html()))
+    }
+
+    /// The exhibit, what the model looks at, and the translation, if it translates.
+    fn look(&self, device: &Device) -> Result<(Exhibit, Vec<View>, Option<String>)> {
         let mut bundle = Bundle::open(resolve(&self.model))?;
         bundle.processor = between(bundle.processor, self.source_language.as_deref(), self.target_language.as_deref())?;
         if bundle.model.role() != Role::EncoderDecoder {
@@ -93,11 +111,11 @@ impl Attention {
             true => last_mean(cross).into_iter().collect(),
             false => views.iter().flat_map(maps).collect(),
         };
-        Ok(drawn(parts, &maps, views[0].weights.n_heads()))
+        Ok((drawn(parts, &maps, views[0].weights.n_heads()), views, Some(target)))
     }
 
     /// Of an encoder or a language model, which reads the text alone.
-    fn of_text(&self, bundle: &Bundle<impl Params>, device: &Device) -> Result<Exhibit> {
+    fn of_text(&self, bundle: &Bundle<impl Params>, device: &Device) -> Result<(Exhibit, Vec<View>, Option<String>)> {
         if self.target.is_some() || self.is_alignment {
             refuse!("{}: a {} does not translate", bundle.path.display(), bundle.model.family());
         }
@@ -106,7 +124,8 @@ impl Attention {
         let said = Part::Text(format!("text  {}\n", self.text));
         let of_word = self.of_word(&view, |place| viewer.tokens(&self.text, place))?;
         let parts = [said].into_iter().chain(of_word).collect();
-        Ok(drawn(parts, &maps(&view), view.weights.n_heads()))
+        let exhibit = drawn(parts, &maps(&view), view.weights.n_heads());
+        Ok((exhibit, vec![view], None))
     }
 
     /// Which tokens the followed word attends to, in each layer and head, if there is such a word; `tokens` are those of a place

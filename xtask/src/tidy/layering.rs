@@ -43,7 +43,7 @@ const MAY_IMPORT: [(&str, &[&str]); 29] = [
         &["backend", "core", "decode", "engine", "environments", "model", "speech", "tokenizer", "vision", "weights"],
     ),
     // 6
-    ("inspect", &["backend", "bundle", "core", "corpus", "model", "tokenizer", "weights"]),
+    ("inspect", &["backend", "bundle", "core", "corpus", "decode", "metrics", "model", "tokenizer", "weights"]),
     ("interchange", &["attention", "bundle", "core", "model", "speech", "tokenizer", "vision", "weights"]),
     // 7
     (

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use attentive_inspect::{Alignment, AttentionKind, View};
+use attentive_inspect::{AttentionKind, View, align_by_attention};
 
 /// The views of a model that looks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,7 +19,7 @@ impl Views {
     pub(crate) fn aligned(&self, columns: Range<usize>) -> Vec<usize> {
         let cross = self.of(AttentionKind::Cross).map(|view| &view.weights);
         let last = cross.and_then(|weights| Some((weights, weights.n_layers().checked_sub(1)?)));
-        let alignment = last.map(|(weights, last)| Alignment::of_attention(weights, last, None, columns));
+        let alignment = last.map(|(weights, last)| align_by_attention(weights, last, None, columns));
         let mut pairs = alignment.map_or_else(Vec::new, |alignment| alignment.pairs().to_vec());
         pairs.sort_unstable_by_key(|&(_, row)| row);
         pairs.into_iter().map(|(column, _)| column).collect()
