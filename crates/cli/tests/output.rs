@@ -18,8 +18,10 @@ use support::{COPIED, Folder, TINY};
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
 const CALLS: &[(&str, &[&str])] = &[
+const CALLS: [(&str, &[&str]); 64] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
+    ("translate --model run --alignment --tree OUT.html ab", &["OUT.html"]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
     ("summarize --model run --lines lines", &[]),
     ("generate --model gpt --max-tokens 4 the", &[]),
@@ -45,6 +47,8 @@ const CALLS: &[(&str, &[&str])] = &[
     ("inspect run --params", &[]),
     ("attention --model run --word ab --out OUT.svg ab", &["OUT.svg"]),
     ("attention --model bert --word animal --out OUT.svg animal", &["OUT.svg"]),
+    ("attention --model gpt --html OUT.html the", &["OUT.html"]),
+    ("attention --model pictures --html OUT.html picture.png", &["OUT.html"]),
     ("heads --model run --sentences 1", &[]),
     ("heads --model gpt --data lines", &[]),
     ("prune-heads --model gpt --heads decoder.0.self:0 --out OUT", &["OUT/model.safetensors"]),

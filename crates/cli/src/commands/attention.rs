@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use attentive_bundle::{Bundle, ImageEncoder};
+use attentive_inspect::AttentionPage;
 use attentive_paper as paper;
 use attentive_run::resolve;
 use attentive_vision::Picture;
@@ -25,9 +26,13 @@ pub(crate) struct Attention {
     /// A translation to read instead of the model's own.
     #[arg(long, value_name = "TEXT")]
     target: Option<String>,
-    /// The drawing, SVG: every attention, layer by layer and head by head; of a picture, PNG if the name ends so.
-    #[arg(long, value_name = "FILE", default_value = "attention.svg")]
-    out: PathBuf,
+    /// The drawing, SVG: every attention, layer by layer and head by head; of a picture, PNG if the name ends so. Without it
+    /// and without --html, attention.svg.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// A page to look at it with a browser: maps of every layer and head, and lines between the words.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Draw what the decoder looks at in the source alone: one map, the mean of its last layer's heads.
     #[arg(long)]
     alignment: bool,
@@ -37,8 +42,9 @@ pub(crate) struct Attention {
 
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
-        let Self { text, word, target, out, alignment, of: ModelArgs { model, languages, backend } } = self;
-        check_writable(&out)?;
+        let Self { text, word, target, out, html, alignment, of: ModelArgs { model, languages, backend } } = self;
+        let out = out.or_else(|| html.is_none().then(|| "attention.svg".into()));
+        out.iter().chain(&html).try_for_each(|file| check_writable(file))?;
         let bundle = Bundle::open(resolve(&model))?;
         let LanguageArgs { source_language, target_language } = languages;
         let of_texts = [
@@ -50,19 +56,30 @@ impl Attention {
         ];
         if pictures::are_read_by(&bundle, &of_texts)? {
             let encoder = ImageEncoder::from_bundle(&bundle, &backend.device()?, None)?;
-            let map = encoder.attention(&Picture::open(text.as_ref())?)?;
-            attentive_weights::write_atomically(&out, &map.to_file(&out))?;
-            report!("{}\ndrawn in {}", map.title, out.display());
+            let picture = Picture::open(text.as_ref())?;
+            let map = encoder.attention(&picture)?;
+            if let Some(html) = &html {
+                let page = AttentionPage::of_picture(&text, encoder.attention_of_heads(&picture)?);
+                attentive_weights::write_atomically(html, page.as_bytes())?;
+            }
+            if let Some(out) = &out {
+                attentive_weights::write_atomically(out, &map.to_file(out))?;
+            }
+            report!("{}", map.title);
+            out.iter().chain(&html).for_each(|file| report!("drawn in {}", file.display()));
             return Ok(());
         }
         let is_alignment = alignment;
         let attention = paper::Attention { model, text, word, target, source_language, target_language, is_alignment };
-        let exhibit = attention.make(&backend.device()?)?;
-        report!("{exhibit}");
-        for figure in &exhibit.figures {
-            attentive_weights::write_atomically(&out, figure.svg.as_bytes())?;
-            report!("drawn in {}", out.display());
+        let (exhibit, page) = attention.make_with_page(&backend.device()?)?;
+        if let Some(html) = &html {
+            attentive_weights::write_atomically(html, page.as_bytes())?;
         }
+        report!("{exhibit}");
+        for (figure, out) in exhibit.figures.iter().zip(&out) {
+            attentive_weights::write_atomically(out, figure.svg.as_bytes())?;
+        }
+        out.iter().chain(&html).for_each(|file| report!("drawn in {}", file.display()));
         Ok(())
     }
 }

@@ -3,15 +3,16 @@
 use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, Search, Translation, TranslationConstraints, Translator};
+use attentive_bundle::{Bundle, Input, Search, Translation, TranslationConstraints, Translator};
 use attentive_decode::{Combination, SamplingConfig};
+use attentive_inspect::{AlignBy, Aligner, Alignment, InspectError, SearchTree};
 use attentive_task::least_risk;
 use attentive_tokenizer::Tokenizer;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, SamplingArgs, SpecialsArgs,
+    BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, SamplingArgs, SpecialsArgs, check_writable,
     constraints::ConstraintArgs,
     numbers::{MANY, integer},
     on_one_line,
@@ -63,6 +64,14 @@ pub(crate) struct Translate {
     /// The beginning of every translation; its last word is a whole one.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
+    /// Write after each translation, and a tab, which word stands for which: pairs of a word of the line and one of the
+    /// translation, counted from 0, as 0-0 1-2. By what the decoder looks at; or `attention:LAYER`, or `probability`: how much
+    /// less probable a word is without the other.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "attention", conflicts_with = "with")]
+    alignment: Option<AlignBy>,
+    /// Draw the search for one sentence as a tree, with what was dropped and why: .svg, .html, .json or .txt.
+    #[arg(long, value_name = "FILE", requires = "text", conflicts_with_all = ["samples", "alternatives"])]
+    tree: Option<PathBuf>,
     #[command(flatten)]
     languages: LanguageArgs,
     #[command(flatten)]
@@ -102,6 +111,10 @@ impl Translate {
             ),
             (samples, None) => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
         };
+        if self.tree.is_some() && (self.text.len() != 1 || matches!(search, Search::Random(..))) {
+            bail!("--tree is of the search for one sentence: give one, and no options of sampling");
+        }
+        self.tree.iter().try_for_each(|file| check_writable(file))?;
         let (Search::Best(n) | Search::Random(_, n) | Search::Constrained(_, n)) = search;
         let n_written = if self.least_risk { NonZeroUsize::MIN } else { n };
         let folders = [&self.model].into_iter().chain(&self.with);
@@ -119,7 +132,14 @@ impl Translate {
                 Translator::from_ensemble(&bundles, &device, precision, (&self.weights, combination))?
             }
         };
+        let aligner = self.alignment.map(|by| Aligner::new(&bundles[0], &device, by)).transpose()?;
         let (tokenizer, mut out) = (translator.tokenizer(), output::stdout());
+        if let Some(file) = &self.tree {
+            let text = &self.text[0];
+            let (_, trace) = translator.trace(Input::from(text), &self.prefix, &config, search, config.beam)?;
+            let tree = SearchTree::new(text, &trace, tokenizer).to_file(file)?;
+            attentive_weights::write_atomically(file, tree.as_bytes())?;
+        }
         let nothing = TranslationConstraints::default();
         let constraints = constraints.as_ref().unwrap_or(&nothing);
         for block in input::of_command(self.text.clone()).blocks(LINES_AT_ONCE) {
@@ -138,10 +158,14 @@ impl Translate {
                         line.at
                     );
                 }
+                let align = |one: &Translation| aligner.as_ref().map(|aligner| aligner.align(&line.text, &one.tokens));
+                let aligned =
+                    translations.iter().filter_map(align).collect::<Result<Vec<Alignment>, InspectError>>()?;
+                let are_several = n_written > NonZeroUsize::MIN;
                 match self.format {
-                    Format::Text => self.write_lines(&mut out, line, &translations, n_written > NonZeroUsize::MIN)?,
+                    Format::Text => self.write_lines(&mut out, line, (&translations, &aligned), are_several)?,
                     Format::Jsonl => {
-                        let object = as_json(tokenizer, line, &translations, &unmet);
+                        let object = as_json(tokenizer, line, (&translations, &aligned), &unmet);
                         writeln!(out, "{object}")?;
                     }
                 }
@@ -159,32 +183,41 @@ impl Translate {
         &self,
         out: &mut Output,
         line: &Line,
-        translations: &[Translation],
+        (translations, aligned): (&[Translation], &[Alignment]),
         are_several: bool,
     ) -> Result<()> {
-        for Translation { text, score, log_prob, .. } in translations {
+        for (idx, Translation { text, score, log_prob, .. }) in translations.iter().enumerate() {
             if are_several {
                 write!(out, "{}\t", line.at.number)?;
             }
             if self.scores {
                 write!(out, "{score:.4}\t{log_prob:.4}\t")?;
             }
-            writeln!(out, "{}", on_one_line(text))?;
+            let alignment = aligned.get(idx).map_or_else(String::new, |alignment| format!("\t{alignment}"));
+            writeln!(out, "{}{alignment}", on_one_line(text))?;
         }
         Ok(())
     }
 }
 
 /// An object of a line and its translations, the first of which is that of the object.
-fn as_json(tokenizer: &dyn Tokenizer, line: &Line, translations: &[Translation], unmet: &[Vec<&str>]) -> Value {
-    let one = |(translation, unmet): (&Translation, &Vec<&str>)| {
+fn as_json(
+    tokenizer: &dyn Tokenizer,
+    line: &Line,
+    (translations, aligned): (&[Translation], &[Alignment]),
+    unmet: &[Vec<&str>],
+) -> Value {
+    let one = |(idx, (translation, unmet)): (usize, (&Translation, &Vec<&str>))| {
         let mut object = translation.to_json(tokenizer);
+        if let Some(alignment) = aligned.get(idx) {
+            object["alignment"] = json!(alignment.pairs());
+        }
         if !unmet.is_empty() {
             object["unmet"] = json!(unmet);
         }
         object
     };
-    let all: Vec<Value> = translations.iter().zip(unmet).map(one).collect();
+    let all: Vec<Value> = translations.iter().zip(unmet).enumerate().map(one).collect();
     let mut object = all.first().cloned().unwrap_or_else(|| json!({}));
     (object["id"], object["source"]) = (json!(line.at.number), json!(line.text));
     if all.len() > 1 {
