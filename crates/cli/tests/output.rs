@@ -18,7 +18,6 @@ use support::{COPIED, Folder, TINY};
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
 const CALLS: &[(&str, &[&str])] = &[
-const CALLS: [(&str, &[&str]); 64] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("translate --model run --alignment --tree OUT.html ab", &["OUT.html"]),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use attentive_bundle::{BundleError, TooLong};
-use attentive_model::ModelHead;
 use attentive_core::DeviceError;
+use attentive_model::ModelHead;
 use attentive_tokenizer::FrameError;
 
 /// Why a model can't be looked into.

@@ -1,23 +1,18 @@
 //! `attentive eval`.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Write},
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{Bundle, Search, Translator, WeightFormat};
 use attentive_metrics::{AnyScorer, BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
-use attentive_task::{Log, Segments, likelihood_of};
+use attentive_task::{LineFile, Log, Segments, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
     DecodingArgs, LINES_AT_ONCE, LongLines, ModelArgs, check_writable,
     numbers::{MANY_RESAMPLED, integer},
-    on_one_line, refuse_overwriting,
+    refuse_overwriting,
 };
 use crate::{
     metric::{MetricArgs, check_aligned, read_lines, segments, streams},
@@ -182,7 +177,7 @@ impl Eval {
 
         let translator = Translator::from_bundle(&bundle, &device, self.decoding.weights.precision)?;
         let log = Terminal::default();
-        let mut output = self.output.as_deref().map(Translations::create).transpose()?;
+        let mut output = self.output.as_deref().map(LineFile::create).transpose()?;
         let mut hypotheses = Vec::with_capacity(sources.len());
         for block in sources.chunks(LINES_AT_ONCE) {
             let n_before = hypotheses.len();
@@ -208,26 +203,5 @@ impl Eval {
             say!("{}", scorer.line(row, self.metrics.width).replacen(&format!("{} = ", scorer.name()), &named, 1))?;
         }
         Ok(())
-    }
-}
-
-/// The file that translations are written to as they come: those before a failure are kept.
-struct Translations<'a> {
-    path: &'a Path,
-    file: BufWriter<File>,
-}
-
-impl<'a> Translations<'a> {
-    fn create(path: &'a Path) -> Result<Self> {
-        let file = File::create(path).with_context(|| format!("can't write {}", path.display()))?;
-        Ok(Self { path, file: BufWriter::new(file) })
-    }
-
-    fn write(&mut self, lines: &[String]) -> Result<()> {
-        let mut write = || {
-            lines.iter().try_for_each(|line| writeln!(self.file, "{}", on_one_line(line)))?;
-            self.file.flush()
-        };
-        write().with_context(|| format!("can't write {}", self.path.display()))
     }
 }
