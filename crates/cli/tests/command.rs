@@ -128,6 +128,26 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     assert!(said_of("int8").contains("note: the perplexity is that of the weights as saved; int8 is for the"));
     assert!(!said_of("f32").contains("note:"));
 
+    // A model that copies aligns each word with itself.
+    for how in ["--alignment", "--alignment=probability"] {
+        let aligned = folder.succeed(&["translate", how], &source);
+        let (texts, found): (Vec<&str>, Vec<&str>) = aligned.lines().filter_map(|line| line.rsplit_once('\t')).unzip();
+        assert_eq!(texts, translated.lines().collect::<Vec<_>>());
+        let gold = |line: &str| {
+            let pair = |(at, _): (usize, &str)| format!("{at}-{at}");
+            line.split_whitespace().enumerate().map(pair).collect::<Vec<_>>().join(" ")
+        };
+        let right = texts.iter().zip(source.lines()).zip(&found).filter(|((text, line), _)| *text == line);
+        let (gold, found): (Vec<String>, Vec<&str>) = right.map(|((text, _), found)| (gold(text), *found)).unzip();
+        folder.write("found.align", &(found.join("\n") + "\n"));
+        folder.write("gold.align", &(gold.join("\n") + "\n"));
+        let score = folder
+            .succeed(&["eval", "--metric", "aer", "--hypotheses", "found.align", "--reference", "gold.align"], "");
+        let aer = score.strip_prefix("AER = ").and_then(|rest| rest.lines().next()).expect("an AER");
+        eprintln!("{how}: {score}");
+        assert!(aer.parse::<f64>().unwrap() < 40.0, "{how}: {score}");
+    }
+
     let n_best = folder.succeed(&["translate", "--beam", "4", "--n-best", "3", "--scores", "ab cd"], "");
     let columns: Vec<Vec<&str>> = n_best.lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(columns.len(), 3, "{n_best}");

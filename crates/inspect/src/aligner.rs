@@ -38,11 +38,11 @@ pub enum AlignBy {
         /// The layer.
         layer: Option<usize>,
     },
-    /// How much less probable each word of the translation would be if a word of the source were not there, in nats; it takes a
+    /// How much less probable each word of the translation would be if a word of the source were not known, in nats; it takes a
     /// reading of the translation for each word of the source. Any encoder–decoder has this.
     ///
     /// Source: Li et al. 2019, "On the Word Alignment from Neural Machine Translation", §4.2 (prediction difference); there the
-    /// word's vector is 0, here the word is left out.
+    /// word's vector is 0, here its tokens are unknown ones, or padding where the vocabulary has no unknown token.
     Probability,
 }
 
@@ -99,7 +99,7 @@ pub struct Aligner {
 
 enum Reading {
     Attention { viewer: TranslationViewer, layer: Option<usize> },
-    Probability { model: TranslationModel, pad: TokenId },
+    Probability { model: TranslationModel, unknown: TokenId },
 }
 
 impl Aligner {
@@ -120,8 +120,9 @@ impl Aligner {
             }
             AlignBy::Probability => {
                 let missing = InspectError::Frame(FrameError::NoSpecial { role: "padding" });
-                let pad = tokenizer.specials().pad.ok_or(missing)?;
-                Reading::Probability { model: bundle.translation_model(device, None)?, pad }
+                let specials = tokenizer.specials();
+                let unknown = specials.unk.or(specials.pad).ok_or(missing)?;
+                Reading::Probability { model: bundle.translation_model(device, None)?, unknown }
             }
         };
         Ok(Self { reading, tokenizer, frame, max_len: bundle.model.max_len().unwrap_or(usize::MAX) })
@@ -154,8 +155,8 @@ impl Aligner {
                 let n_read = target.len().min(self.max_len);
                 of_attention(&viewer.look_at(&ids, &target[..n_read])?, *layer, &source_words, &target_words)?
             }
-            Reading::Probability { model, pad } => {
-                let of_tokens = differences(model, *pad, &ids, &source_words, &target)?;
+            Reading::Probability { model, unknown } => {
+                let of_tokens = differences(model, *unknown, &ids, &source_words, &target)?;
                 let of_word = |row: &[f64], word: &Range<usize>| row[word.clone()].iter().sum::<f64>();
                 let rows = of_tokens.chunks(target.len() - 1);
                 rows.flat_map(|row| target_words.iter().map(move |word| of_word(row, word))).collect()
@@ -245,24 +246,26 @@ fn of_attention(
     Ok(similarity)
 }
 
-/// How much less probable each written token of `target` is without each of some words of `source`, in nats: `[words, target − 1]`.
+/// How much less probable each written token of `target` is if each of some words of `source` is `unknown`, in nats:
+/// `[words, target − 1]`.
 fn differences(
     model: &TranslationModel,
-    pad: TokenId,
+    unknown: TokenId,
     source: &[TokenId],
     words: &[Range<usize>],
     target: &[TokenId],
 ) -> Result<Vec<f64>, InspectError> {
     let without = |word: &Range<usize>| {
-        let left = [&source[..word.start], &source[word.end..]].concat();
-        if left.is_empty() { vec![pad] } else { left }
+        let mut row = source.to_vec();
+        row[word.clone()].fill(unknown);
+        row
     };
     let sources: Vec<Vec<TokenId>> = [source.to_vec()].into_iter().chain(words.iter().map(without)).collect();
     let n_written = target.len() - 1;
     let mut log_probs = Vec::with_capacity(sources.len() * n_written);
     for some in sources.chunks(AT_ONCE) {
         let rows: Vec<&[TokenId]> = some.iter().map(Vec::as_slice).collect();
-        let mut state = EncoderDecoder::start(model, &TokenMatrix::from_rows(&rows, pad, 0));
+        let mut state = EncoderDecoder::start(model, &TokenMatrix::from_rows(&rows, unknown, 0));
         let mut of_rows = vec![Vec::with_capacity(n_written); some.len()];
         for pair in target.windows(2) {
             let scores = model.log_probs(&vec![pair[0]; some.len()], &mut state)?;

@@ -86,7 +86,7 @@ function drawTools() {
       state.mode = to;
       draw();
     }) : "",
-    data.picture ? "" : choice("Lines", [[false, "of one word"], [true, "of every word"]], state.every, (to) => {
+    data.picture ? "" : choice("Lines", [[false, "lines of one word"], [true, "of every word"]], state.every, (to) => {
       state.every = to;
       draw();
     }));
@@ -227,9 +227,12 @@ function drawLarge() {
     const row = Math.floor((event.clientY - drawing.getBoundingClientRect().top - above) / size);
     if (row in map().rows && row !== state.row && !data.picture) choose(row);
   });
+  const shades = data.picture ? "" : el("p", { class: "scale soft" }, [0.02, 0.1, 0.25, 0.5, 0.75, 1].map((weight) =>
+    el("span", {}, el("span", {}, picture([weight], [1, 1])), percent(weight))));
   const told = data.picture ? "Each cell is a patch of the picture; the deeper, the more it is looked at."
     : `Rows: the token that it is ${map().verb}. Columns: what it looks at.`;
-  byId("large").replaceChildren(el("figcaption", {}, el("b", {}, name), el("br"), told), el("div", { class: "scroll" }, drawing));
+  byId("large").replaceChildren(el("figcaption", {}, el("b", {}, name), el("br"), told), el("div", { class: "scroll" }, drawing),
+    shades);
   mark();
   if (byId("numbers").open) drawNumbers();
 }
