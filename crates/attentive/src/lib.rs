@@ -137,6 +137,7 @@ mod pages {
         guide_fine_tune: "docs/guide/fine-tune.md",
         guide_gpu: "docs/guide/gpu.md",
         guide_import: "docs/guide/import.md",
+        guide_inspect: "docs/guide/inspect.md",
         guide_language_models: "docs/guide/language-models.md",
         guide_many_machines: "docs/guide/many-machines.md",
         guide_own_layer: "docs/guide/own-layer.md",
