@@ -20,7 +20,7 @@ pub enum Curve {
     TrainingLoss,
     /// The loss on the validation set.
     ValidationLoss,
-    /// A score of the validation set, by its name.
+    /// A score of the validation set, by its name; of updates, its name after "training".
     Score(String),
     /// The learning rate of each update.
     LearningRate,
@@ -83,6 +83,7 @@ fn add(points: &mut BTreeMap<Curve, Points>, line: &Line) {
         "step" => {
             add(Curve::TrainingLoss, line.nll_nats);
             add(Curve::LearningRate, line.lr);
+            line.scores.iter().for_each(|(name, value)| add(Curve::Score(format!("training {name}")), *value));
         }
         "validation" => {
             add(Curve::ValidationLoss, line.nll_nats);
@@ -121,6 +122,8 @@ mod tests {
         let points = log(&format!("{line}{{\"event\":\"st")).unwrap();
         assert_eq!(points[&Curve::Score("BLEU".into())], [(5.0, 2.5)]);
         assert!(points[&Curve::ValidationLoss][0].1.is_nan());
+        let of_update = line.replace("validation", "step");
+        assert_eq!(log(&of_update).unwrap()[&Curve::Score("training BLEU".into())], [(5.0, 2.5)]);
         let error = log(&format!("{line}{{\"event\":\"st\n{line}")).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:2: "), "{error}");
         // A line without an end is cut, and is not JSON.
