@@ -51,9 +51,12 @@ impl LabelSmoothing {
                 format!("{:.3}", self.loss(epsilon, 0.9)),
                 format!("{:.3}", self.loss(epsilon, 0.999)),
             ]);
-            // Equal steps of the log-odds: the loss bends most at the ends.
-            let place = |step: u32| 1.0 / (1.0 + (-16.0 * (f64::from(step) / f64::from(N_POINTS)) + 8.0).exp());
-            let points = (0..=N_POINTS).map(place).map(|p| (p, self.loss(epsilon, p))).collect();
+            // Equal steps of the log-odds from 1/20 on: the loss bends most at the end.
+            let place = |step: u32| 1.0 / (1.0 + 19.0 * (-11.0 * f64::from(step) / f64::from(N_POINTS)).exp());
+            let mut places: Vec<f64> =
+                (0..=N_POINTS).map(place).chain([right].into_iter().filter(|&p| p < 1.0)).collect();
+            places.sort_by(f64::total_cmp);
+            let points = places.into_iter().map(|p| (p, self.loss(epsilon, p))).collect();
             series.push(Series { label: format!("ε = {epsilon}"), points });
         }
         let table = table.under(format!("Label smoothing over {} entries", self.vocab_size));
@@ -76,7 +79,9 @@ impl LabelSmoothing {
     fn loss(&self, epsilon: f64, p: f64) -> f64 {
         let ([right, other], n_others) = (self.targets(epsilon), (self.vocab_size - 1) as f64);
         let part = |target: f64, p: f64| if target > 0.0 { target * (target / p).ln() } else { 0.0 };
-        part(right, p) + n_others * part(other, (1.0 - p) / n_others)
+        let divergence = part(right, p) + n_others * part(other, (1.0 - p) / n_others);
+        // Rounding leaves something of 0.
+        if divergence < 1e-12 { 0.0 } else { divergence }
     }
 }
 

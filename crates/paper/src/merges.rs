@@ -90,13 +90,14 @@ fn merged(symbols: Vec<String>, left: &str, right: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// The example of Sennrich et al. 2016, section 3.2, whose first merges follow from the counts by hand.
+    /// The example of Sennrich et al. 2016, section 3.2: the first merges follow from the counts by hand.
     #[test]
     fn pairs_are_merged_by_their_counts() {
         let exhibit = Merges::default().make().unwrap();
         let rows = exhibit.tables().next().unwrap().rows();
-        assert_eq!(rows[0][1..3], ["e s", "9"]);
-        assert_eq!(rows[1][1..3], ["es t</w>", "9"]);
+        // Of equals the last goes first, as in subword-nmt.
+        assert_eq!(rows[0][1..3], ["s t</w>", "9"]);
+        assert_eq!(rows[1][1..3], ["e st</w>", "9"]);
         assert_eq!(rows[2][1..3], ["l o", "7"]);
         assert_eq!(rows.len(), 10);
         // Counts never rise.

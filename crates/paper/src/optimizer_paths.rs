@@ -14,6 +14,9 @@ const N_STEPS: usize = 300;
 const START: [f32; 2] = [1.0, 1.5];
 /// The least value is 0, here.
 const MINIMUM: [f64; 2] = [3.0, 0.5];
+/// What is drawn of the function, across and upwards.
+const X: [f64; 2] = [-1.0, 5.0];
+const Y: [f64; 2] = [-1.0, 2.0];
 /// Learning rates that each optimizer is tried with.
 const RATES: [f64; 9] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0];
 
@@ -71,8 +74,8 @@ impl OptimizerPaths {
         }
         let landscape = Landscape {
             title: "Beale's function: paths to its minimum at (3, 0.5)".to_owned(),
-            x: [-0.5, 4.5],
-            y: [-1.0, 2.0],
+            x: X,
+            y: Y,
             height: &beale,
             levels: (-6..12).map(|level| f64::from(level).exp2()).collect(),
             paths,
@@ -82,20 +85,20 @@ impl OptimizerPaths {
     }
 }
 
-/// The walk that ends lowest.
+/// The walk that ends lowest, of those that stay within the drawing.
 fn best(name: &'static str, config: &OptimizerConfig, device: &Device) -> Result<Walk> {
     let mut best: Option<(f64, Walk)> = None;
     for rate in RATES {
         let places = walk(config, rate, device)?;
-        let end = places.last().map_or(f64::INFINITY, |&(x, y)| beale(x, y));
-        let end = if end.is_finite() { end } else { f64::INFINITY };
+        let stays = places.iter().all(|(x, y)| (X[0]..=X[1]).contains(x) && (Y[0]..=Y[1]).contains(y));
+        let end = places.last().filter(|_| stays).map_or(f64::INFINITY, |&(x, y)| beale(x, y));
         if best.as_ref().is_none_or(|(lowest, _)| end < *lowest) {
             best = Some((end, Walk { rate, places }));
         }
     }
     match best {
         Some((end, walk)) if end.is_finite() => Ok(walk),
-        _ => refuse!("{name} leaves every place"),
+        _ => refuse!("{name} leaves the drawing at every learning rate"),
     }
 }
 
