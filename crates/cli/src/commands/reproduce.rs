@@ -75,7 +75,7 @@ struct Table1 {
     #[arg(long, default_value_t = Growth::default().from.r, value_parser = integer(1..=MANY_VALUES))]
     r: u64,
     /// How many times each is doubled.
-    #[arg(long, value_name = "N", default_value_t = Growth::default().doublings, value_parser = integer(1..=20))]
+    #[arg(long, value_name = "N", default_value_t = Growth::default().doublings, value_parser = integer::<u32>(1..=20))]
     doublings: u32,
     /// Folder of the table, Markdown, and its drawings, SVG.
     #[arg(long, value_name = "DIR")]
