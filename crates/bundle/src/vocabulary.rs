@@ -64,7 +64,9 @@ impl Bundle {
         let entry = |content: &str| NewEntry { content: content.to_owned(), pieces: old.encode(content) };
         let new: Vec<NewEntry> = contents.iter().map(|content| entry(content.as_ref())).collect();
         let kept = (0..old.vocab_size() as TokenId).map(|id| vec![id]);
-        let rows: Vec<Vec<TokenId>> = kept.chain(new.iter().map(|entry| entry.pieces.clone())).collect();
+        let mut rows: Vec<Vec<TokenId>> = kept.chain(new.iter().map(|entry| entry.pieces.clone())).collect();
+        // A table may have more rows than there are tokens; new tokens have the first of these.
+        rows.extend((rows.len()..self.model.vocab_size()).map(|id| vec![id as TokenId]));
         self.set_vocabulary(extended.into(), &rows)?;
         Ok(new)
     }

@@ -69,6 +69,18 @@ fn new_tokens_begin_as_the_mean_of_their_pieces() {
 }
 
 #[test]
+fn rows_without_a_token_are_the_first_that_new_tokens_have() {
+    let n = tokenizer().vocab_size();
+    let before = bundle(GptConfig::gpt2_like(n + 3, 16, [1, 1, 4]), tokenizer());
+    let mut after = before.clone();
+    after.extend_vocabulary(&["Okapi"], false).unwrap();
+    assert_eq!(after.model.vocab_size(), n + 3);
+    let last = (n + 2) as TokenId;
+    assert_eq!(row(&after, "embedding.weight", last), row(&before, "embedding.weight", last));
+    assert_ne!(row(&after, "embedding.weight", n as TokenId), row(&before, "embedding.weight", n as TokenId));
+}
+
+#[test]
 fn a_replaced_vocabulary_keeps_what_it_shares() {
     let config = GptConfig::gpt2_like(tokenizer().vocab_size(), 64, [1, 2, 8]);
     let before = bundle(config, tokenizer());

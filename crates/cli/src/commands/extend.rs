@@ -61,7 +61,7 @@ impl Extend {
         };
         save(&bundle, &self.out, self.force)?;
         let after = bundle.model.vocab_size();
-        report!("{} new tokens: {before} entries became {after}, in {}", new.len(), self.out.display());
+        report!("{} new tokens, {after} rows where there were {before}, in {}", new.len(), self.out.display());
         Ok(())
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "N", value_parser = integer(1..=LONG), group = "drafts", conflicts_with = "contrastive")]
     draft_ngrams: Option<usize>,
     /// Tokens that are drafted at a time.
-    #[arg(long, value_name = "K", default_value_t = 4, value_parser = integer(1..=256), requires = "drafts")]
+    #[arg(long, value_name = "K", default_value_t = 4, value_parser = integer::<usize>(1..=256), requires = "drafts")]
     draft_tokens: usize,
     /// Contrastive search among the K tokens of --top-k, or 4: (1 - ALPHA) times p less ALPHA times the likeness to the text.
     #[arg(long, value_name = "ALPHA", value_parser = probability(), conflicts_with_all =

@@ -51,6 +51,7 @@ pub fn export_onnx(bundle: &Bundle, max_len: usize, folder: &Path) -> Result<Vec
         return Err(InterchangeError::Inexpressible { format: "ONNX", problems });
     }
     let write = |folder: &Path| {
+        std::fs::create_dir_all(folder).map_err(io)?;
         let exporter = Exporter { params: &bundle.params, max_len, notes: Vec::new() };
         if let Some(config) = bundle.model.spec::<GptConfig>() {
             exporter.gpt(&config, folder)
