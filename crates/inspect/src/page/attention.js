@@ -44,8 +44,7 @@ const map = () => maps[state.map];
 const heads = () => (state.mode === "all" ? range(map().heads) : [state.mode === "mean" ? null : state.head]);
 const lineColour = (head) => (head === null || map().heads === 1 ? "var(--accent)" : colour(head));
 const rowOf = (plane, row) => plane.slice(row * map().n[1], (row + 1) * map().n[1]);
-const where = () => `layer ${state.layer + 1}, ` +
-  { one: `head ${state.head + 1}`, all: "all heads", mean: "mean of the heads" }[state.mode];
+const where = () => `layer ${state.layer + 1}, ` + (state.mode === "one" ? `head ${state.head + 1}` : "mean of the heads");
 /** What the large map and the sentence above it show. */
 const shown = () => map().plane(state.layer, state.mode === "one" ? state.head : null);
 
@@ -82,7 +81,8 @@ function drawTools() {
       state.row = Math.min(state.row, map().n[0] - 1);
       draw();
     }) || "",
-    map().heads > 1 ? choice("Heads", [["one", "one head"], ["all", "all heads"], ["mean", "mean"]], state.mode, (to) => {
+    map().heads > 1 ? choice("Heads", 
+      [["one", "one head"], !data.picture && ["all", "all heads"], ["mean", "mean"]].filter(Boolean), state.mode, (to) => {
       state.mode = to;
       draw();
     }) : "",
@@ -231,7 +231,8 @@ function drawLarge() {
     el("span", {}, el("span", {}, picture([weight], [1, 1])), percent(weight))));
   const told = data.picture ? "Each cell is a patch of the picture; the deeper, the more it is looked at."
     : `Rows: the token that it is ${map().verb}. Columns: what it looks at.`;
-  byId("large").replaceChildren(el("figcaption", {}, el("b", {}, name), el("br"), told), el("div", { class: "scroll" }, drawing),
+  byId("large").replaceChildren(el("figcaption", {}, el("b", {}, name), el("br"), told), 
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, drawing),
     shades);
   mark();
   if (byId("numbers").open) drawNumbers();
