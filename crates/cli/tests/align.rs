@@ -61,7 +61,7 @@ fn a_search_is_a_tree_in_a_file() {
     {
         let shown = FOLDER.succeed(&["translate", "--tree", file, "--min-length", "2", "ab cd"], "");
         assert_eq!(shown, FOLDER.succeed(&["translate", "--min-length", "2", "ab cd"], ""));
-        contains(&read(file), &[part, "too short to end"]);
+        contains(&read(file), &[part, "below the beam"]);
     }
     contains(&FOLDER.fail(&["translate", "--tree", "a.png", "ab"], ""), &["a.png", ".html"]);
     for flags in [&["ab", "cd"][..], &["--temperature", "2", "ab"]] {
