@@ -13,6 +13,8 @@ use crate::{AttentionKind, InspectError, TranslationViewer, View, align_by_simil
 
 /// The share that a pair of words must have in both directions. A word's equal share of a sentence of five words.
 const THRESHOLD: f64 = 0.2;
+/// Decoders of fewer layers have no middle one that looks at what was written: their last layer is taken.
+const FEW: usize = 4;
 /// Sources that are read together.
 const AT_ONCE: usize = 32;
 /// The log-probability of what is impossible, in nats.
@@ -29,8 +31,9 @@ const IMPOSSIBLE: f64 = -1e4;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlignBy {
-    /// What a layer of the decoder, the mean of its heads, looks at in the source when it reads the word that was just written.
-    /// Without a layer, counted from 0 from the input up, the middle one.
+    /// What a layer of the decoder, the mean of its heads, looks at in the source: the last layer when it writes a word, others
+    /// when they read the word that was just written. Without a layer, counted from 0 from the input up, the middle one; of
+    /// fewer than four, the last.
     ///
     /// Source: Chen et al. 2020, "Accurate Word Alignment Induction from Neural Machine Translation", §4.1 (Shift-Att), whose
     /// best layer of six is the third.
@@ -220,13 +223,14 @@ fn of_attention(
         return Err(InspectError::NoCross);
     };
     let n_layers = weights.n_layers();
-    // The middle one of an odd number, the lower of two in the middle: the third of six.
-    let layer = layer.unwrap_or(n_layers.saturating_sub(1) / 2);
+    let last = n_layers.saturating_sub(1);
+    // The lower of two in the middle: the third of six.
+    let layer = layer.unwrap_or(if n_layers < FEW { last } else { last / 2 });
     if layer >= n_layers {
         return Err(InspectError::NoLayer { layer, n_layers });
     }
-    // A row reads the token that the row before it wrote. A recurrent decoder looks before it writes.
-    let shift = usize::from(views.iter().any(|view| view.kind == AttentionKind::Decoder));
+    // A row reads the token that the row before it wrote. The last layer, and a recurrent decoder, look at what they write.
+    let shift = usize::from(layer < last);
     let (mean, n_keys) = (weights.mean(layer), weights.n_keys());
     let mut similarity = vec![0.0; source.len() * target.len()];
     for (at, word) in target.iter().enumerate() {

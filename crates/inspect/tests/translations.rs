@@ -70,14 +70,14 @@ fn words_are_aligned_by_what_the_decoder_looks_at() {
         let views = viewer.look(SOURCE, TARGET).unwrap();
         let weights = &views[2].weights;
         let translation = tokenizer().encode_target(TARGET);
-        for (by, layer) in [(AlignBy::default(), 1), (AlignBy::Attention { layer: Some(2) }, 2)] {
+        for (by, layer, row) in [(AlignBy::default(), 2, 0), (AlignBy::Attention { layer: Some(1) }, 1, 1)] {
             let seen = |target: &std::ops::Range<usize>, source: &std::ops::Range<usize>| {
                 let tokens = viewer.target_tokens(TARGET, target.clone());
                 let keys = viewer.source_tokens(SOURCE, source.clone());
-                // The row after the one that writes a token reads it.
+                // The row after the one that writes a token reads it; the last layer is looked at as it writes.
                 let of_token = |token: usize| {
                     let of_key = |key: usize| {
-                        (0..4).map(|head| f64::from(weights.row(layer, head, token + 1)[key])).sum::<f64>() / 4.0
+                        (0..4).map(|head| f64::from(weights.row(layer, head, token + row)[key])).sum::<f64>() / 4.0
                     };
                     keys.clone().map(of_key).sum::<f64>()
                 };
