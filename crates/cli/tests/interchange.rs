@@ -152,7 +152,7 @@ fn what_is_no_model_is_said() {
     let nothing = attentive(&["import", folder.path().to_str().unwrap(), "--out", "never"]);
     assert!(!nothing.status.success());
     assert!(text(&nothing.stderr).contains("has no config.json"), "{}", text(&nothing.stderr));
-    let unknown = attentive(&["export", "--format", "onnx", "--out", "never"]);
+    let unknown = attentive(&["export", "--format", "keras", "--out", "never"]);
     assert!(text(&unknown.stderr).contains("there are marian, pegasus, bart, "), "{}", text(&unknown.stderr));
 }
 

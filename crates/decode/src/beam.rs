@@ -86,7 +86,8 @@ impl BeamConfig {
     fn score(&self, ranked: f64, len: usize) -> f64 {
         match self.rules {
             BeamRules::Gnmt => ranked / gnmt_penalty(len, self.length_penalty),
-            _ => ranked / (len as f64).powf(self.length_penalty),
+            // One of no tokens has no mean.
+            _ => ranked / (len.max(1) as f64).powf(self.length_penalty),
         }
     }
 

@@ -55,9 +55,13 @@ fn is_same(answer: &Value, expected: &[Translation]) {
     assert_eq!(answered.len(), expected.len(), "{answer}");
     for (one, expected) in answered.iter().zip(expected) {
         assert_eq!(
-            (one["text"].as_str(), one["log_prob"].as_f64(), one["score"].as_f64(), one["finished"].as_bool()),
-            (Some(&*expected.text), Some(expected.log_prob), Some(expected.score), Some(expected.is_finished)),
+            (one["text"].as_str(), one["finished"].as_bool()),
+            (Some(&*expected.text), Some(expected.is_finished)),
         );
+        // JSON's reader may miss the last digit.
+        for (found, expected) in [("log_prob", expected.log_prob), ("score", expected.score)] {
+            assert!((one[found].as_f64().unwrap() - expected).abs() < 1e-12 * expected.abs().max(1.0), "{answer}");
+        }
     }
 }
 

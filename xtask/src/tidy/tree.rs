@@ -23,7 +23,10 @@ impl SourceFile {
 
     /// Whether this is Rust code of a library or program, not of its tests or benches.
     pub(super) fn is_product(&self) -> bool {
-        self.path.ends_with(".rs") && self.path.contains("/src/") && !self.path.ends_with("/tests.rs")
+        self.path.ends_with(".rs")
+            && self.path.contains("/src/")
+            && !self.path.ends_with("/tests.rs")
+            && !self.path.contains("/tests/")
     }
 
     /// Lines of code with their numbers: without comments, and without the unit tests at the end of the file.

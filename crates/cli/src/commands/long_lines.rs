@@ -10,8 +10,8 @@ use clap::Args;
 pub(super) struct LongLines {
     /// A line that is longer than the model has positions for: `error` ends the command at it, after the lines before it
     /// are answered; `crop` reads its beginning; `skip` answers it as a blank line. The last two warn.
-    #[arg(long = "on-long", value_name = "HOW", default_value = "error", value_parser = long_lines)]
-    lines: attentive_task::LongLines,
+    #[arg(long, value_name = "HOW", default_value = "error", value_parser = long_lines)]
+    on_long: attentive_task::LongLines,
 }
 
 fn long_lines(name: &str) -> Result<attentive_task::LongLines, String> {
@@ -20,7 +20,7 @@ fn long_lines(name: &str) -> Result<attentive_task::LongLines, String> {
 
 impl Default for LongLines {
     fn default() -> Self {
-        Self { lines: attentive_task::LongLines { on_long: OnLong::Error, warn: |line| warning!("{line}") } }
+        Self { on_long: attentive_task::LongLines { on_long: OnLong::Error, warn: |line| warning!("{line}") } }
     }
 }
 
@@ -28,6 +28,6 @@ impl Deref for LongLines {
     type Target = attentive_task::LongLines;
 
     fn deref(&self) -> &Self::Target {
-        &self.lines
+        &self.on_long
     }
 }

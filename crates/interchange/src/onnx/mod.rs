@@ -8,8 +8,6 @@ mod graph;
 mod layers;
 mod proto;
 #[cfg(test)]
-mod runner;
-#[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeSet, path::Path};

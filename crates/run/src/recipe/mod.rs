@@ -620,9 +620,9 @@ mod tests {
         assert_eq!(train[0]["tsv"], at(folder.path(), "a.tsv"), "of the recipe's folder");
         assert_eq!(train[1]["tsv"], at(&std::env::current_dir().unwrap(), "c.tsv"), "of the working folder");
         assert_eq!(train[1]["weight"].as_float(), Some(2.0));
-        let error = format!("{:#}", with("data.train[2].tsv=c.tsv").unwrap_err());
+        let error = attentive_task::with_causes(&with("data.train[2].tsv=c.tsv").unwrap_err());
         assert!(error.contains("`train[2]`: there is no such table"), "{error}");
-        let error = format!("{:#}", with("data.train[1].weight=-1").unwrap_err());
+        let error = attentive_task::with_causes(&with("data.train[1].weight=-1").unwrap_err());
         assert!(error.starts_with("--set data.train[1].weight=-1: data.train[1].weight: -1 must be"), "{error}");
         // So is one that has moved, of a run that goes on.
         std::fs::write(&path, recipe.to_toml()).unwrap();

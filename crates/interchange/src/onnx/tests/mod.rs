@@ -1,5 +1,7 @@
 //! Graphs against the engine, for every field of every configuration.
 
+mod runner;
+
 use std::collections::HashMap;
 
 use attentive_attention::{
@@ -12,11 +14,8 @@ use attentive_model::{ModelSpec, t5::T5Widths};
 use attentive_weights::Tensors;
 use prost::Message;
 
-use super::{
-    proto::ModelProto,
-    runner::{Array, run},
-    *,
-};
+use super::{proto::ModelProto, *};
+use runner::{Array, run};
 
 const VOCAB: usize = 23;
 const MAX_LEN: usize = 16;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::proto::{AttributeProto, GraphProto, INT64, ModelProto, NodeProto, TensorProto};
+use super::super::proto::{AttributeProto, GraphProto, INT64, ModelProto, NodeProto, TensorProto};
 
 /// Numbers in a shape; integers and truth values too.
 #[derive(Debug, Clone, PartialEq)]
