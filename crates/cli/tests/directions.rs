@@ -51,6 +51,9 @@ label_smoothing = 0.0
 [evaluation]
 bleu_sentences = 10
 average_last = 1
+
+[decoding]
+beam = 1
 "#;
 
 /// Sentences of a small grammar, whose German articles agree in gender and case.

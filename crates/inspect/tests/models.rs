@@ -339,7 +339,7 @@ fn shares_of_a_translation_sum_to_the_difference() {
     let viewer = TranslationViewer::new(&bundle, &device().autodiff()).unwrap();
     let written = tokenizer.encode_target("or not to be");
     for at in [0, 2, written.len()] {
-        let found = viewer.attribute("to be", &written, Some(at), None, Saliency::Integrated { steps: 200 }).unwrap();
+        let found = viewer.attribute("to be", &written, Some(at), None, Saliency::Integrated { steps: 3000 }).unwrap();
         let [source, target] = as_read(&bundle, "to be", "or not to be");
         assert_eq!((found.source.len(), found.target.len()), (source.len(), target.len() - written.len() + at));
         let expected = if at < written.len() { written[at] } else { tokenizer.specials().end().unwrap() };

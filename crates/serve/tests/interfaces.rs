@@ -249,30 +249,15 @@ fn texts_are_held_to_a_form() {
         "minimum": 0}}, "required": ["b", "a"], "additionalProperties": false}"#;
     let schema: Value = serde_json::from_str(schema).unwrap();
     let format = json!({ "type": "json_schema", "json_schema": { "name": "pair", "strict": true, "schema": schema } });
-    let is_pair = |text: &Value| {
-        let pair: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
-        (pair["b"] == "x" || pair["b"] == "y") && pair["a"].as_u64().is_some_and(|a| a <= 9)
-    };
     let mut chat = json!({
         "model": "llama", "seed": 1, "n": 2, "max_tokens": 40, "response_format": format,
         "messages": [{ "role": "user", "content": SENTENCE }],
     });
-    let answer = server.post("/v1/chat/completions", &chat).ok();
-    for choice in answer["choices"].as_array().unwrap() {
-        let is_cut = choice["finish_reason"] == "length";
-        assert!(is_cut || is_pair(&choice["message"]["content"]), "{choice}");
-    }
-    let body = json!({ "model": "gpt2", "prompt": SENTENCE, "seed": 1, "max_tokens": 40, "response_format": format });
-    let answer = server.post("/v1/completions", &body).ok();
-    let choice = &answer["choices"][0];
-    assert!(choice["finish_reason"] == "length" || is_pair(&choice["text"]), "{answer}");
-    chat["response_format"] = json!({ "type": "json_object" });
-    chat["max_tokens"] = json!(1);
-    let answer = server.post("/v1/chat/completions", &chat).ok();
-    for choice in answer["choices"].as_array().unwrap() {
-        let text = choice["message"]["content"].as_str().unwrap();
-        assert!((text.is_empty() || text.starts_with('{')) && choice["finish_reason"] == "length", "{choice}");
-    }
+    // The vocabularies of these models have letters alone: nothing that they could write is JSON.
+    is_refused(&server.post("/v1/chat/completions", &chat), 400, "the vocabulary lacks what it asks for");
+    let body =
+        json!({ "model": "gpt2", "prompt": SENTENCE, "max_tokens": 40, "response_format": { "type": "json_object" } });
+    is_refused(&server.post("/v1/completions", &body), 400, "the vocabulary lacks what it asks for");
     for (format, what) in [
         (json!({ "type": "json_schema", "json_schema": { "schema": { "not": {} } } }), "#/not: the keyword not"),
         (json!({ "type": "json_schema", "json_schema": {} }), "schema"),
