@@ -253,11 +253,13 @@ fn texts_are_held_to_a_form() {
         "model": "llama", "seed": 1, "n": 2, "max_tokens": 40, "response_format": format,
         "messages": [{ "role": "user", "content": SENTENCE }],
     });
-    // The vocabularies of these models have letters alone: nothing that they could write is JSON.
+    // The vocabulary of this model has letters alone: nothing that it could write is JSON.
     is_refused(&server.post("/v1/chat/completions", &chat), 400, "the vocabulary lacks what it asks for");
     let body =
         json!({ "model": "gpt2", "prompt": SENTENCE, "max_tokens": 40, "response_format": { "type": "json_object" } });
-    is_refused(&server.post("/v1/completions", &body), 400, "the vocabulary lacks what it asks for");
+    let choice = server.post("/v1/completions", &body).ok()["choices"][0].clone();
+    let object = serde_json::from_str::<Value>(choice["text"].as_str().unwrap());
+    assert!(choice["finish_reason"] == "length" || object.is_ok_and(|object| object.is_object()), "{choice}");
     for (format, what) in [
         (json!({ "type": "json_schema", "json_schema": { "schema": { "not": {} } } }), "#/not: the keyword not"),
         (json!({ "type": "json_schema", "json_schema": {} }), "schema"),
