@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use attentive_core::{DeviceError, NextToken, Scores, TokenId, Turn, Want};
+use attentive_core::{DeviceError, NextToken, Scores, SourceAttention, TokenId, Turn, Want};
 
 /// A state of any type.
 pub(crate) trait AnyState: Send {
@@ -26,7 +26,7 @@ pub(crate) fn state_of<M: NextToken<State: 'static>>(state: &mut dyn Any) -> &mu
 }
 
 /// What [`NextToken::advance_attending`] gives.
-pub(crate) type Attending = (Scores, Option<Vec<Vec<f32>>>);
+pub(crate) type Attending = (Scores, Option<SourceAttention>);
 
 /// A [`NextToken`] whose state is of a type that it alone knows.
 pub(crate) trait AnyNextToken: Send {

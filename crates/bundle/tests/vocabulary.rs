@@ -1,6 +1,6 @@
 //! Vocabularies that are extended and replaced.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, GenerationConfig, Generator, Processor, TextModel, VocabularyError};
@@ -94,9 +94,9 @@ fn a_replaced_vocabulary_keeps_what_it_shares() {
     let shared: Vec<String> = {
         let old = tokenizer();
         let known: Vec<_> =
-            (0..old.vocab_size() as TokenId).filter_map(|id| old.token(id).map(|token| token.into_owned())).collect();
+            (0..old.vocab_size() as TokenId).filter_map(|id| old.token(id).map(Cow::into_owned)).collect();
         (0..other.vocab_size() as TokenId)
-            .filter_map(|id| other.token(id).map(|token| token.into_owned()))
+            .filter_map(|id| other.token(id).map(Cow::into_owned))
             .filter(|token| known.contains(token))
             .collect()
     };

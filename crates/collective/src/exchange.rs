@@ -86,7 +86,7 @@ mod tests {
             let bits = rounded(value);
             for other in [bits.wrapping_sub(1), bits.wrapping_add(1)].into_iter().filter(|&bits| widened(bits).is_finite()) {
                 prop_assert!(distance(bits) <= distance(other));
-                prop_assert!(distance(bits) < distance(other) || bits % 2 == 0);
+                prop_assert!(distance(bits) < distance(other) || bits.is_multiple_of(2));
             }
         }
     }

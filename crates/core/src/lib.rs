@@ -23,7 +23,7 @@ pub use encoder_decoder::EncoderDecoder;
 pub use image_batch::{ClassShares, ImageBatch, Patches};
 pub use language_model::LanguageModel;
 pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};
-pub use next_token::{DeviceError, NextToken, Scores, TopTokens, Turn, Want};
+pub use next_token::{DeviceError, NextToken, Scores, SourceAttention, TopTokens, Turn, Want};
 pub use paths::describes;
 pub use speech::{Spectrograms, SpeechBatch, SpeechRecognizer};
 pub use stream::{BatchStream, EmptyEpoch, Endless, Epochs, StreamError};

@@ -4,6 +4,9 @@ use std::error::Error;
 
 use crate::TokenId;
 
+/// What rows look at in their sources: for each row a weight for each token of its source, which sum to 1.
+pub type SourceAttention = Vec<Vec<f32>>;
+
 /// A model that continues rows of tokens, one or more tokens at a time.
 ///
 /// Tokens and scores are on the host, where a search decides. The state knows its rows and holds the model's memory of
@@ -61,7 +64,7 @@ pub trait NextToken {
         tokens: &[TokenId],
         state: &mut Self::State,
         want: Want,
-    ) -> Result<(Scores, Option<Vec<Vec<f32>>>), DeviceError> {
+    ) -> Result<(Scores, Option<SourceAttention>), DeviceError> {
         Ok((self.advance(tokens, state, want)?, None))
     }
 

@@ -2,7 +2,7 @@
 
 mod models;
 
-use attentive_core::{DeviceError, NextToken, Scores as Found, TokenId, Want, mix64};
+use attentive_core::{DeviceError, NextToken, Scores as Found, SourceAttention, TokenId, Want, mix64};
 use attentive_decode::{
     BeamConfig, BeamRules, Constraints, DecodeError, DecodeRequest, Rules, beam_search, beam_search_with, gnmt_penalty,
 };
@@ -42,7 +42,7 @@ impl NextToken for Attending {
         tokens: &[TokenId],
         state: &mut Self::State,
         want: Want,
-    ) -> Result<(Found, Option<Vec<Vec<f32>>>), DeviceError> {
+    ) -> Result<(Found, Option<SourceAttention>), DeviceError> {
         let scores = self.advance(tokens, state, want)?;
         Ok((scores, Some(state.iter().map(|row| attention(row)).collect())))
     }

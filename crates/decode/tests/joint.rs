@@ -132,7 +132,8 @@ fn drafts_are_verified_together() {
     let (rules, n_tokens) = (Rules::default(), 3);
     let prompts: Vec<Vec<TokenId>> = (0..4).map(|at| (0..1 + at).map(|i| (at * 5 + i) % 23).collect()).collect();
     let request = GenerateRequest { prompts: &prompts, n_samples: 2, max_tokens: 12, ends: &[EOS], rules: &rules };
-    let written = |model: &dyn Fn(&SamplingConfig, &mut dyn FnMut(Drawn) -> ControlFlow<()>), seed: u64| {
+    type Model<'a> = dyn Fn(&SamplingConfig, &mut dyn FnMut(Drawn) -> ControlFlow<()>) + 'a;
+    let written = |model: &Model<'_>, seed: u64| {
         let mut texts = vec![Vec::new(); 8];
         let temperature = if seed == 0 { 0.0 } else { 1.0 };
         model(&SamplingConfig { seed, temperature, ..SamplingConfig::default() }, &mut |drawn| {

@@ -1,6 +1,6 @@
 //! Stacks of layers: encoders, decoders, and decoders without a source.
 
-use attentive_core::TokenId;
+use attentive_core::{SourceAttention, TokenId};
 use attentive_kernels::{ActivationKind, PackedKeysValues};
 
 use crate::{
@@ -55,7 +55,7 @@ pub(crate) struct Scratch {
     pub(crate) x: Vec<f32>,
     pub(crate) encodings: Vec<f32>,
     /// If it is asked for: the attention of each token to the source in the last layer, the mean over heads.
-    pub(crate) attention: Option<Vec<Vec<f32>>>,
+    pub(crate) attention: Option<SourceAttention>,
     pub(crate) norm: NormScratch,
     /// Input of a feed-forward network beside attention.
     beside: NormScratch,

@@ -1,6 +1,8 @@
 //! The encoder–decoder.
 
-use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
+use attentive_core::{
+    DeviceError, EncoderDecoder, NextToken, Scores, SourceAttention, TokenId, TokenMatrix, Turn, Want,
+};
 use attentive_model::TransformerConfig;
 use attentive_weights::{Source, WeightsError};
 
@@ -167,7 +169,7 @@ impl NextToken for CpuTransformer {
         tokens: &[TokenId],
         state: &mut State,
         want: Want,
-    ) -> Result<(Scores, Option<Vec<Vec<f32>>>), DeviceError> {
+    ) -> Result<(Scores, Option<SourceAttention>), DeviceError> {
         let (scores, attention) = self.decoder.advance_attending(tokens, state, want);
         Ok((scores, Some(attention)))
     }

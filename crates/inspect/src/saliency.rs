@@ -88,7 +88,7 @@ impl TextViewer {
             }
         };
         let score = |[x]: [Tensor<3>; 1]| place.scores(x).map(|scores| log_prob(scores, predicted));
-        let (log_prob, [shares]) = shares([embedded], [blank], how, score)?;
+        let (log_prob, [shares]) = shares([embedded], &[blank], how, score)?;
         Ok(Attribution { tokens: read.labels, predicted, log_prob, shares })
     }
 }
@@ -135,7 +135,7 @@ impl TranslationViewer {
             Ok::<_, InspectError>(log_prob(scores.squeeze_dim::<2>(0), predicted))
         };
         let blank = embed(blank.each_ref().map(|ids| &ids[..]));
-        let (log_prob, [of_source, of_target]) = shares(embed([&source, &prefix]), blank, how, score)?;
+        let (log_prob, [of_source, of_target]) = shares(embed([&source, &prefix]), &blank, how, score)?;
         let prefix = prefix.iter().map(|&id| label(self.tokenizer(), id));
         Ok(PairAttribution {
             source: self.source_labels(&source).into_iter().zip(of_source).collect(),
@@ -167,13 +167,13 @@ impl TranslationViewer {
 /// without gradients so far.
 fn shares<const N: usize>(
     inputs: [Tensor<3>; N],
-    blanks: [Tensor<3>; N],
+    blanks: &[Tensor<3>; N],
     how: Saliency,
     score: impl Fn([Tensor<3>; N]) -> Result<Tensor<1>, InspectError>,
 ) -> Result<([f64; 2], [Vec<f64>; N]), InspectError> {
     let number =
         |inputs: &[Tensor<3>; N]| Ok::<_, InspectError>(f64::from(score(inputs.clone())?.into_scalar::<f32>()));
-    let log_prob = [number(&inputs)?, number(&blanks)?];
+    let log_prob = [number(&inputs)?, number(blanks)?];
     let gradient = |inputs: [Tensor<3>; N]| {
         let inputs = inputs.map(|x| x.detach().require_grad());
         let tape = score(inputs.clone())?.backward();

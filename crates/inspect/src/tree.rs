@@ -71,7 +71,7 @@ impl SearchTree {
                 text += &format!("\ngroup {}\n", number + 1);
             }
             let roots = group.roots();
-            let mut stack: Vec<(usize, String, bool)> = in_turn(roots, &String::new());
+            let mut stack: Vec<(usize, String, bool)> = in_turn(roots, "");
             while let Some((node, rails, is_last)) = stack.pop() {
                 let corner = if is_last { "└─ " } else { "├─ " };
                 text += &format!("{rails}{corner}{}\n", group.line(node));

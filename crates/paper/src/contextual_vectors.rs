@@ -45,7 +45,7 @@ impl ContextualVectors {
         let mut table = Table::new(head).under(format!("Cosines of the vectors of \"{}\"", self.word));
         let mut values = Vec::new();
         for (number, (sentence, vector)) in numbers.iter().zip(&found) {
-            let cosines: Vec<f64> = found.iter().map(|(_, other)| f64::from(cosine(vector, other))).collect();
+            let cosines: Vec<f64> = found.iter().map(|(_, other)| cosine(vector, other)).collect();
             let cells = cosines.iter().map(|cosine| format!("{cosine:.3}"));
             table.row([number.clone(), (*sentence).to_owned()].into_iter().chain(cells));
             values.extend(cosines);

@@ -98,7 +98,7 @@ mod tests {
         let device = BackendKind::Flex.device().unwrap();
         let figure = LabelSmoothing { vocab_size: 8, ..LabelSmoothing::default() };
         for (epsilon, p) in [(0.0, 0.3_f64), (0.1, 0.9), (0.2, 0.05)] {
-            let mut logits = vec![((1.0 - p) / 7.0).ln() as f32; 8];
+            let mut logits = [((1.0 - p) / 7.0).ln() as f32; 8];
             logits[2] = p.ln() as f32;
             let logits = Tensor::<1>::from_floats(&logits[..], &device).reshape([1, 8]);
             let found = ops::cross_entropy(logits, &[2], &[false], epsilon).divergence.into_scalar::<f32>();

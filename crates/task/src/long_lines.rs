@@ -152,7 +152,7 @@ impl LongLines {
                 refuse!("{place} has {too_long}; split it into sentences, or give --on-long crop or --on-long skip")
             }
             OnLong::Crop => {
-                (self.warn)(&format!("warning: {place} has {too_long}; its first {} are read", too_long.max_len))
+                (self.warn)(&format!("warning: {place} has {too_long}; its first {} are read", too_long.max_len));
             }
             OnLong::Skip => (self.warn)(&format!("warning: {place} has {too_long}; it is skipped")),
         }

@@ -67,14 +67,16 @@ impl Export {
                 bail!("an adapter has no graph: leave --adapter out to write the model");
             }
             let notes = attentive_interchange::export_onnx(&bundle, self.max_len, &self.out)?;
-            return Ok(self.wrote("ONNX Runtime", &notes));
+            self.wrote("ONNX Runtime", &notes);
+            return Ok(());
         };
         if self.adapter {
             let Some(adapter) = Adapter::read(&path)? else {
                 bail!("{} has no adapter: leave --adapter out to write the model", path.display());
             };
             attentive_interchange::export_adapter(&bundle, &adapter, format, &self.out)?;
-            return Ok(self.wrote(&format!("PEFT, over a model of {format}"), &[]));
+            self.wrote(&format!("PEFT, over a model of {format}"), &[]);
+            return Ok(());
         }
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, format, &options, &self.out)?;

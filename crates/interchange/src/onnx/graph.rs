@@ -77,7 +77,7 @@ impl<'a> Graph<'a> {
     /// Makes a value an output.
     pub(super) fn output(&mut self, name: &str, value: &Value, dims: &[Dim]) {
         self.graph.output.push(value_info(name, FLOAT, dims));
-        self.node("Identity", &[value], &[], Value(name.into()));
+        self.node("Identity", &[value], &[], &Value(name.into()));
     }
 
     /// A parameter, of a shape that it must have.
@@ -163,11 +163,11 @@ impl<'a> Graph<'a> {
     pub(super) fn op(&mut self, op_type: &str, inputs: &[&Value], settings: &[Setting<'_>]) -> Value {
         let result = Value(format!("{}_{}", op_type.to_lowercase(), self.n_values).into());
         self.n_values += 1;
-        self.node(op_type, inputs, settings, result.clone());
+        self.node(op_type, inputs, settings, &result);
         result
     }
 
-    fn node(&mut self, op_type: &str, inputs: &[&Value], settings: &[Setting<'_>], result: Value) {
+    fn node(&mut self, op_type: &str, inputs: &[&Value], settings: &[Setting<'_>], result: &Value) {
         let attribute = settings.iter().map(|setting| match *setting {
             Setting::Float(name, value) => {
                 AttributeProto { name: name.into(), f: Some(value as f32), r#type: 1, ..AttributeProto::default() }

@@ -194,7 +194,7 @@ impl Layers<'_, '_> {
             let sight = &kinds[usize::from(window.is_some() && !self.shape.full_layers.contains(&number))];
             let has_norm = plan.first_norm || own > 0;
             let beside = parallel.then(|| self.norm(&x, &format!("{path}.feed_forward_add_norm.norm"), d_model));
-            x = self.around(x, &format!("{path}.self_attention_add_norm"), has_norm, |layers, x| {
+            x = self.around(&x, &format!("{path}.self_attention_add_norm"), has_norm, |layers, x| {
                 let path = format!("{path}.self_attention");
                 let (y, keys_values) = layers.self_attention(x, &path, sight, past.get(number));
                 all.push(keys_values);
@@ -207,7 +207,7 @@ impl Layers<'_, '_> {
                 continue;
             }
             if let Some(memory) = memory {
-                x = self.around(x, &format!("{path}.cross_attention_add_norm"), true, |layers, x| {
+                x = self.around(&x, &format!("{path}.cross_attention_add_norm"), true, |layers, x| {
                     layers.cross_attention(
                         x,
                         &format!("{path}.cross_attention"),
@@ -216,7 +216,7 @@ impl Layers<'_, '_> {
                     )
                 });
             }
-            x = self.around(x, &format!("{path}.feed_forward_add_norm"), true, |layers, x| {
+            x = self.around(&x, &format!("{path}.feed_forward_add_norm"), true, |layers, x| {
                 layers.feed_forward(x, &path_of_network)
             });
         }
@@ -247,7 +247,7 @@ impl Layers<'_, '_> {
     /// The residual connection and the norms around a sub-layer.
     fn around(
         &mut self,
-        x: Value,
+        x: &Value,
         path: &str,
         has_norm: bool,
         sub_layer: impl FnOnce(&mut Self, &Value) -> Value,
@@ -258,16 +258,16 @@ impl Layers<'_, '_> {
             false => x.clone(),
         };
         if placement == NormPlacement::Post {
-            let y = sub_layer(self, &x);
-            let sum = self.graph.add(&x, &y);
+            let y = sub_layer(self, x);
+            let sum = self.graph.add(x, &y);
             return norm(self, &sum);
         }
-        let normalised = norm(self, &x);
+        let normalised = norm(self, x);
         let mut y = sub_layer(self, &normalised);
         if placement == NormPlacement::Both {
             y = self.norm(&y, &format!("{path}.output_norm"), d_model);
         }
-        self.graph.add(&x, &y)
+        self.graph.add(x, &y)
     }
 
     fn feed_forward(&mut self, x: &Value, path: &str) -> Value {
@@ -440,9 +440,10 @@ impl Layers<'_, '_> {
 
     /// Each pair of features `(i, i + d / 2)` turned by its angle.
     fn turned(&mut self, x: &Value, [cos, sin]: &[Value; 2]) -> Value {
-        let rotary = match (&self.shape.positions, &self.shape.window_rotary) {
-            (PositionsConfig::Rotary(rotary), _) | (_, Some(rotary)) => rotary,
-            _ => return x.clone(),
+        let ((PositionsConfig::Rotary(rotary), _) | (_, Some(rotary))) =
+            (&self.shape.positions, &self.shape.window_rotary)
+        else {
+            return x.clone();
         };
         let (width, d_k) = (rotary.width(self.shape.d_k) as i64, self.shape.d_k as i64);
         let graph = &mut *self.graph;

@@ -44,8 +44,8 @@ pub(crate) struct Served {
 
 /// What a model is used by.
 pub(crate) enum Engine {
-    Translation(TranslationEngine),
-    Language(LanguageEngine),
+    Translation(Box<TranslationEngine>),
+    Language(Box<LanguageEngine>),
     Encoder(EncoderEngine),
 }
 
@@ -164,8 +164,10 @@ impl Served {
         let tokenizer = Arc::clone(bundle.tokenizer()?);
         let (device, precision, meters) = (&config.device, config.precision, metrics.of_model(&source.name));
         let engine = match bundle.model.role() {
-            Role::EncoderDecoder => Engine::Translation(TranslationEngine::new(bundle, device, precision, meters)?),
-            Role::LanguageModel => Engine::Language(LanguageEngine::new(&bundle, device, precision, meters)?),
+            Role::EncoderDecoder => {
+                Engine::Translation(Box::new(TranslationEngine::new(bundle, device, precision, meters)?))
+            }
+            Role::LanguageModel => Engine::Language(Box::new(LanguageEngine::new(&bundle, device, precision, meters)?)),
             Role::Encoder => Engine::Encoder(EncoderEngine::new(bundle, device, precision, meters.panics)?),
             Role::Policy | Role::SpeechRecognizer | Role::ImageEncoder => {
                 return Err(ServeError::Kind { path, family: bundle.model.family() });
