@@ -162,9 +162,9 @@ impl Growth {
                 or_dash(bytes.as_ref(), |bytes| power(exponent(bytes))),
                 if degree == 1 { name.to_owned() } else { format!("{name}^{degree}") },
             ]);
-            let line = |values: &[f64]| Series {
-                label: format!("{}, {name}", kind.name()),
-                points: values.iter().enumerate().map(|(idx, value)| (idx as f64, value / values[0])).collect(),
+            let line = |values: &[f64]| {
+                let points = values.iter().enumerate().map(|(idx, value)| (idx as f64, (value / values[0]).log2()));
+                (size, Series { label: kind.name().to_owned(), points: points.collect() })
             };
             times.push(line(&seconds));
             memories.extend(bytes.as_deref().map(line));
@@ -182,11 +182,18 @@ impl Growth {
             thousands(n << self.doublings)
         );
         let mut exhibit = Exhibit::from([table.into(), Part::Text(note)]);
-        let lines =
-            [("table1-time", "time, relative to the first", times), ("table1-memory", "memory, relative", memories)];
-        for (name, title, series) in lines.into_iter().filter(|(.., series)| !series.is_empty()) {
-            let chart = Chart { title: title.into(), x_label: "doublings of the size".into(), series };
-            exhibit = exhibit.with_figure(name, to_svg(&[chart]));
+        // A power is a straight line here, and its exponent the slope.
+        for (name, what, lines) in [("table1-time", "time", times), ("table1-memory", "memory", memories)] {
+            let of_size = |size: Size| {
+                let lines = lines.iter().filter(|(of, _)| *of == size);
+                let series: Vec<Series> = lines.map(|(_, series)| series.clone()).collect();
+                let title = format!("doublings of the {what}, as {} doubles", size.name());
+                (!series.is_empty()).then(|| Chart { title, x_label: "doublings of the size".into(), series })
+            };
+            let charts: Vec<Chart> = [Size::N, Size::D, Size::K, Size::R].into_iter().filter_map(of_size).collect();
+            if !charts.is_empty() {
+                exhibit = exhibit.with_figure(name, to_svg(&charts));
+            }
         }
         Ok(exhibit)
     }
