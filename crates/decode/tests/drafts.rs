@@ -16,6 +16,7 @@ const VOCAB: usize = 7;
 fn model(seed: u64, max_len: Option<usize>) -> Model<Hashed> {
     Model {
         max_len,
+        is_even: false,
         gives_top: seed.is_multiple_of(2),
         ..Model::new(Hashed { vocab_size: VOCAB, seed, sharpness: 4.0, eos: 2 })
     }
