@@ -9,10 +9,6 @@
 //! | what would each layer predict? | [`TextViewer::lens`], [`TranslationViewer::lens`] | nostalgebraist 2020 |
 //! | which tokens made it predict that? | [`TextViewer::attribute`], [`TranslationViewer::attribute`] | Sundararajan et al. 2017 |
 //! | what does each layer know? | [`probe`]: a [`LogisticRegression`] on its vectors | Alain and Bengio 2016; Hewitt and Liang 2019 |
-//! | which word stands for which? | [`Alignment`], [`alignment_error_rate`] | Och and Ney 2003; Dou and Neubig 2021 |
-//! | what is a head worth? | [`silence`] it | Michel et al. 2019 |
-//! | what would each layer predict? | [`TextViewer::lens`] | nostalgebraist 2020 |
-//! | which tokens made it predict that? | [`TextViewer::attribute`] | Sundararajan et al. 2017 |
 //! | which word stands for which? | [`Aligner`], [`align_by_similarity`] | Chen et al. 2020; Li et al. 2019; Dou and Neubig 2021 |
 //! | what did a beam search keep and drop, and why? | [`SearchTree`] | |
 
