@@ -327,11 +327,11 @@ impl ModelSpec for CanineConfig {
         format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, 1+{n_layers}+1 layers, {rate} characters a molecule")
     }
 
-    /// The one size of CANINE-S and CANINE-C (Clark et al. 2022, "Experimental Setup" and the released models).
     fn recomputes_layers(&self) -> bool {
         true
     }
 
+    /// The one size of CANINE-S and CANINE-C (Clark et al. 2022, "Experimental Setup" and the released models).
     fn presets() -> Vec<Preset<Self>> {
         vec![Preset::published("canine", Self::canine_like([12, 12, 768]), 132.0)]
     }

@@ -338,11 +338,11 @@ impl ModelSpec for TransformerConfig {
         self.validate()
     }
 
-    /// Base, big and the other rows of Table 3 over about the paper's vocabulary (§5.1); the sizes of T5 and ByT5.
     fn recomputes_layers(&self) -> bool {
         true
     }
 
+    /// Base, big and the other rows of Table 3 over about the paper's vocabulary (§5.1); the sizes of T5 and ByT5.
     fn presets() -> Vec<Preset<Self>> {
         let row = |Table3Row { name, config, params_millions, .. }| Preset { name, config, params_millions };
         table3(PAPER_VOCAB_SIZE).into_iter().map(row).chain(t5::presets()).collect()
