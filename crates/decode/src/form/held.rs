@@ -13,14 +13,32 @@ use super::{
 /// Masks that are kept at most.
 const MAX_MASKS: usize = 1 << 10;
 
+/// What may follow, by state and place.
+type Masks = HashMap<(StateId, usize), Mask>;
+
 /// A form with what is known of its states.
 #[derive(Default)]
 pub(super) struct Warm {
     automaton: Option<Automaton>,
-    /// By state and place.
-    masks: HashMap<(StateId, usize), Mask>,
+    masks: Masks,
     /// How often the automaton was made.
     generation: u64,
+}
+
+impl Warm {
+    /// The automaton, made anew where it has too many states; its masks and its generation.
+    fn parts(&mut self, form: &Form) -> Result<(&mut Automaton, &mut Masks, u64), FormError> {
+        if self.automaton.as_ref().is_none_or(Automaton::is_full) {
+            self.masks.clear();
+            self.generation += 1;
+            self.automaton = None;
+        }
+        let automaton = match &mut self.automaton {
+            Some(automaton) => automaton,
+            none => none.insert(Automaton::new(std::sync::Arc::clone(&form.program))?),
+        };
+        Ok((automaton, &mut self.masks, self.generation))
+    }
 }
 
 /// Holds texts to a form; what it learns of the form is left for the next.
@@ -60,70 +78,48 @@ impl<'a> Holder<'a> {
 
     /// A text that begins at a place of the vocabulary.
     pub(crate) fn begin(&mut self, place: usize) -> Result<Progress, FormError> {
-        let state = self.automaton()?.start();
-        Ok(Progress { state, generation: self.warm.generation, place, written: Vec::new() })
+        let (automaton, _, generation) = self.warm.parts(self.form)?;
+        Ok(Progress { state: automaton.start(), generation, place, written: Vec::new() })
     }
 
     /// The tokens that may follow.
     pub(crate) fn allowed<'e>(&mut self, at: &mut Progress, ends: &'e [TokenId]) -> Result<Allowed<'e>, FormError> {
-        self.renew(at)?;
+        let form = self.form;
+        let (automaton, masks) = self.renewed(at)?;
         let key = (at.state, at.place);
-        let mask = match self.warm.masks.get(&key) {
+        let mask = match masks.get(&key) {
             Some(mask) => mask.clone(),
             None => {
-                let vocabulary = &self.form.vocabulary;
-                let automaton = automaton(&mut self.warm, self.form)?;
-                let mask = vocabulary.mask(automaton, at.state, at.place)?;
-                if self.warm.masks.len() >= MAX_MASKS {
-                    self.warm.masks.clear();
+                let mask = form.vocabulary.mask(automaton, at.state, at.place)?;
+                if masks.len() >= MAX_MASKS {
+                    masks.clear();
                 }
-                self.warm.masks.insert(key, mask.clone());
+                masks.insert(key, mask.clone());
                 mask
             }
         };
-        let accepts = self.automaton()?.accepts(at.state);
-        Ok(Allowed { mask, ends, accepts })
+        Ok(Allowed { mask, ends, accepts: automaton.accepts(at.state) })
     }
 
     /// Adds a token that is not the end; returns whether the text is whole, and none can follow.
     pub(crate) fn take(&mut self, at: &mut Progress, token: TokenId) -> Result<bool, FormError> {
-        self.renew(at)?;
-        let form = self.form;
-        let (bytes, place) = form.vocabulary.write(at.place, token);
-        let automaton = self.automaton()?;
+        let (bytes, place) = self.form.vocabulary.write(at.place, token);
+        let (automaton, _) = self.renewed(at)?;
         at.state = bytes.iter().try_fold(at.state, |state, &byte| automaton.step(state, byte))?;
         at.place = place;
         at.written.extend_from_slice(bytes);
         Ok(at.state != DEAD && automaton.is_last(at.state))
     }
 
-    fn automaton(&mut self) -> Result<&mut Automaton, FormError> {
-        automaton(&mut self.warm, self.form)
-    }
-
-    /// Reads a text again, if the automaton was made anew.
-    fn renew(&mut self, at: &mut Progress) -> Result<(), FormError> {
-        let automaton = automaton(&mut self.warm, self.form)?;
-        let start = automaton.start();
-        if at.generation != self.warm.generation {
-            let automaton = self.automaton()?;
-            at.state = at.written.iter().try_fold(start, |state, &byte| automaton.step(state, byte))?;
-            at.generation = self.warm.generation;
+    /// The automaton that the text's state is of: if it was made anew, it reads the text again. It stays whatever is stepped
+    /// while it is borrowed, so that states that it has given hold that long.
+    fn renewed(&mut self, at: &mut Progress) -> Result<(&mut Automaton, &mut Masks), FormError> {
+        let (automaton, masks, generation) = self.warm.parts(self.form)?;
+        if at.generation != generation {
+            at.state = at.written.iter().try_fold(automaton.start(), |state, &byte| automaton.step(state, byte))?;
+            at.generation = generation;
         }
-        Ok(())
-    }
-}
-
-/// The automaton, made anew where it has too many states.
-fn automaton<'w>(warm: &'w mut Warm, form: &Form) -> Result<&'w mut Automaton, FormError> {
-    if warm.automaton.as_ref().is_none_or(Automaton::is_full) {
-        warm.masks.clear();
-        warm.generation += 1;
-        warm.automaton = None;
-    }
-    match &mut warm.automaton {
-        Some(automaton) => Ok(automaton),
-        none => Ok(none.insert(Automaton::new(std::sync::Arc::clone(&form.program))?)),
+        Ok((automaton, masks))
     }
 }
 
