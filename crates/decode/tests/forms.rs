@@ -80,6 +80,9 @@ fn strings_have_lengths_patterns_and_formats() {
     check(r#"{"pattern": "^[a-c]+$"}"#, &[r#""abc""#], &[r#""""#, r#""abd""#]);
     check(r#"{"pattern": "b|^x"}"#, &[r#""abc""#, r#""xyz""#, r#""\n\"b""#], &[r#""""#, r#""ac""#]);
     check(r#"{"pattern": "^\\d{3}-\\w$", "maxLength": 5}"#, &[r#""123-x""#], &[r#""12-x""#, r#""123-é""#]);
+    check(r#"{"pattern": "^.{3}$"}"#, &[r#""a.b""#], &[r#""a\rb""#, r#""a\nb""#]);
+    check(r#"{"pattern": "^[a[b]$"}"#, &[r#""a""#, r#""[""#, r#""b""#], &[r#""]""#]);
+    check(r#"{"pattern": "^[a&&b]$"}"#, &[r#""a""#, r#""&""#, r#""b""#], &[r#""c""#]);
     let format = |name: &str| format!(r#"{{"type": "string", "format": "{name}"}}"#);
     check(
         &format("date"),
@@ -202,6 +205,10 @@ fn what_texts_cannot_be_held_to_is_named() {
         (r##"{"properties": {"n": {"$ref": "#"}}, "required": ["n"]}"##, "no text is of the form"),
         (r#"{"oneOf": [{"type": "integer"}, {"type": "number"}]}"#, "both 0 and 1"),
         (r#"{"pattern": "(?=a)"}"#, "look-around"),
+        (r#"{"pattern": "[]a]"}"#, "a class is empty"),
+        (r#"{"pattern": "[a--b]"}"#, "a class has --"),
+        (r#"{"type": "object", "minProperties": 2}"#, "names could be equal"),
+        (r#"{"oneOf": [{"const": 1}, {"const": 1.0}]}"#, "a value may be of both"),
         (r#"{"pattern": "(a|b$)c"}"#, "at the ends alone"),
         (r#"{"pattern": "a+", "minLength": 2}"#, "minLength"),
         (r#"{"type": "integer", "multipleOf": 2}"#, "multipleOf"),

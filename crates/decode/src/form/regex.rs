@@ -29,7 +29,7 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
-        let hir = parse(&as_ecma(pattern))?;
+        let hir = parse(&as_ecma(pattern)?)?;
         Ok(Self { expr: search(&hir)?, n_characters: found_lengths(&hir) })
     }
 }
@@ -44,22 +44,49 @@ fn parse(pattern: &str) -> Result<Hir, String> {
     ParserBuilder::new().build().parse(pattern).map_err(problem)
 }
 
-/// A pattern of ECMA 262, where `\d` and `\w` are those of ASCII.
-fn as_ecma(pattern: &str) -> String {
+/// A pattern of ECMA 262 as one of crate `regex`. There, `\d` and `\w` are those of ASCII, `\s` is its own, `.` is no end of a line
+/// of any kind, and classes have neither classes within nor operators.
+fn as_ecma(pattern: &str) -> Result<String, String> {
+    const SPACES: &str =
+        r"\t\n\x0B\f\r \u{A0}\u{1680}\u{2000}-\u{200A}\u{2028}\u{2029}\u{202F}\u{205F}\u{3000}\u{FEFF}";
     let mut rust = String::with_capacity(pattern.len());
-    let mut characters = pattern.chars();
+    let mut characters = pattern.chars().peekable();
+    let mut is_in_class = false;
     while let Some(c) = characters.next() {
         let next = if c == '\\' { characters.next() } else { None };
         match next {
-            None => rust.push(c),
             Some('d') => rust.push_str("[0-9]"),
             Some('D') => rust.push_str("[^0-9]"),
             Some('w') => rust.push_str("[0-9A-Za-z_]"),
             Some('W') => rust.push_str("[^0-9A-Za-z_]"),
+            Some('s') => rust.extend(["[", SPACES, "]"]),
+            Some('S') => rust.extend(["[^", SPACES, "]"]),
             Some(next) => rust.extend([c, next]),
+            None if is_in_class => match c {
+                '[' | '&' | '~' => rust.extend(['\\', c]),
+                '-' if characters.peek() == Some(&'-') => {
+                    return Err(r"a class has --: write \- for the character".to_owned());
+                }
+                _ => {
+                    is_in_class = c != ']';
+                    rust.push(c);
+                }
+            },
+            None => match c {
+                '.' => rust.push_str(r"[^\n\r\u{2028}\u{2029}]"),
+                '[' => {
+                    is_in_class = true;
+                    rust.push(c);
+                    rust.extend(characters.next_if_eq(&'^'));
+                    if characters.peek() == Some(&']') {
+                        return Err("a class is empty".to_owned());
+                    }
+                }
+                _ => rust.push(c),
+            },
         }
     }
-    rust
+    Ok(rust)
 }
 
 /// Texts that an expression matches somewhere.

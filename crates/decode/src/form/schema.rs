@@ -300,6 +300,10 @@ impl<'a> Schemas<'a> {
         path: &str,
     ) -> Result<Expr, FormError> {
         if let (true, Some(other)) = (fields.is_empty(), &other) {
+            if min > 1 {
+                let text = "minProperties above 1 is not supported without properties: the names could be equal";
+                return Err(problem(path, text));
+            }
             let other = self.rules.add("another member", other.clone());
             return Ok(self.parts.listed(other, min, max));
         }
@@ -328,7 +332,7 @@ impl<'a> Schemas<'a> {
             return false;
         }
         if let (Some(a), Some(b)) = (values(one), values(other)) {
-            return !a.iter().any(|value| b.contains(value));
+            return !a.iter().any(|value| b.iter().any(|other| are_equal(value, other)));
         }
         let [kinds, other_kinds] = [one, other].map(kinds_of);
         if let (Some(a), Some(b)) = (kinds, other_kinds)
@@ -356,6 +360,20 @@ impl<'a> Schemas<'a> {
             }
         }
         schema
+    }
+}
+
+/// Whether two values are one to JSON Schema, whose 1 and 1.0 are equal, and whose objects have no order.
+fn are_equal(one: &Json, other: &Json) -> bool {
+    match (one, other) {
+        (Json::Number(a), Json::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_equal(a, b)),
+        (Json::Object(a), Json::Object(b)) => {
+            let is_there =
+                |(name, value): &(String, Json)| other.get(name).is_some_and(|other| are_equal(value, other));
+            a.len() == b.len() && a.iter().all(is_there)
+        }
+        _ => one == other,
     }
 }
 
