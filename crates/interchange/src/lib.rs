@@ -157,6 +157,10 @@ pub fn export(
     options: &ExportConfig,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
+    if options.quantization != Quantization::Float32 && format != Format::CTranslate2 {
+        let problem = format!("quantization {}: it is of CTranslate2's matrices", options.quantization);
+        return Err(InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] });
+    }
     if !bundle.blocks.is_empty() {
         let mut unpacked = bundle.clone();
         unpacked.unpack();

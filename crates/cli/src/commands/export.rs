@@ -35,10 +35,10 @@ pub(crate) struct Export {
     force: bool,
     /// The longest text, in tokens, that the exported model takes.
     #[arg(long, value_name = "N", default_value_t = ExportConfig::default().max_len)]
-    #[arg(value_parser = integer(1..=MANY_TOKENS))]
+    #[arg(value_parser = integer(1..=MANY_TOKENS), conflicts_with = "adapter")]
     max_len: usize,
     /// How CTranslate2's matrices are stored: float32 or int8.
-    #[arg(long, value_name = "NAME", default_value_t = ExportConfig::default().quantization)]
+    #[arg(long, value_name = "NAME", default_value_t = ExportConfig::default().quantization, conflicts_with = "adapter")]
     quantization: Quantization,
 }
 
@@ -63,8 +63,8 @@ impl Export {
         let path = resolve(&self.model);
         let bundle = Bundle::read(&path)?;
         let Target::System(format) = self.format else {
-            if self.adapter {
-                bail!("an adapter has no graph: leave --adapter out to write the model");
+            if self.adapter || self.quantization != Quantization::Float32 {
+                bail!("a graph is of a whole model, as f32: leave --adapter and --quantization out");
             }
             let notes = attentive_interchange::export_onnx(&bundle, self.max_len, &self.out)?;
             self.wrote("ONNX Runtime", &notes);
