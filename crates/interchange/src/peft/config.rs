@@ -81,15 +81,18 @@ impl Settings {
     }
 
     /// What the change of a module, which has this rank, is multiplied by. A pattern names the end of a module's name, or
-    /// after `^` all of it.
-    pub(super) fn scale(&self, module: &str, rank: usize) -> f64 {
+    /// after `^` all of it; PEFT takes the first in the file, so that several must say the same.
+    pub(super) fn scale(&self, module: &str, rank: usize) -> Result<f64, String> {
         let is_of = |pattern: &str| match pattern.strip_prefix('^') {
             Some(whole) => whole == module,
             None => module.strip_suffix(pattern).is_some_and(|before| before.is_empty() || before.ends_with('.')),
         };
-        let found = self.alpha_pattern.iter().find(|(pattern, _)| is_of(pattern));
-        let alpha = found.map_or(self.lora_alpha, |(_, &alpha)| alpha);
-        alpha / if self.use_rslora { (rank as f64).sqrt() } else { rank as f64 }
+        let mut found = self.alpha_pattern.iter().filter(|(pattern, _)| is_of(pattern)).map(|(_, &alpha)| alpha);
+        let alpha = found.next().unwrap_or(self.lora_alpha);
+        if found.any(|other| other != alpha) {
+            return Err("several patterns of alpha_pattern name it, with values that differ".to_owned());
+        }
+        Ok(alpha / if self.use_rslora { (rank as f64).sqrt() } else { rank as f64 })
     }
 }
 
@@ -152,8 +155,8 @@ mod tests {
     fn alpha_is_that_of_the_first_pattern() {
         let patterns = json!({ "alpha_pattern": { "q_proj": 2, "^a.k_proj": 6 } });
         let settings = read(&patterns).unwrap();
-        let scales = ["a.q_proj", "a.k_proj", "b.a.k_proj", "aq_proj"].map(|module| settings.scale(module, 4));
+        let scales = ["a.q_proj", "a.k_proj", "b.a.k_proj", "aq_proj"].map(|module| settings.scale(module, 4).unwrap());
         assert_eq!(scales, [0.5, 1.5, 2.0, 2.0]);
-        assert_eq!(read(&json!({ "use_rslora": true })).unwrap().scale("a", 4), 4.0);
+        assert_eq!(read(&json!({ "use_rslora": true })).unwrap().scale("a", 4), Ok(4.0));
     }
 }

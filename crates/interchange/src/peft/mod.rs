@@ -130,7 +130,10 @@ impl Reading<'_> {
         if slots.is_empty() {
             return refuse("the model has no such linear map".to_owned());
         }
-        let scale = self.settings.scale(module, rank);
+        let scale = match self.settings.scale(module, rank) {
+            Ok(scale) => scale,
+            Err(problem) => return refuse(problem),
+        };
         let of_slot = |slot: &Slot| {
             let Linear { inputs, outputs, d_out: rows, .. } = linear(slot, &self.places.order)?;
             if [inputs.len(), rows] != [d_in, d_out] {
