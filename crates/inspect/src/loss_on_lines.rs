@@ -290,12 +290,13 @@ impl FamilyVisitor for Reading<'_> {
         let end = tokenizer.specials().end();
         let rows = self.rows(|line| {
             let (source, target) = columns(line)?;
-            let source = [&before[..], &tokenizer.encode(source), &after].concat();
-            let target = tokenizer.encode_target(target).into_iter();
+            let (source, target) = (tokenizer.encode(source), tokenizer.encode_target(target));
+            let has_both = !source.is_empty() && !target.is_empty();
+            let source = [&before[..], &source, &after].concat();
             let target: Vec<TokenId> = [begin].into_iter().chain(first).chain(target).chain(end).collect();
             self.fits("the source", source.len())?;
             self.fits("the translation", target.len() - 1)?;
-            Ok((target.len() > 1 && !source.is_empty()).then_some((source, target)))
+            Ok(has_both.then_some((source, target)))
         })?;
         let pad = tokenizer.specials().pad.unwrap_or(0);
         batches::<C, _, _>(
