@@ -140,6 +140,12 @@ impl AdapterConfig {
         }
         let is_among = |patterns: &[String], path: &str| patterns.iter().any(|pattern| describes(pattern, path));
         found.maps.retain(|map| is_among(&self.targets, &map.path) && !is_among(&self.train, &map.weight()));
+        if found.maps.is_empty() {
+            return Err(AdapterError::new(
+                "train",
+                "it has every linear map of targets, and leaves none to an adapter",
+            ));
+        }
         if let Some(map) = found.maps.iter().find(|map| self.dropout > 0.0 && !map.drops) {
             let text = format!("inputs of {} are never dropped: set 0, or leave it out of targets", map.path);
             return Err(AdapterError::new("dropout", text));

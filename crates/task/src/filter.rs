@@ -146,8 +146,8 @@ impl Filtering {
             (0, _) => refuse!("no file is named for the lines that stay"),
             _ => refuse!("a text of one language is written to one file: leave the other out"),
         }
-        if let Some(columns) = self.columns.filter(|columns| columns.contains(&0)) {
-            refuse!("columns = {columns:?}: they are counted from 1");
+        if let Some(columns) = self.columns.filter(|columns| columns.contains(&0) || columns[0] == columns[1]) {
+            refuse!("columns = {columns:?}: they are two that differ, counted from 1");
         }
         if self.scoring.is_some() && !has_pairs {
             refuse!("a model scores pairs, and this is a text of one language: name its translation, or no model");

@@ -170,6 +170,7 @@ fn outputs_are_whole_or_not_there() {
     refused(Filtering { out: Vec::new(), ..new() }, "no file is named");
     refused(Filtering { columns: Some([1, 2]), ..new() }, "leave out one of them");
     refused(Filtering { columns: Some([0, 2]), target: Vec::new(), ..new() }, "counted from 1");
+    refused(Filtering { columns: Some([2, 2]), target: Vec::new(), ..new() }, "counted from 1");
     let two = vec![made.path("a"), made.path("b")];
     refused(Filtering { target: Vec::new(), out: two, ..new() }, "one language");
     let scoring = PairScoring { model: made.path("none"), reverse: None, min_score: None, out: None };

@@ -52,6 +52,9 @@ pub fn with_tokens(
 ) -> Result<Box<dyn Tokenizer>, ExtensionError> {
     let refused = |problem: String| ExtensionError::Refused { problem };
     let n = tokenizer.vocab_size();
+    if tokenizer.source_vocab_size() > n {
+        return Err(refused("sources have a vocabulary of their own, with more tokens".to_owned()));
+    }
     let known = |content: &str| (0..n as TokenId).find(|&id| tokenizer.token(id).is_some_and(|token| token == content));
     let mut added: Vec<AddedToken> = Vec::new();
     for (content, id) in contents.iter().map(AsRef::as_ref).zip(n as TokenId..) {

@@ -144,6 +144,9 @@ impl Generate {
             (None, None, Some(alpha)) => Strategy::Contrastive(ContrastiveConfig::new(alpha, config.sampling.top_k)),
             (None, None, None) => Strategy::Sampling,
         };
+        if self.prompt.iter().filter(|prompt| *prompt == "-").count() > 1 {
+            bail!("standard input is read once: give - once");
+        }
         let prompts = self.prompt.iter().map(|prompt| read(prompt)).collect::<Result<Vec<_>>>()?;
         let mut accepted = Acceptance::default();
         for sample in 1..=self.samples {

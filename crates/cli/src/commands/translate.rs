@@ -70,7 +70,7 @@ pub(crate) struct Translate {
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "attention", conflicts_with = "with")]
     alignment: Option<AlignBy>,
     /// Draw the search for one sentence as a tree, with what was dropped and why: .svg, .html, .json or .txt.
-    #[arg(long, value_name = "FILE", requires = "text", conflicts_with_all = ["samples", "alternatives"])]
+    #[arg(long, value_name = "FILE", requires = "text", conflicts_with_all = ["samples", "alternatives", "on_long"])]
     tree: Option<PathBuf>,
     #[command(flatten)]
     languages: LanguageArgs,

@@ -201,6 +201,11 @@ impl CausalLmRecipe {
                 "they are learnt by a model that was trained before, in the words of its chat template: set pretrained";
             return Err(Problem::at("conversations", text));
         }
+        let has_rows = self.conversations.is_some() || self.preferences.is_some();
+        if has_rows && self.batch.contexts != ContextSource::default() {
+            let text = "conversations and pairs of answers begin where they begin: leave it out";
+            return Err(Problem::at("batch.contexts", text));
+        }
         self.check_preferences()?;
         self.data.validate()
     }
