@@ -128,3 +128,27 @@ impl Drop for Holder<'_> {
         self.form.leave_warm(std::mem::take(&mut self.warm));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::form::{FormSpec, Vocabulary};
+
+    /// Of brackets, each depth is a state: more than an automaton keeps.
+    #[test]
+    fn a_text_goes_on_where_the_automaton_is_made_anew() {
+        const DEPTH: usize = 20_000;
+        let vocabulary = Vocabulary::new(vec![["[", "]"].map(|text| (text.into(), 0)).to_vec()]);
+        let form = Form::new(&FormSpec::Grammar(r#"root ::= "[" root? "]""#.into()), Arc::new(vocabulary)).unwrap();
+        let mut holder = Holder::new(&form);
+        let mut text = holder.begin(0).unwrap();
+        for depth in 0..DEPTH {
+            let allowed = holder.allowed(&mut text, &[2]).unwrap();
+            assert_eq!([0, 1, 2].map(|token| allowed.admits(token)), [true, depth > 0, false], "{depth}");
+            holder.take(&mut text, 0).unwrap();
+        }
+        assert!(holder.warm.generation > 1);
+    }
+}
