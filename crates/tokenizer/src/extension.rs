@@ -1,5 +1,7 @@
 //! Tokens that are added to a vocabulary.
 
+use std::collections::HashMap;
+
 use thiserror::Error;
 
 use crate::{
@@ -55,11 +57,11 @@ pub fn with_tokens(
     if tokenizer.source_vocab_size() > n {
         return Err(refused("sources have a vocabulary of their own, with more tokens".to_owned()));
     }
-    let known = |content: &str| (0..n as TokenId).find(|&id| tokenizer.token(id).is_some_and(|token| token == content));
-    let mut added: Vec<AddedToken> = Vec::new();
+    let tokens = (0..n as TokenId).filter_map(|id| Some((tokenizer.token(id)?, id)));
+    let mut known: HashMap<String, TokenId> = tokens.map(|(token, id)| (token.into(), id)).collect();
+    let mut added = Vec::new();
     for (content, id) in contents.iter().map(AsRef::as_ref).zip(n as TokenId..) {
-        let twice = added.iter().find(|token| token.content == content).map(|token| token.id);
-        if let Some(id) = twice.or_else(|| known(content)) {
+        if let Some(id) = known.insert(content.to_owned(), id) {
             return Err(ExtensionError::Known { content: content.to_owned(), id });
         }
         added.push(AddedToken { special, ..AddedToken::special(id, content) });
