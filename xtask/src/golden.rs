@@ -67,7 +67,7 @@ fn sweep(python: &'static str) -> Outcome {
     }
     let tested = run_program(
         cargo("test")
-            .args([PROFILE, "--workspace", "--quiet", "--test", "sweep", "--", "--ignored"])
+            .args([PROFILE, "--workspace", "--quiet", "--test", "all", "--", "--ignored", "sweep::"])
             .env("ATTENTIVE_SWEEP", out.path()),
     );
     for folder in swept {

@@ -70,7 +70,7 @@ pub(crate) fn run() -> Outcome {
     let rows = TempDir::new("fidelity")?;
     run_program(
         cargo("test")
-            .args([PROFILE, "--workspace", "--quiet", "--test", "golden*", "--test", "gradients*"])
+            .args([PROFILE, "--workspace", "--quiet", "--tests", "--", "golden", "gradients"])
             .env("ATTENTIVE_FIDELITY", rows.path()),
     )?;
     let rows = read_rows(rows.path())?;

@@ -1,11 +1,10 @@
 //! Words that are aligned, searches as trees and attention as a page, on the command line.
 
-mod support;
-
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use support::{COPIED, Folder, TINY, contains};
+
+use crate::support::{COPIED, Folder, TINY, contains};
 
 /// A translator that has learnt little.
 static FOLDER: LazyLock<Folder> = LazyLock::new(|| {

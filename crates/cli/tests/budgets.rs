@@ -1,7 +1,4 @@
 //! Memory that is bounded by what is read, of files made to take more.
-#![cfg(target_os = "linux")]
-
-mod support;
 
 use std::{
     fs::{self, File},
@@ -10,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Folder, contains};
+use crate::support::{self, Folder, contains};
 
 const MIB: u64 = 1 << 20;
 

@@ -1,14 +1,12 @@
 //! The command as a user meets it: from a small corpus to a model, and what it says of bad input.
 
-mod support;
-
 use std::{
     fs,
     path::Path,
     process::{Command, Output},
 };
 
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 /// A corpus of `n` pairs: short rows of words, to be written down as they are; returns the recipe.
 fn copying_corpus(folder: &Folder, n: usize) -> &'static str {

@@ -1,11 +1,10 @@
 //! `attentive compare` against sacreBLEU's paired tests, and what it says of bad input.
 
-mod support;
-
 use std::{fs, path::Path};
 
 use serde_json::Value;
-use support::{Folder, contains};
+
+use crate::support::{Folder, contains};
 
 fn golden(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../metrics/tests/golden").join(name);

@@ -1,11 +1,10 @@
 //! Translations under constraints, and as objects of JSON.
 
-mod support;
-
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use support::{COPIED, Folder, TINY, contains};
+
+use crate::support::{COPIED, Folder, TINY, contains};
 
 /// A translator that has learnt little: what it is held to is the search's.
 static FOLDER: LazyLock<Folder> = LazyLock::new(|| {

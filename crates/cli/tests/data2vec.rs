@@ -1,9 +1,8 @@
 //! Encoders that learn without labels, and what few labels make of them.
 
-mod support;
-
 use attentive_weights::Tensors;
-use support::Folder;
+
+use crate::support::Folder;
 
 const LOOP: &str = "
 [schedule]

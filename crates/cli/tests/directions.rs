@@ -1,11 +1,10 @@
 //! One model for several directions, as a user meets it: trained, asked for a language, scored, exported, gone on with.
 
-mod support;
-
 use std::fs;
 
 use serde_json::Value;
-use support::{Folder, contains};
+
+use crate::support::{Folder, contains};
 
 const RECIPE: &str = r#"
 name = "both"

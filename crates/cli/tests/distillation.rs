@@ -1,11 +1,10 @@
 //! Students that learn from a teacher beside their data.
 
-mod support;
-
 use std::fs;
 
 use serde_json::Value;
-use support::{Folder, TINY};
+
+use crate::support::{Folder, TINY};
 
 const SMALLER: &str = "d_model = 8\nd_ff = 8\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\ndropout = 0.0\n";
 

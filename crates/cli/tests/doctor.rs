@@ -1,10 +1,8 @@
 //! What the doctor says of small files that have each fault.
 
-mod support;
-
 use std::fmt::Write;
 
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 const RUN: &str = r#"
 [schedule]

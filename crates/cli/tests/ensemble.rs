@@ -1,9 +1,8 @@
 //! Several models that translate together, and samples of least risk.
 
-mod support;
-
 use attentive_metrics::{Chrf, Scorer};
-use support::{COPIED, Folder, TINY, contains};
+
+use crate::support::{COPIED, Folder, TINY, contains};
 
 /// Two models of one tokenizer, and one of another.
 fn folder() -> Folder {

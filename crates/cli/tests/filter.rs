@@ -1,11 +1,10 @@
 //! A corpus cleaned by the command.
 
-mod support;
-
 use std::fs;
 
 use serde_json::Value;
-use support::{Folder, contains};
+
+use crate::support::{Folder, contains};
 
 const SOURCE: &[u8] =
     "the dog\n\nthe dog\nthe cat\nno ? utf\nthe bird\na b c d\nDie Straße ist breit und leer.\nthe house is old\n"

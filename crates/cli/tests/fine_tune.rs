@@ -1,11 +1,10 @@
 //! Models of other systems that are trained further, with parts of them left as they are.
 
-mod support;
-
 use std::{collections::BTreeMap, fs};
 
 use attentive_weights::{HostTensor, Tensors};
-use support::Folder;
+
+use crate::support::Folder;
 
 /// Parameters of a model that are not those of another.
 fn changed(before: &Tensors, after: &Tensors) -> BTreeMap<String, HostTensor> {

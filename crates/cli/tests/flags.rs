@@ -1,8 +1,6 @@
 //! Numbers of the command line: one that is out of range is refused by its flag at once, before any file is read.
 
-mod support;
-
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 /// A command with a flag, values that it does not take, and the range that it names.
 const REFUSED: [(&str, &str, &[&str], &str); 41] = [

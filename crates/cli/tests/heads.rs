@@ -1,11 +1,10 @@
 //! Tags, answers, pairs and ranks on the command line, of models that are imported.
 
-mod support;
-
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use support::{Folder, contains};
+
+use crate::support::{Folder, contains};
 
 static FOLDER: LazyLock<Folder> = LazyLock::new(|| {
     let folder = Folder::new();

@@ -1,10 +1,8 @@
 //! Language models as a user meets them: from a text to a model that writes, and what it says of bad input.
 
-mod support;
-
 use std::fs;
 
-use support::Folder;
+use crate::support::Folder;
 
 fn folder() -> Folder {
     let folder = Folder::new();

@@ -1,11 +1,10 @@
 //! Lines that differ from the others: blank, too long, or of other bytes. None costs the file.
 
-mod support;
-
 use std::{fs, process::Command, sync::LazyLock};
 
 use serde_json::Value;
-use support::{Folder, TINY, contains};
+
+use crate::support::{Folder, TINY, contains};
 
 /// A translator of 16 positions that has learnt next to nothing, a BERT and a classifier of 10.
 static FOLDER: LazyLock<Folder> = LazyLock::new(|| {

@@ -1,7 +1,4 @@
 //! Output that can't be written: a full disk, a reader that has left. No command panics, and none leaves work undone.
-#![cfg(target_os = "linux")] // for /dev/full, and variables of any bytes
-
-mod support;
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +10,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use support::{COPIED, Folder, TINY};
+use crate::support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.

@@ -1,8 +1,6 @@
 //! The paper's tables and figures as a user meets them.
 
-mod support;
-
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 const TRANSFORMER: &str =
     "d_model = 16\nd_ff = 16\nn_heads = 2\nn_encoder_layers = 2\nn_decoder_layers = 1\ndropout = 0.0\n";

@@ -1,11 +1,10 @@
 //! Models that read pictures, from the command line.
 
-mod support;
-
 use std::{fs, path::Path};
 
 use attentive_vision::{Picture, Shapes};
-use support::Folder;
+
+use crate::support::Folder;
 
 /// A folder with a model of transformers, a picture, and what is not one.
 fn folder() -> Folder {

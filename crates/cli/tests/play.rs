@@ -1,8 +1,6 @@
 //! Agents as a user meets them: trained on episodes of others, played, inspected, resumed, sent out and back.
 
-mod support;
-
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 const RECIPE: &str = r#"
 name = "agent"

@@ -1,11 +1,10 @@
 //! Language models that learn which of two answers is preferred.
 
-mod support;
-
 use std::fs;
 
 use serde_json::Value;
-use support::Folder;
+
+use crate::support::Folder;
 
 fn imported(name: &str) -> Folder {
     let folder = Folder::new();

@@ -1,8 +1,6 @@
 //! The RNN as a user meets it: trained, decoded, scored and inspected by the commands that the Transformer has.
 
-mod support;
-
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 const RECIPE: &str = r#"
 name = "copy"

@@ -1,7 +1,4 @@
 //! `attentive serve` as its users start it; what it answers is tested by its crate.
-#![cfg(all(feature = "serve", unix))]
-
-mod support;
 
 use std::{
     fs,
@@ -13,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 /// A folder with a translation model of another tool, `marian`.
 fn folder() -> Folder {

@@ -1,8 +1,6 @@
 //! T5 as a user meets it: trained on a text to fill in spans, and on pairs to translate; used, inspected, sent out and back.
 
-mod support;
-
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 const MODEL: &str = r#"
 [tokenizer]

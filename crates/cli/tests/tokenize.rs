@@ -1,10 +1,8 @@
 //! `attentive tokenize`, each kind, there and back.
 
-mod support;
-
 use std::{fs, path::Path};
 
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 const TEXT: &str = "The animal didn't cross the street because it was too tired.\n\
                     The animal didn't cross the street because it was too wide.\n\

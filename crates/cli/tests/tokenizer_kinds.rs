@@ -1,10 +1,8 @@
 //! Training on every kind of tokenizer that a recipe takes, and scoring what it makes.
 
-mod support;
-
 use std::fs;
 
-use support::{Folder, contains};
+use crate::support::{Folder, contains};
 
 const RECIPE: &str = r#"
 name = "kinds"

@@ -1,7 +1,5 @@
 //! Constraints of texts, against every text that there is, and against plain searches.
 
-mod models;
-
 use std::sync::LazyLock;
 
 use attentive_core::TokenId;
@@ -9,8 +7,9 @@ use attentive_decode::{
     BeamConfig, BeamRules, Constraints, DecodeError, DecodeRequest, Diversity, Hypothesis, Phrase, Rules, Spelling,
     Typed, alternatives, beam_search, beam_search_with, gnmt_penalty, has_words,
 };
-use models::{Hashed, Model, Scores};
 use proptest::prelude::*;
+
+use crate::models::{Hashed, Model, Scores};
 
 const EOS: TokenId = 1;
 const BOS: TokenId = 7;

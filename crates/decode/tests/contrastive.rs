@@ -1,14 +1,13 @@
 //! Contrastive search against the formula of Su et al. 2022, computed anew at each step from the whole text.
 
-mod models;
-
 use std::ops::ControlFlow;
 
 use attentive_core::{DeviceError, LanguageModel, NextToken, Scores as Found, TokenId, Want, mix64};
 use attentive_decode::{
     ContrastiveConfig, DecodeError, Ended, GenerateRequest, Rules, SamplingConfig, contrastive_search, generate,
 };
-use models::{Hashed, Model, Scores};
+
+use crate::models::{Hashed, Model, Scores};
 
 const VOCAB: usize = 9;
 const WIDTH: usize = 3;

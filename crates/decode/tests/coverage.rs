@@ -1,12 +1,11 @@
 //! The coverage penalty against every hypothesis, scored by its formula.
 
-mod models;
-
 use attentive_core::{DeviceError, NextToken, Scores as Found, SourceAttention, TokenId, Want, mix64};
 use attentive_decode::{
     BeamConfig, BeamRules, Constraints, DecodeError, DecodeRequest, Rules, beam_search, beam_search_with, gnmt_penalty,
 };
-use models::{Hashed, Model, Scores};
+
+use crate::models::{Hashed, Model, Scores};
 
 const EOS: TokenId = 2;
 const BOS: TokenId = 0;

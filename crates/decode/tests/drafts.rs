@@ -1,15 +1,14 @@
 //! Drafted texts against those without drafts. Their distribution is held against the exact one in `src/drafts/tests.rs`.
 
-mod models;
-
 use std::ops::ControlFlow;
 
 use attentive_core::{LanguageModel, TokenId};
 use attentive_decode::{
     Acceptance, DraftSource, Drafts, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, generate, generate_drafted,
 };
-use models::{Hashed, Model};
 use proptest::prelude::*;
+
+use crate::models::{self, Hashed, Model};
 
 const VOCAB: usize = 7;
 

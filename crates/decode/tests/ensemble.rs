@@ -3,9 +3,7 @@
 use attentive_core::{LanguageModel, NextToken};
 use attentive_decode::{BeamConfig, Combination, DecodeError, DecodeRequest, Ensemble, Rules, beam_search};
 
-mod models;
-
-use models::{Hashed, Model, Scores};
+use crate::models::{Hashed, Model, Scores};
 
 const VOCAB: usize = 5;
 

@@ -1,10 +1,9 @@
 //! Searches small enough to follow by hand.
 
-mod models;
-
 use attentive_core::TokenId;
 use attentive_decode::{BeamConfig, DecodeError, DecodeRequest, Hypothesis, Rules, beam_search, greedy};
-use models::{Model, Scores};
+
+use crate::models::{Model, Scores};
 
 const A: TokenId = 0;
 const B: TokenId = 1;

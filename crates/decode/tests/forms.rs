@@ -1,8 +1,6 @@
 //! Forms against what they say: schemas by hand and by a validator, regular expressions by another matcher, and generation by
 //! brute force over the vocabulary.
 
-mod models;
-
 use std::{ops::ControlFlow, sync::Arc};
 
 use attentive_core::{TokenId, mix64};
@@ -10,9 +8,10 @@ use attentive_decode::{
     DecodeError, Ended, Form, FormError, FormSpec, GenerateRequest, Held, Rules, SamplingConfig, Vocabulary,
     generate_held,
 };
-use models::{Model, Scores};
 use regex::Regex;
 use serde_json::Value;
+
+use crate::models::{Model, Scores};
 
 fn form(spec: &FormSpec) -> Result<Form, FormError> {
     Form::new(spec, Arc::new(Vocabulary::new(Vec::new())))

@@ -16,9 +16,7 @@ use attentive_decode::{
     SamplingConfig, Stopped, beam_search, generate, generate_drafted,
 };
 
-mod models;
-
-use models::{Hashed, Model};
+use crate::models::{Hashed, Model};
 
 const EOS: TokenId = 0;
 const N: usize = 24;

@@ -1,13 +1,12 @@
 //! Laws of any search over any model.
 
-mod models;
-
 use std::sync::LazyLock;
 
 use attentive_core::TokenId;
 use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, Rules, beam_search, gnmt_penalty, greedy};
-use models::{Hashed, Model, Scores};
 use proptest::prelude::*;
+
+use crate::models::{Hashed, Model, Scores};
 
 const EOS: TokenId = 1;
 

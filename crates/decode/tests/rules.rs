@@ -1,7 +1,5 @@
 //! The rules for the tokens that may be written, against their definitions, in every search.
 
-mod models;
-
 use std::ops::ControlFlow;
 
 use attentive_core::TokenId;
@@ -9,8 +7,9 @@ use attentive_decode::{
     BeamConfig, DecodeError, DecodeRequest, Ended, GenerateRequest, Hypothesis, Rules, SamplingConfig, beam_search,
     generate, gnmt_penalty, greedy, sample,
 };
-use models::{Hashed, Model, Scores};
 use proptest::prelude::*;
+
+use crate::models::{Hashed, Model, Scores};
 
 const EOS: TokenId = 1;
 const PROMPT: [TokenId; 2] = [2, 3];

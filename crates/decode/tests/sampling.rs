@@ -1,13 +1,12 @@
 //! Sampling against its definition on distributions written by hand, and generation against a model without weights.
 
-mod models;
-
 use std::ops::ControlFlow;
 
 use attentive_core::TokenId;
 use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate};
-use models::{Model, Scores};
 use proptest::prelude::*;
+
+use crate::models::{Model, Scores};
 
 const P: [f64; 5] = [0.1, 0.4, 0.05, 0.3, 0.15];
 

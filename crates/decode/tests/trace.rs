@@ -1,7 +1,5 @@
 //! What a search says that it kept and dropped, against a beam search that writes every candidate down.
 
-mod models;
-
 use std::collections::BTreeMap;
 
 use attentive_core::TokenId;
@@ -9,8 +7,9 @@ use attentive_decode::{
     BeamConfig, BeamRules, BeamTrace, BeamTree, Constraints, DecodeRequest, Diversity, Dropped, Fate, Phrase, Rules,
     beam_search_traced, beam_search_with, gnmt_penalty,
 };
-use models::{Hashed, Model, Scores};
 use proptest::prelude::*;
+
+use crate::models::{Hashed, Model, Scores};
 
 const EOS: TokenId = 1;
 const PROMPT: [TokenId; 2] = [2, 3];

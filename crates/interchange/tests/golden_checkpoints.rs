@@ -11,13 +11,10 @@ use attentive_model::TransformerConfig;
 use attentive_testkit::{Area, Comparison};
 use serde_json::Value;
 
-use support::{
+use crate::support::{
     changed, field, golden, read,
     translators::{Case, distance, log_probs, refusal},
 };
-
-#[allow(dead_code, reason = "each test uses a part")]
-mod support;
 
 const ALLOWED: f64 = 1e-4;
 

@@ -6,10 +6,7 @@ use attentive_backend::BackendKind;
 use attentive_bundle::{DecodingConfig, Input, Search, TranslationConstraints, Translator};
 use serde_json::Value;
 
-use support::{field, golden, read};
-
-#[allow(dead_code, reason = "each test uses a part")]
-mod support;
+use crate::support::{field, golden, read};
 
 #[test]
 fn prefixes_lead_where_they_do_in_ctranslate2() {

@@ -11,14 +11,11 @@ use attentive_tokenizer::OpenOptions;
 use attentive_weights::{HostTensor, Tensors};
 use serde_json::{Value, json};
 
-use support::{
-    case, comparison,
+use crate::support::{
+    self, case, comparison,
     encoders::{compare, on_tensors, values},
     field, golden, says,
 };
-
-#[allow(dead_code, reason = "each test uses a part")]
-mod support;
 
 fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)

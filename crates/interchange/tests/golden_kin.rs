@@ -12,14 +12,11 @@ use attentive_model::{BertConfig, ModelConfig, ModelSpec, PoolerActivation};
 use attentive_testkit::{Comparison, Golden};
 use serde_json::{Value, json};
 
-use support::{
+use crate::support::{
     case, comparison,
     encoders::{Outputs, compare, on_tensors, present},
     field, golden, read, says, with_settings,
 };
-
-#[allow(dead_code, reason = "each test uses a part")]
-mod support;
 
 /// How far a score or a vector may be from the other system's.
 const ALLOWED: f64 = 1e-5;

@@ -11,14 +11,11 @@ use attentive_interchange::{ExportConfig, Format, Imported, export};
 use attentive_model::{BertConfig, ModelConfig, PoolerActivation, PoolerInput};
 use serde_json::{Value, json};
 
-use support::{
+use crate::support::{
     case, comparison,
     encoders::{Outputs, compare, on_tensors, present},
     field, golden, read, says, with_settings,
 };
-
-#[allow(dead_code, reason = "each test uses a part")]
-mod support;
 
 /// How far a score or a vector may be from the other system's.
 const ALLOWED: f64 = 1e-4;

@@ -11,10 +11,7 @@ use attentive_weights::Tensors;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde_json::Value;
 
-use support::{case, changed, encoders, field, golden, read, says};
-
-#[allow(dead_code, reason = "each test uses a part")]
-mod support;
+use crate::support::{case, changed, encoders, field, golden, read, says};
 
 /// How far a logit may be from PEFT's.
 const ALLOWED: f64 = 1e-5;

@@ -9,13 +9,10 @@ use attentive_model::TransformerConfig;
 use attentive_testkit::{Area, Comparison};
 use serde_json::{Value, json};
 
-use support::{
+use crate::support::{
     changed, field, golden, read,
     translators::{Case, distance, log_probs, refusal},
 };
-
-#[allow(dead_code, reason = "each test uses a part")]
-mod support;
 
 /// How far a log-probability may be from CTranslate2's.
 const ALLOWED: f64 = 1e-4;

@@ -1,7 +1,4 @@
 //! Downloads from a hub, which is a server in this process, into the cache of `huggingface_hub`.
-#![cfg(feature = "hub")]
-
-mod hub_server;
 
 use std::{
     fs,
@@ -10,7 +7,8 @@ use std::{
 
 use attentive_bundle::{Bundle, Pooling};
 use attentive_interchange::{Hub, ImportConfig, InterchangeError};
-use hub_server::{Answer, COMMIT, Server, model_file};
+
+use crate::hub_server::{self, Answer, COMMIT, Server, model_file};
 
 fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)

@@ -67,7 +67,7 @@ fn strides_of_heads_are_sizes() {
 fn matrices_without_elements_are_no_work() {
     let most = usize::MAX;
     let mut c = MatMut::new(&mut [], most, 0);
-    assert_eq!(c.row(most - 1), []);
+    assert!(c.row(most - 1).is_empty());
     let bias = Epilogue { bias: Some(&[]), ..Epilogue::default() };
     matmul_with(MatRef::new(&[], most - 7, 0), MatRef::new(&[], 0, 0), c.block([7, 0], [most - 7, 0]), &bias);
     matmul(MatRef::new(&[], 0, most), MatRef::strided(&[0.0], [most, 1], [0, 0]), MatMut::new(&mut [], 0, 1), false);

@@ -1,7 +1,5 @@
 //! Translations under constraints over HTTP: met, as the library finds them, and whoever else asks.
 
-mod support;
-
 use std::{num::NonZeroUsize, thread};
 
 use attentive_backend::BackendKind;
@@ -10,7 +8,8 @@ use attentive_bundle::{
 };
 use attentive_decode::{Diversity, has_words};
 use serde_json::{Value, json};
-use support::Running;
+
+use crate::support::{self, Running};
 
 const SENTENCES: [&str; 4] = ["the animal was tired", "the animal was too wide", "a street", "the end was an animal"];
 

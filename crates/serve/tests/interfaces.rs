@@ -1,9 +1,8 @@
 //! The shapes of answers and errors, of every interface.
 
-mod support;
-
 use serde_json::{Value, json};
-use support::Running;
+
+use crate::support::{self, Running};
 
 const SENTENCE: &str = "the animal was tired";
 

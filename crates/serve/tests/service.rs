@@ -1,7 +1,5 @@
 //! Limits, keys, and what becomes of requests: alone and among others, left, refused, and at the end.
 
-mod support;
-
 use std::{
     fs,
     io::{Read, Write},
@@ -13,7 +11,8 @@ use std::{
 
 use attentive_serve::{Limits, ServeConfig};
 use serde_json::{Value, json};
-use support::{Answer, Running, config, leave, path};
+
+use crate::support::{Answer, Running, config, leave, path};
 
 const SENTENCE: &str = "the animal was tired";
 

@@ -11,7 +11,7 @@ use attentive_tokenizer::{
     TokenizerError, UnigramTrainer, WordPiece, WordPieceTrainer, load, open, save,
 };
 
-mod folders;
+use crate::folders;
 
 const LINES: [&str; 3] = ["to be, or  not to be: that is the question", "ö \"ö\"\t— ö", "too tired, too wide"];
 

@@ -4,7 +4,7 @@ use attentive_testkit::{Area, Comparison, Golden};
 use attentive_tokenizer::{Frame, OpenOptions, Opened, load, save};
 use serde_json::Value;
 
-mod folders;
+use crate::folders;
 
 fn golden() -> Golden {
     Golden::of(env!("CARGO_MANIFEST_DIR"))

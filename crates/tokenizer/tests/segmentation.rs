@@ -9,9 +9,7 @@ use attentive_tokenizer::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-#[path = "folders/mod.rs"]
-#[allow(dead_code, reason = "each test uses a part")]
-mod folders;
+use crate::folders;
 
 fn golden() -> Golden {
     Golden::of(env!("CARGO_MANIFEST_DIR"))

@@ -9,8 +9,7 @@ use attentive_tokenizer::{
 };
 use proptest::prelude::*;
 
-#[allow(dead_code, reason = "each test uses a part")]
-mod folders;
+use crate::folders;
 
 const LINES: [&str; 4] = [
     "The animal did not cross the street because it was too tired.",

@@ -1,14 +1,13 @@
 //! The mean of checkpoints: of which, and what damage does.
 
-mod common;
-
 use std::{cell::RefCell, fs, path::Path};
 
 use attentive_trainer::{
     Averaged, CheckpointDir, EarlyStoppingConfig, Evaluate, FinishedModel, Monitored, OnDamage, Outcome, TrainError,
     TrainerConfig, Validation, average,
 };
-use common::{Constant, Ragged, Watch, config, run, run_with};
+
+use crate::common::{Constant, Ragged, Watch, config, run, run_with};
 
 fn trained(folder: &Path) -> (Outcome<Constant>, CheckpointDir) {
     let outcome = run(config(9), folder, &Ragged::new(), &mut Watch::default()).unwrap();

@@ -1,12 +1,11 @@
 //! Checkpoints: what is kept, what damage does, older formats, failed writes.
 
-mod common;
-
 use std::{fs, path::Path};
 
 use attentive_trainer::{Checkpoint, CheckpointDir, Endless, Environment, TrainError, Trainer, TrainerConfig};
-use common::{Constant, Nearness, Ragged, SquaredError, Watch, builder, config, files, go_on, run};
 use proptest::prelude::*;
+
+use crate::common::{Constant, Nearness, Ragged, SquaredError, Watch, builder, config, files, go_on, run};
 
 /// Trains to the end.
 fn train(steps: u64, folder: &Path) -> Watch {

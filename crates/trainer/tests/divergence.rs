@@ -1,12 +1,11 @@
 //! Losses that are no numbers: skipped, gone back from, and in the end diagnosed.
 
-mod common;
-
 use std::cell::Cell;
 
 use attentive_core::Position;
 use attentive_trainer::{DivergenceConfig, TrainError, TrainerConfig};
-use common::{Ragged, Watch, config, run};
+
+use crate::common::{Ragged, Watch, config, run};
 
 #[test]
 fn an_update_that_is_not_finite_is_left_out_and_counted() {

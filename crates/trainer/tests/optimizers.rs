@@ -1,13 +1,12 @@
 //! Runs by every optimizer: what their checkpoints hold, and which can be resumed by which.
 
-mod common;
-
 use std::path::Path;
 
 use attentive_optim::{AdamConfig, Optimizer, OptimizerConfig, OptimizerError, OptimizerState, ParamInfo, StepSize};
 use attentive_trainer::{Checkpoint, CheckpointDir, Environment, Outcome, TrainError};
 use burn::tensor::Tensor;
-use common::{Constant, Nearness, Ragged, Watch, builder, config, files, go_on};
+
+use crate::common::{Constant, Nearness, Ragged, Watch, builder, config, files, go_on};
 
 const KINDS: [OptimizerConfig; 5] = [
     OptimizerConfig::Adam(AdamConfig { beta_1: 0.9, beta_2: 0.98, epsilon: 1e-9, weight_decay: 0.0 }),

@@ -1,7 +1,5 @@
 //! Processes that train together, as threads: the bytes of one, whatever their number, and an end for all where one ends.
 
-mod common;
-
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path, rc::Rc, thread};
 
 use attentive_backend::{BackendKind, Recompute};
@@ -10,7 +8,8 @@ use attentive_core::{BatchStream, Position, SequenceBatch, StreamError};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
 use attentive_trainer::{CheckpointDir, Endless, Event, Outcome, TrainError, Trainer, TrainerConfig, Validation};
-use common::{Ragged, Watch, builder, files};
+
+use crate::common::{self, Ragged, Watch, builder, files};
 
 const VOCAB: u32 = 530;
 

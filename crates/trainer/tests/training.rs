@@ -1,13 +1,12 @@
 //! The loop: means over ragged micro-batches, resuming, early stopping, the running mean.
 
-mod common;
-
 use attentive_backend::{BackendKind, Loss, Objective};
 use attentive_core::{Batch, Dropout, Epochs, mix64};
 use attentive_optim::AdamConfig;
 use attentive_trainer::{EarlyStoppingConfig, Monitored, TrainError, TrainerConfig, Update, Validation};
 use burn::tensor::Tensor;
-use common::{Constant, Numbers, Ragged, SquaredError, Watch, config, files, run, run_with};
+
+use crate::common::{Constant, Numbers, Ragged, SquaredError, Watch, config, files, run, run_with};
 
 /// Says nothing of batches of one number.
 struct OfMore;

@@ -228,6 +228,30 @@ fn golden_files_are_small_and_have_a_generator() {
 }
 
 #[test]
+fn tests_of_a_crate_are_one_program() {
+    let mut breaches = Breaches::default();
+    for folder in paths().iter().filter_map(|path| path.strip_suffix("/tests/main.rs")) {
+        let read = |name: &str| fs::read_to_string(root().join(folder).join(name)).unwrap_or_default();
+        let (modules, manifest) = (read("tests/main.rs"), read("Cargo.toml"));
+        if !manifest.contains("\nautotests = false\n") {
+            breaches.add(folder, "needs `autotests = false`");
+        }
+        for path in paths() {
+            let Some(name) = path.strip_prefix(&format!("{folder}/tests/")).and_then(|name| name.strip_suffix(".rs"))
+            else {
+                continue;
+            };
+            let is_run = modules.contains(&format!("\nmod {name};\n"))
+                || manifest.contains(&format!("[[test]]\nname = \"{name}\"\n"));
+            if name != "main" && !name.contains('/') && !is_run {
+                breaches.add(&path, "no test of it is run: name it in main.rs");
+            }
+        }
+    }
+    breaches.none("files of tests");
+}
+
+#[test]
 fn a_promise_is_written_where_it_is_relied_on() {
     let mut breaches = Breaches::default();
     for file in text_files().filter(SourceFile::is_product) {

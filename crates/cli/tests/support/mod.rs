@@ -1,5 +1,4 @@
 //! A folder to run the command in.
-#![allow(dead_code, reason = "no test uses all of it")]
 
 use std::{
     fs,

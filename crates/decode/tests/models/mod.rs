@@ -1,7 +1,5 @@
 //! A model without weights, whose every probability is known.
 
-#![allow(dead_code, reason = "no test uses all of it")]
-
 use std::cell::RefCell;
 
 use attentive_core::{DeviceError, LanguageModel, NextToken, Scores as Found, TokenId, TopTokens, Want, mix64};

@@ -1,5 +1,4 @@
 //! A server on loopback with small random models, and a client that sends what it is told to.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::{
     fs,

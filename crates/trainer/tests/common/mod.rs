@@ -1,5 +1,4 @@
 //! A model small enough to know everything about, and what it is trained with.
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 use std::{cell::Cell, collections::BTreeMap, convert::Infallible, error::Error, ops::ControlFlow, path::Path};
 
@@ -17,22 +16,22 @@ use burn::{
 
 /// `y = w`: learns the mean of what it sees, with some noise in place of dropout.
 #[derive(Module, Debug)]
-pub struct Constant {
-    pub w: Param<Tensor<1>>,
+pub(crate) struct Constant {
+    pub(crate) w: Param<Tensor<1>>,
 }
 
 impl Constant {
-    pub fn new(device: &Device) -> Self {
+    pub(crate) fn new(device: &Device) -> Self {
         Self { w: Param::from_tensor(Tensor::from_floats([0.5, -0.5], device)) }
     }
 
-    pub fn weights(&self) -> Vec<f32> {
+    pub(crate) fn weights(&self) -> Vec<f32> {
         self.w.val().into_data().try_into_vec().unwrap()
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct Numbers(Vec<f32>, u64);
+pub(crate) struct Numbers(Vec<f32>, u64);
 
 impl Batch for Numbers {
     fn n_rows(&self) -> usize {
@@ -48,7 +47,7 @@ impl Batch for Numbers {
     }
 }
 
-pub struct SquaredError;
+pub(crate) struct SquaredError;
 
 impl Objective<Constant> for SquaredError {
     type Batch = Numbers;
@@ -62,14 +61,14 @@ impl Objective<Constant> for SquaredError {
 }
 
 /// Batches of 1, 2 and 3 numbers, over and over; where `poison` says so, one of them is not finite.
-pub struct Ragged {
-    pub poison: fn(Position) -> bool,
+pub(crate) struct Ragged {
+    pub(crate) poison: fn(Position) -> bool,
     /// Until when, in batches taken, there is poison.
-    pub n_poisoned: Cell<usize>,
+    pub(crate) n_poisoned: Cell<usize>,
 }
 
 impl Ragged {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { poison: |_| false, n_poisoned: Cell::new(usize::MAX) }
     }
 }
@@ -98,7 +97,7 @@ impl Epochs for Ragged {
 }
 
 /// Quality is how near the first weight is to 2.
-pub struct Nearness;
+pub(crate) struct Nearness;
 
 impl Evaluate<Constant> for Nearness {
     fn evaluate(&mut self, model: &Constant) -> Result<Validation, Box<dyn Error + Send + Sync>> {
@@ -109,17 +108,17 @@ impl Evaluate<Constant> for Nearness {
 
 /// Notes what it is told, and breaks after a step.
 #[derive(Default)]
-pub struct Watch {
-    pub losses: BTreeMap<u64, f64>,
-    pub lrs: BTreeMap<u64, f64>,
-    pub qualities: BTreeMap<u64, f64>,
-    pub saved: Vec<u64>,
-    pub rolled_back_to: Vec<u64>,
-    pub changes: Vec<String>,
-    pub n_targets: usize,
-    pub n_skipped: usize,
-    pub break_after: Option<u64>,
-    pub breaks_at_rollback: bool,
+pub(crate) struct Watch {
+    pub(crate) losses: BTreeMap<u64, f64>,
+    pub(crate) lrs: BTreeMap<u64, f64>,
+    pub(crate) qualities: BTreeMap<u64, f64>,
+    pub(crate) saved: Vec<u64>,
+    pub(crate) rolled_back_to: Vec<u64>,
+    pub(crate) changes: Vec<String>,
+    pub(crate) n_targets: usize,
+    pub(crate) n_skipped: usize,
+    pub(crate) break_after: Option<u64>,
+    pub(crate) breaks_at_rollback: bool,
 }
 
 impl Callback for Watch {
@@ -152,13 +151,13 @@ impl Callback for Watch {
     }
 }
 
-pub fn config(steps: u64) -> TrainerConfig {
+pub(crate) fn config(steps: u64) -> TrainerConfig {
     let config = TrainerConfig { steps, accumulate: 2, clip_norm: 1.0, seed: 5, ..TrainerConfig::default() };
     TrainerConfig { validate_every: 4, checkpoint_every: 3, ..config }
 }
 
 /// Trains, going on from the newest whole checkpoint in `folder` if there is one.
-pub fn run(
+pub(crate) fn run(
     config: TrainerConfig,
     folder: &Path,
     data: &Ragged,
@@ -168,7 +167,7 @@ pub fn run(
 }
 
 /// As [`run`], validated by `evaluate`.
-pub fn run_with(
+pub(crate) fn run_with(
     config: TrainerConfig,
     folder: &Path,
     data: &Ragged,
@@ -179,7 +178,7 @@ pub fn run_with(
 }
 
 /// A trainer of the model, not resumed yet; `folder` is where its checkpoints are.
-pub fn builder(config: TrainerConfig, folder: &Path) -> TrainerBuilder<Constant, SquaredError> {
+pub(crate) fn builder(config: TrainerConfig, folder: &Path) -> TrainerBuilder<Constant, SquaredError> {
     let device = BackendKind::Flex.device().unwrap();
     let schedule = ScheduleConfig::InverseSqrt { peak: 0.1, warmup_steps: 4 }.build(1);
     let trainer = Trainer::builder(Constant::new(&device.autodiff()), SquaredError);
@@ -187,7 +186,7 @@ pub fn builder(config: TrainerConfig, folder: &Path) -> TrainerBuilder<Constant,
 }
 
 /// Trains, going on from the newest whole checkpoint in `folder` if there is one.
-pub fn go_on(
+pub(crate) fn go_on(
     builder: TrainerBuilder<Constant, SquaredError>,
     folder: &Path,
     data: &Ragged,
@@ -202,7 +201,7 @@ pub fn go_on(
 }
 
 /// Every file below `folder` that is the same in every run, by its name.
-pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for checkpoint in CheckpointDir::new(folder, 1).list().unwrap() {
         for file in std::fs::read_dir(&checkpoint).unwrap() {

@@ -1,0 +1,7 @@
+//! Every test of this crate from outside, in one program: a program of its own would link all that the crate needs again.
+
+mod blocks;
+mod golden;
+mod low_rank;
+mod oracle;
+mod positions;

@@ -1,0 +1,12 @@
+//! Every test of this crate from outside, in one program: a program of its own would link all that the crate needs again.
+
+mod chat;
+mod constraints;
+mod damage;
+mod forms;
+mod generator;
+mod golden_chat;
+mod strategies;
+mod text_encoder;
+mod translator;
+mod vocabulary;

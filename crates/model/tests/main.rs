@@ -1,0 +1,29 @@
+//! Every test of this crate from outside, in one program: a program of its own would link all that the crate needs again.
+
+mod adapter;
+mod attention_maps;
+mod bert;
+mod bert_published;
+mod canine;
+mod canine_guessing;
+mod data2vec;
+mod decision_transformer;
+mod golden;
+mod golden_data2vec;
+mod golden_distillation;
+mod golden_language_models;
+mod golden_preference;
+mod golden_rnn;
+mod gpt;
+mod gpt_oracle;
+mod gpt_presets;
+mod laws;
+mod own_family;
+mod parameter_paths;
+mod recompute;
+mod rnn;
+mod t5;
+mod table1;
+mod table3;
+mod vit;
+mod whisper;

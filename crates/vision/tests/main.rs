@@ -1,0 +1,4 @@
+//! Every test of this crate from outside, in one program: a program of its own would link all that the crate needs again.
+
+mod pillow;
+mod sets;
