@@ -4,7 +4,7 @@ use std::{any::Any, borrow::Cow};
 
 use attentive_engine::WeightFormat;
 use attentive_model::ModelSpec;
-use attentive_weights::{Blocks, HostTensor, Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, Int8Tensor, Source, WeightsError};
 use burn::tensor::Device;
 
 use crate::{Bundle, BundleError, Params, folder::CONFIG};
@@ -76,5 +76,9 @@ impl<P: Params> Source for WithBlocks<'_, P> {
             Some(blocks) => Ok(Some(Cow::Borrowed(blocks))),
             None => self.0.params.blocks(name),
         }
+    }
+
+    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+        self.0.params.int8(name)
     }
 }

@@ -9,7 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use attentive_weights::{Blocks, HostTensor, Source, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{Blocks, HostTensor, Int8Tensor, Source, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     BundleError, Dense,
@@ -87,6 +87,10 @@ impl Source for Stored {
 
     fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
         Source::blocks(&self.file, name)
+    }
+
+    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+        Source::int8(&self.file, name)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use attentive_attention::{HeadsLeft, NormKind, NormPlacement, PositionsConfig, Rotary};
 use attentive_kernels::{ActivationKind, MatRef, PackedMatrix};
 use attentive_model::{AttentionKind, AttentionPlace, ModelHeads};
-use attentive_weights::{Blocks, HostTensor, ScaleAxis, Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, Int8Tensor, ScaleAxis, Source, WeightsError};
 
 use crate::{
     attention::{CrossAttention, HeadDims, HeadNorms, SelfAttention},
@@ -143,8 +143,30 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// The weight `{path}.weight` of a linear layer, in the format or in the blocks of the file.
+    /// The bytes of a matrix, if the format is int8 and the file has the matrix so.
+    fn int8(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Int8Tensor> {
+        if self.format != WeightFormat::Int8 || self.params.shape(name) != Some(&shape[..]) {
+            return None;
+        }
+        match self.params.int8(name) {
+            Ok(bytes) => {
+                let bytes = bytes.filter(|bytes| bytes.axis() == axis)?;
+                self.taken.insert(name.to_owned());
+                Some(bytes)
+            }
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+                None
+            }
+        }
+    }
+
+    /// The weight `{path}.weight` of a linear layer, in the format, or as the file has it.
     fn weight(&mut self, path: &str, [d_in, d_out]: [usize; 2]) -> Weight {
+        let bytes = self.int8(&format!("{path}.weight"), [d_in, d_out], ScaleAxis::Columns);
+        if let Some(weight) = bytes.and_then(|bytes| Weight::of_int8(&bytes)) {
+            return weight;
+        }
         let blocks = self.blocks(&format!("{path}.weight"), [d_in, d_out], ScaleAxis::Columns);
         self.weight_of(path, [d_in, d_out], blocks.as_deref())
     }
@@ -265,6 +287,13 @@ impl<'a> Loader<'a> {
 
     /// The weights of several layers, by path and width, as one.
     fn concatenated(&mut self, path: &str, d_in: usize, parts: &[(String, usize)]) -> Weight {
+        let bytes =
+            parts.iter().map(|(part, width)| self.int8(&format!("{part}.weight"), [d_in, *width], ScaleAxis::Columns));
+        let bytes: Option<Vec<_>> = bytes.collect();
+        let as_one = bytes.and_then(|bytes| Weight::of_int8(&Int8Tensor::beside(&bytes)?));
+        if let Some(weight) = as_one {
+            return weight;
+        }
         let d_out: usize = parts.iter().map(|(_, width)| width).sum();
         let (mut weight, mut first) = (vec![0.0; d_in * d_out], 0);
         for &(ref part, width) in parts {
@@ -367,6 +396,10 @@ impl<'a> Loader<'a> {
         let (d_model, name) = (self.shape.d_model, format!("{path}.weight"));
         let blocks = self.blocks(&name, [vocab, d_model], ScaleAxis::Rows);
         if let Some(table) = blocks.and_then(|blocks| Weight::of_blocks(&blocks)) {
+            return table;
+        }
+        let bytes = self.int8(&name, [vocab, d_model], ScaleAxis::Rows);
+        if let Some(table) = bytes.and_then(|bytes| Weight::of_int8(&bytes)) {
             return table;
         }
         let table = self.borrow(&name, &[vocab, d_model]);

@@ -3,10 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use attentive_kernels::{
-    BlockFormat, BlockMatrix, Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK,
+    BlockFormat, BlockMatrix, Epilogue, Int8Matrix, Major, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK,
 };
 use attentive_model::{BertConfig, GptConfig, ModelConfig, TransformerConfig, WhisperConfig};
-use attentive_weights::{Blocks, GgufKind, ScaleAxis};
+use attentive_weights::{Blocks, GgufKind, Int8Tensor, ScaleAxis};
 use serde::{Deserialize, Serialize};
 
 /// The numbers that weights are kept in.
@@ -96,6 +96,13 @@ impl Weight {
             WeightFormat::Q8_0 => blocks(BlockFormat::Q8_0),
             WeightFormat::Q4_0 => blocks(BlockFormat::Q4_0),
         }
+    }
+
+    /// Packs bytes whose scales are those of outputs; `None` if products do not take them.
+    pub(crate) fn of_int8(bytes: &Int8Tensor) -> Option<Self> {
+        // A row with a scale is a column of the weight, `[d_in, d_out]`.
+        let major = if bytes.axis() == ScaleAxis::Rows { Major::Columns } else { Major::Rows };
+        Int8Matrix::of_bytes(bytes.values(), bytes.scales(), major).map(Self::Int8)
     }
 
     /// Packs blocks whose lines are outputs; `None` if there are no products with them.

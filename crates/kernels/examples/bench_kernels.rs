@@ -215,8 +215,7 @@ fn blocks(data: &mut Fixture) {
         let (x, mut y) = (data.normal(m * k), vec![0.0; m * n]);
         let x = MatRef::new(&x, m, k);
         let rate = |n_bytes: usize| if m == 1 { (n_bytes as f64, "GB") } else { (2.0 * (m * k * n) as f64, "GOP") };
-        let int8 = QuantisedColumns::from_parts(vec![1; k * n], vec![1.0; n]).expect("whole columns");
-        let int8 = Int8Matrix::new(&int8);
+        let int8 = Int8Matrix::of_bytes(&vec![1; k * n], &vec![1.0; n], Major::Columns).expect("whole columns");
         let (work, unit) = rate(k * n);
         bench(&format!("blocks: int8 {m}x{k}x{n}"), work, unit, || {
             int8.multiply(x, MatMut::new(&mut y, m, n), &Epilogue::default());

@@ -1,6 +1,6 @@
 //! 8-bit products against the same sums in `f64`, and against the products they stand for.
 
-use attentive_kernels::{Epilogue, Int8Matrix, Level, MatMut, MatRef, QuantisedColumns, TopK};
+use attentive_kernels::{Epilogue, Int8Matrix, Level, Major, MatMut, MatRef, QuantisedColumns, TopK};
 use attentive_testkit::{Fixture, assert_close, matmul, widen};
 
 /// What the formula says, with the integer sums exact.
@@ -83,8 +83,8 @@ fn extreme_values_do_not_overflow() {
 
 #[test]
 fn more_rows_than_sums_hold_are_refused() {
-    assert!(QuantisedColumns::from_parts(vec![127; 133_144], vec![1.0]).is_some());
-    assert!(QuantisedColumns::from_parts(vec![127; 133_145], vec![1.0]).is_none());
+    assert!(Int8Matrix::of_bytes(&[127; 133_144], &[1.0], Major::Rows).is_some());
+    assert!(Int8Matrix::of_bytes(&[127; 133_145], &[1.0], Major::Columns).is_none());
     let weight = vec![1.0; 133_145];
     let refused = std::panic::catch_unwind(|| QuantisedColumns::new(MatRef::new(&weight, weight.len(), 1)));
     assert!(refused.is_err());
@@ -123,10 +123,27 @@ fn the_best_of_a_vocabulary() {
 }
 
 #[test]
-fn parts_that_do_not_fit_are_refused() {
-    assert!(QuantisedColumns::from_parts(vec![1; 6], vec![1.0; 4]).is_none());
-    assert!(QuantisedColumns::from_parts(vec![-128; 4], vec![1.0; 2]).is_none());
-    let columns = QuantisedColumns::new(MatRef::new(&[1.0, 2.0, 3.0, 4.0], 2, 2));
-    let again = QuantisedColumns::from_parts(columns.values().to_vec(), columns.scales().to_vec());
-    assert_eq!(again, Some(columns));
+fn bytes_that_do_not_fit_are_refused() {
+    assert!(Int8Matrix::of_bytes(&[1; 6], &[1.0; 4], Major::Columns).is_none());
+    assert!(Int8Matrix::of_bytes(&[-128; 4], &[1.0; 2], Major::Rows).is_none());
+    assert!(Int8Matrix::of_bytes(&[1; 4], &[], Major::Rows).is_none());
+}
+
+#[test]
+fn bytes_of_a_file_are_packed_in_either_order() {
+    for [k, n] in [[1, 1], [3, 16], [6, 67], [260, 130]] {
+        let b = Fixture::new((k * n) as u64).normal(k * n);
+        let columns = QuantisedColumns::new(MatRef::new(&b, k, n));
+        let rows: Vec<i8> = (0..k * n).map(|i| columns.values()[i % n * k + i / n]).collect();
+        let a = Fixture::new(5).normal(2 * k);
+        let product = |matrix: &Int8Matrix| {
+            let mut y = vec![0.0; 2 * n];
+            matrix.multiply(MatRef::new(&a, 2, k), MatMut::new(&mut y, 2, n), &Epilogue::default());
+            y
+        };
+        let expected = product(&Int8Matrix::new(&columns));
+        for (values, major) in [(&rows[..], Major::Rows), (columns.values(), Major::Columns)] {
+            assert_eq!(product(&Int8Matrix::of_bytes(values, columns.scales(), major).unwrap()), expected);
+        }
+    }
 }

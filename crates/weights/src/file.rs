@@ -69,7 +69,7 @@ pub fn write_packed(
         match packing(name) {
             Packing::Int8(axis) => {
                 check_tensor(name, tensor)?;
-                let Int8Tensor { values, scales } = Int8Tensor::new(tensor, axis);
+                let (values, scales) = Int8Tensor::round(tensor, axis).into_parts();
                 views.push((name.clone(), Stored::Int8(&tensor.shape, values)));
                 views.push((name.clone() + SCALE, Stored::Floats(Cow::Owned(scales))));
             }
@@ -136,7 +136,7 @@ pub fn write_from_device(path: &Path, tensors: BTreeMap<String, DeviceTensor>) -
 /// A tensor on its way into a file; its bytes are made when its turn comes.
 enum Stored<'a> {
     Floats(Cow<'a, HostTensor>),
-    Int8(&'a [usize], Vec<u8>),
+    Int8(&'a [usize], Vec<i8>),
     Blocks([usize; 2], &'a Blocks),
     Device(DeviceTensor),
 }
@@ -166,7 +166,7 @@ impl View for Stored<'_> {
     fn data(&self) -> Cow<'_, [u8]> {
         match self {
             Self::Floats(tensor) => little_endian(&tensor.values),
-            Self::Int8(_, values) => values.into(),
+            Self::Int8(_, values) => bytemuck::cast_slice(values).into(),
             Self::Blocks(_, blocks) => blocks.bytes().into(),
             Self::Device(tensor) => {
                 let values = (tensor.values)();

@@ -3,6 +3,8 @@
 //! In a file, a matrix `name` `[rows, cols]` of bytes comes with `name.scale`, which has a value for each column (`[1,
 //! cols]`) or for each row (`[rows, 1]`); the matrix is their product.
 
+use std::borrow::Borrow;
+
 use crate::{HostTensor, TensorProblem};
 
 /// Suffix of the name of a matrix's scales.
@@ -20,56 +22,103 @@ pub enum ScaleAxis {
     Columns,
 }
 
-/// A matrix of bytes and its scales.
-pub(crate) struct Int8Tensor {
-    pub(crate) values: Vec<u8>,
-    pub(crate) scales: HostTensor,
+/// A matrix of signed bytes, each of which is multiplied by the scale of its row or of its column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Int8Tensor {
+    shape: [usize; 2],
+    axis: ScaleAxis,
+    values: Vec<i8>,
+    scales: Vec<f32>,
 }
 
 impl Int8Tensor {
     /// Rounds a matrix, each row or column to the scale `max |w| / 127`.
-    pub(crate) fn new(matrix: &HostTensor, axis: ScaleAxis) -> Self {
-        let cols = matrix.shape[1];
-        let shape = match axis {
-            ScaleAxis::Rows => vec![matrix.shape[0], 1],
-            ScaleAxis::Columns => vec![1, cols],
-        };
-        let mut scales = HostTensor { values: vec![0.0; shape.iter().product()], shape };
+    pub(crate) fn round(matrix: &HostTensor, axis: ScaleAxis) -> Self {
+        let shape @ [rows, cols] = [matrix.shape[0], matrix.shape[1]];
+        let mut scales = vec![0.0_f32; if axis == ScaleAxis::Rows { rows } else { cols }];
         for (idx, value) in matrix.values.iter().enumerate() {
-            let scale = &mut scales.values[place(idx, cols, axis)];
+            let scale = &mut scales[place(idx, cols, axis)];
             *scale = scale.max(value.abs());
         }
-        scales.values.iter_mut().for_each(|scale| *scale /= MAX);
+        scales.iter_mut().for_each(|scale| *scale /= MAX);
         let round = |(idx, value): (usize, &f32)| {
-            let scale = scales.values[place(idx, cols, axis)];
             // A saturating conversion; if all are zero, 0 / 0 becomes zero too.
-            ((value / scale).round().clamp(-MAX, MAX) as i8).cast_unsigned()
+            (value / scales[place(idx, cols, axis)]).round().clamp(-MAX, MAX) as i8
         };
-        Self { values: matrix.values.iter().enumerate().map(round).collect(), scales }
+        let values = matrix.values.iter().enumerate().map(round).collect();
+        Self { shape, axis, values, scales }
     }
-}
 
-/// The products of bytes and scales.
-///
-/// # Errors
-/// [`TensorProblem::Scales`] if their shapes do not fit.
-pub(crate) fn widen(bytes: &[u8], shape: &[usize], scales: &HostTensor) -> Result<Vec<f32>, TensorProblem> {
-    let misfit = || TensorProblem::Scales { shape: shape.to_vec(), scales: scales.shape.clone() };
-    let &[rows, cols] = shape else { return Err(misfit()) };
-    let axis = match scales.shape[..] {
-        [1, n] if n == cols => ScaleAxis::Columns,
-        [n, 1] if n == rows => ScaleAxis::Rows,
-        _ => return Err(misfit()),
-    };
-    let mut values = Vec::with_capacity(bytes.len());
-    for (row, bytes) in bytes.chunks(cols.max(1)).enumerate() {
-        let bytes = bytes.iter().map(|byte| f32::from(byte.cast_signed()));
-        match axis {
-            ScaleAxis::Rows => values.extend(bytes.map(|value| value * scales.values[row])),
-            ScaleAxis::Columns => values.extend(bytes.zip(&scales.values).map(|(value, scale)| value * scale)),
-        }
+    /// A matrix of bytes, row by row, and the tensor of its scales.
+    ///
+    /// # Errors
+    /// [`TensorProblem::Scales`] if their shapes do not fit.
+    pub(crate) fn new(values: Vec<i8>, shape: &[usize], scales: HostTensor) -> Result<Self, TensorProblem> {
+        let axis = match (shape, &scales.shape[..]) {
+            (&[_, cols], &[1, n]) if n == cols => ScaleAxis::Columns,
+            (&[rows, _], &[n, 1]) if n == rows => ScaleAxis::Rows,
+            _ => return Err(TensorProblem::Scales { shape: shape.to_vec(), scales: scales.shape }),
+        };
+        Ok(Self { shape: [shape[0], shape[1]], axis, values, scales: scales.values })
     }
-    Ok(values)
+
+    /// Matrices of as many rows, next to each other, if all have scales of their columns.
+    pub fn beside(parts: &[impl Borrow<Self>]) -> Option<Self> {
+        let parts: Vec<&Self> = parts.iter().map(Borrow::borrow).collect();
+        let [rows, _] = parts.first()?.shape;
+        if parts.iter().any(|part| part.axis != ScaleAxis::Columns || part.shape[0] != rows) {
+            return None;
+        }
+        let cols = parts.iter().map(|part| part.shape[1]).sum();
+        let mut values = Vec::with_capacity(rows * cols);
+        for row in 0..rows {
+            parts
+                .iter()
+                .for_each(|part| values.extend_from_slice(&part.values[row * part.shape[1]..][..part.shape[1]]));
+        }
+        let scales = parts.iter().flat_map(|part| &part.scales).copied().collect();
+        Some(Self { shape: [rows, cols], axis: ScaleAxis::Columns, values, scales })
+    }
+
+    /// Rows and columns.
+    pub fn shape(&self) -> &[usize; 2] {
+        &self.shape
+    }
+
+    /// What has scales of its own: each row, or each column.
+    pub fn axis(&self) -> ScaleAxis {
+        self.axis
+    }
+
+    /// The bytes, row by row.
+    pub fn values(&self) -> &[i8] {
+        &self.values
+    }
+
+    /// The scales, one a row or one a column.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
+    /// The bytes, and the scales as a file has them.
+    pub(crate) fn into_parts(self) -> (Vec<i8>, HostTensor) {
+        let n = self.scales.len();
+        let shape = if self.axis == ScaleAxis::Rows { vec![n, 1] } else { vec![1, n] };
+        (self.values, HostTensor { shape, values: self.scales })
+    }
+
+    /// The products of bytes and scales.
+    pub fn to_host(&self) -> HostTensor {
+        let mut values = Vec::with_capacity(self.values.len());
+        for (row, bytes) in self.values.chunks(self.shape[1].max(1)).enumerate() {
+            let bytes = bytes.iter().map(|&byte| f32::from(byte));
+            match self.axis {
+                ScaleAxis::Rows => values.extend(bytes.map(|value| value * self.scales[row])),
+                ScaleAxis::Columns => values.extend(bytes.zip(&self.scales).map(|(value, scale)| value * scale)),
+            }
+        }
+        HostTensor { shape: self.shape.to_vec(), values }
+    }
 }
 
 /// The scale of the value at `idx`.

@@ -31,7 +31,7 @@ pub use disk::{
 pub use error::{FormatError, TensorProblem, WeightsError};
 pub use file::{DeviceTensor, HostTensor, Packing, Tensors, write, write_from_device, write_packed};
 pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};
-pub use int8::ScaleAxis;
+pub use int8::{Int8Tensor, ScaleAxis};
 pub use model_bin::ModelBin;
 pub use module::{ParamShape, device_params, load, param_shapes, params};
 pub use npy::Npy;

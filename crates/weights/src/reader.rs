@@ -16,7 +16,7 @@ use crate::{
     Blocks, FormatError, HostTensor, TensorProblem, Tensors, WeightsError,
     archive::FileBytes,
     blocks::Form,
-    int8::{self, SCALE},
+    int8::{Int8Tensor, SCALE},
     pytorch::{self, CheckpointItem, Pickle},
 };
 
@@ -153,6 +153,21 @@ impl WeightsFile {
         Blocks::new(*kind, *axis, [rows, cols], self.read(*start, n_bytes)?).map(Some).ok_or_else(misfit)
     }
 
+    /// The bytes and scales of a matrix that is kept in them; `None` for any other tensor.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    pub fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+        let scale = scale_of(name);
+        let stored = match self.entries.get(name) {
+            Some(Ok(stored)) if stored.dtype == DType::I8 && self.entries.contains_key(&scale) => stored,
+            _ => return Ok(None),
+        };
+        let scales = self.tensor(&scale)?;
+        let bytes = self.bytes(name, stored)?.into_iter().map(u8::cast_signed).collect();
+        Int8Tensor::new(bytes, &stored.shape, scales).map(Some).map_err(|problem| self.problem(name, problem))
+    }
+
     /// A tensor as f32, from any kind of number; bytes with scales are multiplied by them.
     ///
     /// # Errors
@@ -169,13 +184,8 @@ impl WeightsFile {
             self.account(name, stored.shape.iter().product())?;
             return Ok(blocks.to_host());
         }
-        let scale = scale_of(name);
-        if stored.dtype == DType::I8 && self.entries.contains_key(&scale) {
-            let scales = self.tensor(&scale)?;
-            let bytes = self.bytes(name, &stored)?;
-            let values = int8::widen(&bytes, &stored.shape, &scales);
-            let values = values.map_err(|problem| self.problem(name, problem))?;
-            return Ok(HostTensor { shape: stored.shape, values });
+        if let Some(bytes) = self.int8(name)? {
+            return Ok(bytes.to_host());
         }
         let values = match stored.strides {
             None => self.values(name, &stored)?,
@@ -198,6 +208,11 @@ impl WeightsFile {
     fn values(&self, name: &str, stored: &Stored) -> Result<Vec<f32>, WeightsError> {
         let (width, n_values) = (stored.dtype.size(), stored.shape.iter().product::<usize>());
         self.account(name, n_values)?;
+        if stored.dtype == DType::F32 && cfg!(target_endian = "little") {
+            let mut values = vec![0.0_f32; n_values];
+            self.read_into(stored.start, bytemuck::cast_slice_mut(&mut values))?;
+            return Ok(values);
+        }
         let mut values = Vec::with_capacity(n_values);
         while values.len() < n_values {
             let start = stored.start + (values.len() * width) as u64;
@@ -240,10 +255,14 @@ impl WeightsFile {
 
     fn read(&self, start: u64, length: usize) -> Result<Vec<u8>, WeightsError> {
         let mut bytes = vec![0; length];
-        let mut file = &self.file;
-        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes));
-        read.map_err(|cause| WeightsError::Io { path: self.path.clone(), cause })?;
+        self.read_into(start, &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn read_into(&self, start: u64, bytes: &mut [u8]) -> Result<(), WeightsError> {
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(bytes));
+        read.map_err(|cause| WeightsError::Io { path: self.path.clone(), cause })
     }
 }
 

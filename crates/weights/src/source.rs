@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::{Blocks, HostTensor, Tensors, WeightsError, WeightsFile, check::check_tensor};
+use crate::{
+    Blocks, HostTensor, Int8Tensor, Tensors, WeightsError, WeightsFile,
+    check::{check_tensor, check_values},
+    int8::SCALE,
+};
 
 /// Parameters by name, in memory or in a file, taken one at a time.
 ///
@@ -25,6 +29,14 @@ pub trait Source {
     /// # Errors
     /// As [`tensor`](Self::tensor).
     fn blocks(&self, _name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
+        Ok(None)
+    }
+
+    /// A parameter's bytes and scales, if it is a matrix that is kept in them.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    fn int8(&self, _name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
         Ok(None)
     }
 
@@ -72,5 +84,11 @@ impl Source for WeightsFile {
         let blocks = WeightsFile::blocks(self, name)?;
         blocks.iter().try_for_each(|blocks| blocks.check_finite(name))?;
         Ok(blocks.map(Cow::Owned))
+    }
+
+    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+        let bytes = WeightsFile::int8(self, name)?;
+        bytes.iter().try_for_each(|bytes| check_values(&(name.to_owned() + SCALE), bytes.scales()))?;
+        Ok(bytes)
     }
 }

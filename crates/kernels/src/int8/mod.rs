@@ -13,7 +13,7 @@ use crate::matmul::{Epilogue, for_each_job, job};
 use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
-use quantise::QuantisedRows;
+use quantise::{MAX_ROWS, QuantisedRows};
 use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use simd::Path;
@@ -48,26 +48,75 @@ pub struct Int8Matrix {
     n: usize,
 }
 
+/// The order of a matrix's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Major {
+    /// Row by row.
+    Rows,
+    /// Column by column.
+    Columns,
+}
+
+/// Packs columns of `k` bytes that follow each other, and adds each one up.
+fn pack_columns(columns: &[i8], k: usize, to: &mut [i8], sums: &mut [i32]) {
+    for (j, (column, sum)) in columns.chunks_exact(k).zip(sums).enumerate() {
+        *sum = column.iter().map(|&q| i32::from(q)).sum();
+        for (to, from) in to.chunks_exact_mut(COLS * STEP).zip(column.chunks(STEP)) {
+            to[j * STEP..][..from.len()].copy_from_slice(from);
+        }
+    }
+}
+
+/// As [`pack_columns`], of the first bytes of rows that are `stride` apart.
+fn pack_rows(rows: &[i8], stride: usize, to: &mut [i8], sums: &mut [i32]) {
+    for (to, rows) in to.chunks_exact_mut(COLS * STEP).zip(rows.chunks(stride * STEP)) {
+        let mut of_step = [[0; COLS]; STEP];
+        for (of_row, row) in of_step.iter_mut().zip(rows.chunks(stride)) {
+            of_row[..sums.len()].copy_from_slice(&row[..sums.len()]);
+        }
+        let (to, _) = to.as_chunks_mut::<STEP>();
+        for (j, to) in to.iter_mut().enumerate() {
+            *to = of_step.map(|of_row| of_row[j]);
+        }
+        for (j, sum) in sums.iter_mut().enumerate() {
+            *sum += of_step.iter().map(|of_row| i32::from(of_row[j])).sum::<i32>();
+        }
+    }
+}
+
 impl Int8Matrix {
     /// Packs quantised columns.
     pub fn new(columns: &QuantisedColumns) -> Self {
-        let (k, n) = (columns.k, columns.scales.len());
+        Self::pack(&columns.values, columns.scales.clone(), columns.k, Major::Columns)
+    }
+
+    /// Packs a weight `[k, n]` as a file holds it: its values in the order `major`, and a scale for each of its `n` columns.
+    ///
+    /// `None` if there are not as many values in each column, a value is -128, or a column has more than 133,144 values, whose
+    /// products have no room in a sum of 32 bits.
+    pub fn of_bytes(values: &[i8], scales: &[f32], major: Major) -> Option<Self> {
+        let k = values.len().checked_div(scales.len()).unwrap_or(0);
+        let fits = k <= MAX_ROWS && k.checked_mul(scales.len()) == Some(values.len()) && !values.contains(&i8::MIN);
+        fits.then(|| Self::pack(values, scales.to_vec(), k, major))
+    }
+
+    fn pack(values: &[i8], mut scales: Vec<f32>, k: usize, major: Major) -> Self {
+        let n = scales.len();
         let (depth, n_panels) = (k.next_multiple_of(STEP), n.div_ceil(COLS));
         let mut panels = Aligned::zeroed_in_large_pages(elements([n_panels, depth, COLS]) / size_of::<f32>());
         let mut column_sums = vec![0; n_panels * COLS];
         if depth > 0 {
             let panels = panels.bytes_mut().par_chunks_mut(depth * COLS).zip(column_sums.par_chunks_mut(COLS));
-            panels.enumerate().for_each(|(panel, (to, sums))| {
-                for (j, sum) in sums.iter_mut().enumerate().take(n - panel * COLS) {
-                    let column = &columns.values[(panel * COLS + j) * k..][..k];
-                    *sum = column.iter().map(|&q| i32::from(q)).sum();
-                    for (to, from) in to.chunks_exact_mut(COLS * STEP).zip(column.chunks(STEP)) {
-                        to[j * STEP..][..from.len()].copy_from_slice(from);
-                    }
+            // Neighbours share the lines of the cache that rows are read by.
+            panels.enumerate().with_min_len(4).for_each(|(panel, (to, sums))| {
+                let first = panel * COLS;
+                let sums = &mut sums[..COLS.min(n - first)];
+                match major {
+                    Major::Columns => pack_columns(&values[first * k..], k, to, sums),
+                    Major::Rows => pack_rows(&values[first..], n, to, sums),
                 }
             });
         }
-        let mut scales = columns.scales.clone();
         scales.resize(n_panels * COLS, 0.0);
         Self { panels, scales, column_sums, k, n }
     }

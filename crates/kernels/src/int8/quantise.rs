@@ -11,7 +11,7 @@ const MAX: f32 = 127.0;
 /// The most rows of a weight: as many products of two bytes fit into the sum of a column, which has 32 bits.
 pub(super) const MAX_ROWS: usize = i32::MAX as usize / (127 * 127);
 
-/// A weight rounded to eight bits a value, with one scale for each column, as a model file holds it.
+/// A weight rounded to eight bits a value, with one scale for each column.
 ///
 /// Source: the symmetric scheme of Jacob et al. 2018, section 2, with zero point 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,14 +74,6 @@ impl QuantisedColumns {
             }
         });
         quantised
-    }
-
-    /// A weight from its [`values`](Self::values) and [`scales`](Self::scales); `None` if the number of values is not a
-    /// multiple of the number of scales, a value is -128, or there are more rows than [`new`](Self::new) takes.
-    pub fn from_parts(values: Vec<i8>, scales: Vec<f32>) -> Option<Self> {
-        let k = values.len().checked_div(scales.len()).unwrap_or(0);
-        let fits = k <= MAX_ROWS && k.checked_mul(scales.len()) == Some(values.len()) && !values.contains(&i8::MIN);
-        fits.then_some(Self { values, scales, k })
     }
 
     /// `[n, k]`: the columns, each in a row.
