@@ -6,6 +6,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 
 use mimalloc::MiMalloc;
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use crate::scratch::LARGE_PAGE;
+
 /// `mi_option_purge_delay` of mimalloc 2 and 3.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
@@ -30,16 +33,41 @@ fn large(layout: Layout) -> Option<Layout> {
     if layout.size() >= LARGE { layout.align_to(64).ok() } else { None }
 }
 
+/// A new large block. What the kernel has just lent is asked for in large pages, which come with one fault for 512.
+///
+/// # Safety
+/// As that of [`GlobalAlloc::alloc`].
+unsafe fn large_block(layout: Layout) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    let block = unsafe { System.alloc(layout) };
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if layout.size() >= LENT as usize && !block.is_null() {
+        let start = (block as usize).next_multiple_of(LARGE_PAGE);
+        let n_bytes = (block as usize + layout.size() - start) / LARGE_PAGE * LARGE_PAGE;
+        // SAFETY: pages within the block; the advice changes nothing that is in them, and where it can't be followed, nothing
+        // is lost.
+        unsafe { libc::madvise(start as *mut _, n_bytes, libc::MADV_HUGEPAGE) };
+    }
+    block
+}
+
 // SAFETY: the layout's size decides the allocator of every call, and a block changes allocators only by a copy.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { large(layout).map_or_else(|| MiMalloc.alloc(layout), |large| System.alloc(large)) }
+        unsafe { large(layout).map_or_else(|| MiMalloc.alloc(layout), |large| large_block(large)) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { large(layout).map_or_else(|| MiMalloc.alloc_zeroed(layout), |large| System.alloc_zeroed(large)) }
+        // SAFETY: the caller's promise; a block that is not null has the layout's size.
+        unsafe {
+            let Some(large) = large(layout) else { return MiMalloc.alloc_zeroed(layout) };
+            let block = large_block(large);
+            if !block.is_null() {
+                block.write_bytes(0, large.size());
+            }
+            block
+        }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

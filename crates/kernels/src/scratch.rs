@@ -3,56 +3,126 @@
 
 #![allow(unsafe_code, reason = "cache lines seen as `f32`")]
 
+use std::alloc::{self, Layout};
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::slice;
+
+use rayon::prelude::*;
 
 const LINE: usize = 16;
 /// Bytes of a large page of x86-64 and of most ARM systems.
-#[cfg(target_os = "linux")]
-const LARGE_PAGE: usize = 1 << 21;
+pub(crate) const LARGE_PAGE: usize = 1 << 21;
 
 /// One cache line: vectors that straddle two cost twice.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line([f32; LINE]);
 
+const ZEROS: Line = Line([0.0; LINE]);
+
 /// `f32` from the beginning of a cache line on.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Aligned {
-    lines: Vec<Line>,
+    /// The first of `n_lines` lines, all written once.
+    lines: NonNull<Line>,
+    n_lines: usize,
+    /// What the lines are aligned to, in bytes.
+    align: usize,
     len: usize,
 }
 
+// SAFETY: the lines are this value's own, and plain numbers.
+unsafe impl Send for Aligned {}
+// SAFETY: as above; through a shared reference they are only read.
+unsafe impl Sync for Aligned {}
+
+/// Lines that a thread clears at a time: two large pages.
+const ZEROED_AT_ONCE: usize = 1 << 16;
+
 impl Aligned {
     pub(crate) fn zeroed(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)], len }
+        Self::written(len, align_of::<Line>(), |room| room.fill(MaybeUninit::new(ZEROS)))
     }
 
     /// As [`zeroed`](Self::zeroed), in large pages where the system has them: for memory that is read from end to end
     /// again and again.
     pub(crate) fn zeroed_in_large_pages(len: usize) -> Self {
-        let aligned = Self::zeroed(len);
-        #[cfg(target_os = "linux")]
-        if len * size_of::<f32>() >= 2 * LARGE_PAGE {
-            let start = (aligned.lines.as_ptr() as usize).next_multiple_of(LARGE_PAGE);
-            let end = aligned.lines.as_ptr() as usize + len * size_of::<f32>();
-            // SAFETY: whole pages of memory that this value owns; the advice changes nothing that is in it. Where there are
-            // no such pages, the call fails, and nothing is lost.
-            unsafe { libc::madvise(start as *mut _, (end - start) / LARGE_PAGE * LARGE_PAGE, libc::MADV_HUGEPAGE) };
+        if size_of::<f32>() * len < LARGE_PAGE {
+            return Self::zeroed(len);
         }
-        aligned
+        Self::written(len, LARGE_PAGE, |room| {
+            advise_large_pages(room);
+            // By all threads: the system clears a page when it is first written to.
+            room.par_chunks_mut(ZEROED_AT_ONCE).for_each(|lines| lines.fill(MaybeUninit::new(ZEROS)));
+        })
+    }
+
+    /// New lines, every one of which `write` writes.
+    fn written(len: usize, align: usize, write: impl FnOnce(&mut [MaybeUninit<Line>])) -> Self {
+        let n_lines = len.div_ceil(LINE);
+        if n_lines == 0 {
+            return Self::default();
+        }
+        let layout = Self::layout(n_lines, align);
+        // SAFETY: the layout has a size.
+        let Some(lines) = NonNull::new(unsafe { alloc::alloc(layout) }) else { alloc::handle_alloc_error(layout) };
+        // SAFETY: as many lines as the layout was made for, of which nothing else knows.
+        write(unsafe { slice::from_raw_parts_mut(lines.as_ptr().cast(), n_lines) });
+        Self { lines: lines.cast(), n_lines, align, len }
+    }
+
+    fn layout(n_lines: usize, align: usize) -> Layout {
+        let layout = Layout::array::<Line>(n_lines).and_then(|layout| layout.align_to(align));
+        layout.expect("memory can hold as many values")
     }
 
     /// The same memory as bytes.
     pub(crate) fn bytes(&self) -> &[i8] {
         // SAFETY: four initialised bytes for each of `len` floats; any byte is an `i8`.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), size_of::<f32>() * self.len) }
+        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), size_of::<f32>() * self.len) }
     }
 
     /// The same memory as bytes.
     pub(crate) fn bytes_mut(&mut self) -> &mut [i8] {
         // SAFETY: as in `bytes`; any four bytes are an `f32`, and the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), size_of::<f32>() * self.len) }
+        unsafe { slice::from_raw_parts_mut(self.lines.as_ptr().cast(), size_of::<f32>() * self.len) }
+    }
+}
+
+/// Asks for large pages before the memory is first written to.
+#[cfg(target_os = "linux")]
+fn advise_large_pages(room: &mut [MaybeUninit<Line>]) {
+    // SAFETY: memory that the caller owns, from the beginning of a page on; the advice changes nothing that is in it. Where
+    // there are no large pages, the call fails, and nothing is lost.
+    unsafe { libc::madvise(room.as_mut_ptr().cast(), size_of_val(room), libc::MADV_HUGEPAGE) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_large_pages(_: &mut [MaybeUninit<Line>]) {}
+
+impl Default for Aligned {
+    fn default() -> Self {
+        Self { lines: NonNull::dangling(), n_lines: 0, align: align_of::<Line>(), len: 0 }
+    }
+}
+
+impl Clone for Aligned {
+    fn clone(&self) -> Self {
+        // SAFETY: all lines were written.
+        let own = unsafe { slice::from_raw_parts(self.lines.as_ptr().cast_const().cast(), self.len.div_ceil(LINE)) };
+        Self::written(self.len, self.align, |room| room.copy_from_slice(own))
+    }
+}
+
+impl Drop for Aligned {
+    fn drop(&mut self) {
+        if self.n_lines > 0 {
+            // SAFETY: allocated with this layout.
+            unsafe { alloc::dealloc(self.lines.as_ptr().cast(), Self::layout(self.n_lines, self.align)) };
+        }
     }
 }
 
@@ -61,8 +131,8 @@ impl Deref for Aligned {
 
     #[inline]
     fn deref(&self) -> &[f32] {
-        // SAFETY: `Line` is an array of `f32` without padding, and `len` does not exceed the floats of `lines`.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `Line` is an array of `f32` without padding, and `len` does not exceed the floats of the lines.
+        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
 
@@ -70,13 +140,13 @@ impl DerefMut for Aligned {
     #[inline]
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as in `deref`; the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { slice::from_raw_parts_mut(self.lines.as_ptr().cast(), self.len) }
     }
 }
 
 thread_local! {
     /// Sorted by size.
-    static POOL: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<Aligned>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A buffer of `f32`, aligned to a cache line, returned to this thread's pool when dropped.
@@ -87,12 +157,17 @@ pub(crate) struct Scratch(Aligned);
 impl Scratch {
     pub(crate) fn new(len: usize) -> Self {
         let n_lines = len.div_ceil(LINE);
-        let lines = POOL.with_borrow_mut(|pool| {
-            let fit = pool.partition_point(|lines| lines.len() < n_lines);
+        let mut kept = POOL.with_borrow_mut(|pool| {
+            let fit = pool.partition_point(|kept| kept.n_lines < n_lines);
             // The smallest that is large enough, or else the largest, to be freed for a larger one.
             if fit < pool.len() { pool.remove(fit) } else { pool.pop().unwrap_or_default() }
         });
-        Self(if lines.len() < n_lines { Aligned::zeroed(len) } else { Aligned { lines, len } })
+        if kept.n_lines < n_lines {
+            drop(kept);
+            return Self(Aligned::zeroed(len));
+        }
+        kept.len = len;
+        Self(kept)
     }
 
     /// A buffer of zeros.
@@ -131,12 +206,12 @@ impl DerefMut for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let lines = std::mem::take(&mut self.0.lines);
+        let kept = std::mem::take(&mut self.0);
         // During thread exit the pool may be gone; then the buffer is simply freed.
         let _ = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();
-            let at = pool.partition_point(|other| other.len() < lines.len());
-            pool.insert(at, lines);
+            let at = pool.partition_point(|other| other.n_lines < kept.n_lines);
+            pool.insert(at, kept);
         });
     }
 }

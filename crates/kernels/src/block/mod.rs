@@ -66,7 +66,7 @@ impl BlockMatrix {
         let (mut words, mut heads) = by_format!(format, B => {
             let (n_panels, n_blocks) = (d_out.div_ceil(COLS), d_in / B::BLOCK);
             let sizes = [B::BODY, B::HEAD].map(|size| elements([n_panels, n_blocks, COLS, size]));
-            (Aligned::zeroed(sizes[0] / size_of::<f32>()), vec![0; sizes[1]])
+            (Aligned::zeroed_in_large_pages(sizes[0] / size_of::<f32>()), vec![0; sizes[1]])
         });
         by_format!(format, B => {
             let n_blocks = d_in / B::BLOCK;
