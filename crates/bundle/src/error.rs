@@ -79,7 +79,7 @@ pub enum BundleError {
     },
     /// A file is not the one that was written.
     #[error(
-        "{path} is not the file that was saved with this model: its SHA-256 is not the one in {record}; copy the whole folder \
+        "{path} is not the file that was saved with this model: its sum is not the one in {record}; copy the whole folder \
          again (a run writes its own with `attentive train --resume`), or, if you changed it yourself, remove its line from \"files\" there",
         path = path.display(),
         record = crate::folder::RECORD

@@ -12,6 +12,7 @@ use attentive_weights::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use twox_hash::XxHash3_128;
 
 use crate::{BundleError, Processor, TrainingRecord, WeightFormat};
 
@@ -30,7 +31,7 @@ const CHECKPOINTS: &str = "checkpoints";
 /// What a run's folder has from its beginning.
 const RUN_LOCK: &str = "lock";
 
-/// SHA-256 of files, in hexadecimal digits, by name.
+/// Sums of files by name: [`XXH3`] and its digits, or, of older versions, the digits of a SHA-256.
 type Sums = BTreeMap<String, String>;
 
 /// The content of `training.json`.
@@ -112,7 +113,8 @@ impl<'a> Folder<'a> {
         let expected = self.sums.get(part).cloned();
         Ok(move || {
             let Some(expected) = expected else { return Ok(()) };
-            let found = sum(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
+            let kind = if expected.starts_with(XXH3) { Sum::Xxh3(Box::default()) } else { Sum::Sha256(Sha256::new()) };
+            let found = kind.of_file(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
             if found.eq_ignore_ascii_case(&expected) { Ok(()) } else { Err(BundleError::Changed { path }) }
         })
     }
@@ -178,19 +180,48 @@ fn step_of(checkpoint: &Path) -> Option<u64> {
     checkpoint.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
-/// The SHA-256 of a file in hexadecimal digits.
-fn sum(path: &Path) -> io::Result<String> {
-    let (mut file, mut sha, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&sha.finalize())),
-            n => sha.update(&buffer[..n]),
-        }
-    }
+/// Prefix of sums by XXH3 with 128 bits.
+const XXH3: &str = "xxh3:";
+
+/// A sum of bytes. It tells what was damaged or mixed up on its way; it can't tell what somebody made on purpose, who would
+/// write another sum too. So it is one that costs a model's start next to nothing.
+enum Sum {
+    Xxh3(Box<XxHash3_128>),
+    /// That of older versions.
+    Sha256(Sha256),
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+impl Sum {
+    fn add(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Xxh3(hasher) => hasher.write(bytes),
+            Self::Sha256(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// What stands in a record.
+    fn text(self) -> String {
+        match self {
+            Self::Xxh3(hasher) => format!("{XXH3}{:032x}", hasher.finish_128()),
+            Self::Sha256(hasher) => hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    fn of_file(mut self, path: &Path) -> io::Result<String> {
+        let (mut file, mut buffer) = (File::open(path)?, vec![0; 1 << 18]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(self.text()),
+                n => self.add(&buffer[..n]),
+            }
+        }
+    }
+
+    fn of_text(text: &str) -> String {
+        let mut sum = Self::Xxh3(Box::default());
+        sum.add(text.as_bytes());
+        sum.text()
+    }
 }
 
 /// What a folder is made of.
@@ -229,7 +260,10 @@ impl Parts<'_> {
         let mut files = Sums::new();
         for part in parts {
             let path = path.join(part);
-            files.insert(part.to_owned(), sum(&path).map_err(|cause| BundleError::Io { path, cause })?);
+            files.insert(
+                part.to_owned(),
+                Sum::Xxh3(Box::default()).of_file(&path).map_err(|cause| BundleError::Io { path, cause })?,
+            );
         }
         RecordFile { record: self.record.clone(), files }.write(path)
     }
@@ -353,7 +387,7 @@ pub(crate) fn write_config(path: &Path, config: &str) -> Result<(), BundleError>
     write_part(&path.join(CONFIG), config.as_bytes())?;
     let Ok(mut file) = RecordFile::read(path) else { return Ok(()) };
     let Some(sum) = file.files.get_mut(CONFIG) else { return Ok(()) };
-    *sum = hex(&Sha256::digest(config));
+    *sum = Sum::of_text(config);
     file.write(path)
 }
 
@@ -364,4 +398,26 @@ pub(crate) fn write_chat(path: &Path, text: &str) -> Result<(), BundleError> {
 
 fn write_part(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
     write_atomically(path, bytes).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_those_of_their_names() {
+        // As `xxhsum -H2` and `sha256sum` write them.
+        let sums = [("", "99aa06d3014798d86001c324468d497f"), ("abc", "06b05ab6733a618578af5f94892f3950")];
+        for (text, sum) in sums {
+            assert_eq!(Sum::of_text(text), format!("xxh3:{sum}"));
+        }
+        let long = "[model]\nfamily = \"gpt\"\n".repeat(40);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &long).unwrap();
+        let sum = Sum::Xxh3(Box::default()).of_file(file.path()).unwrap();
+        assert_eq!(sum, "xxh3:bf0483c4482c6581bc7a6608a02b3936");
+        fs::write(file.path(), "abc").unwrap();
+        let older = Sum::Sha256(Sha256::new()).of_file(file.path()).unwrap();
+        assert_eq!(older, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
 }

@@ -3,7 +3,7 @@
 //! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `processor.json` (of a model that
 //! reads something else than text), `chat_template.jinja` (of a model for
 //! conversations), `model.safetensors`, `training.json` (where it came from: data hashes, seed, steps, scores; and the
-//! SHA-256 of the other files). It loads on any backend.
+//! sums of the other files). It loads on any backend.
 //!
 //! ```no_run
 //! use attentive_backend::BackendKind;
