@@ -409,9 +409,14 @@ impl<'a> Loader<'a> {
     /// Embeddings that are `scale` times as large; those that are `tied` to a projection have no table of their own.
     pub(crate) fn embedding(&mut self, path: &str, vocab: usize, scale: f32, tied: bool) -> Embedding {
         let d_model = self.shape.d_model;
-        let table = (!tied).then(|| match self.format {
-            WeightFormat::Blocks => Table::Packed(self.table(path, vocab)),
-            _ => Table::Values(self.values(&format!("{path}.weight"), &[vocab, d_model])),
+        let table = (!tied).then(|| {
+            let name = format!("{path}.weight");
+            let bytes = self.int8(&name, [vocab, d_model], ScaleAxis::Rows);
+            match bytes.and_then(|bytes| Weight::of_int8(&bytes)) {
+                Some(table) => Table::Packed(table),
+                None if self.format == WeightFormat::Blocks => Table::Packed(self.table(path, vocab)),
+                None => Table::Values(self.values(&name, &[vocab, d_model])),
+            }
         });
         Embedding { table, d_model, scale }
     }

@@ -254,9 +254,16 @@ impl WeightsFile {
     }
 
     fn read(&self, start: u64, length: usize) -> Result<Vec<u8>, WeightsError> {
-        let mut bytes = vec![0; length];
-        self.read_into(start, &mut bytes)?;
-        Ok(bytes)
+        // Into memory that is not cleared first.
+        let mut bytes = Vec::with_capacity(length);
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(length as u64).read_to_end(&mut bytes));
+        match read {
+            Ok(n) if n == length => Ok(bytes),
+            Ok(_) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            Err(cause) => Err(cause),
+        }
+        .map_err(|cause| WeightsError::Io { path: self.path.clone(), cause })
     }
 
     fn read_into(&self, start: u64, bytes: &mut [u8]) -> Result<(), WeightsError> {

@@ -57,31 +57,74 @@ pub enum Major {
     Columns,
 }
 
+/// Panels that a thread packs together.
+const PACKED_AT_ONCE: usize = 16;
+
+/// The bytes of a step of sixteen columns.
+type Step = [i8; COLS * STEP];
+
 /// Packs columns of `k` bytes that follow each other, and adds each one up.
 fn pack_columns(columns: &[i8], k: usize, to: &mut [i8], sums: &mut [i32]) {
+    let (steps, _): (&mut [Step], _) = to.as_chunks_mut();
     for (j, (column, sum)) in columns.chunks_exact(k).zip(sums).enumerate() {
         *sum = column.iter().map(|&q| i32::from(q)).sum();
-        for (to, from) in to.chunks_exact_mut(COLS * STEP).zip(column.chunks(STEP)) {
-            to[j * STEP..][..from.len()].copy_from_slice(from);
+        let (whole, rest) = column.as_chunks::<STEP>();
+        for (to, from) in steps.iter_mut().zip(whole) {
+            to[j * STEP..][..STEP].copy_from_slice(from);
+        }
+        if let Some(to) = steps.get_mut(whole.len()) {
+            to[j * STEP..][..rest.len()].copy_from_slice(rest);
         }
     }
 }
 
-/// As [`pack_columns`], of the first bytes of rows that are `stride` apart.
-fn pack_rows(rows: &[i8], stride: usize, to: &mut [i8], sums: &mut [i32]) {
-    for (to, rows) in to.chunks_exact_mut(COLS * STEP).zip(rows.chunks(stride * STEP)) {
-        let mut of_step = [[0; COLS]; STEP];
-        for (of_row, row) in of_step.iter_mut().zip(rows.chunks(stride)) {
-            of_row[..sums.len()].copy_from_slice(&row[..sums.len()]);
-        }
-        let (to, _) = to.as_chunks_mut::<STEP>();
-        for (j, to) in to.iter_mut().enumerate() {
-            *to = of_step.map(|of_row| of_row[j]);
-        }
-        for (j, sum) in sums.iter_mut().enumerate() {
-            *sum += of_step.iter().map(|of_row| i32::from(of_row[j])).sum::<i32>();
+/// As [`pack_columns`], of the first bytes of rows that are `stride` apart, into several panels of `depth` rows.
+fn pack_rows(rows: &[i8], stride: usize, depth: usize, to: &mut [i8], sums: &mut [i32]) {
+    // Step by step: rows are read as they lie in memory.
+    for (step, rows) in rows.chunks(stride * STEP).enumerate() {
+        let panels = to.chunks_exact_mut(depth * COLS).zip(sums.chunks_mut(COLS));
+        for (panel, (to, sums)) in panels.enumerate() {
+            let cols = sums.len();
+            let mut of_step = [[0; COLS]; STEP];
+            for (of_row, row) in of_step.iter_mut().zip(rows.chunks(stride)) {
+                // A whole row of a panel is one load.
+                match row[panel * COLS..].first_chunk() {
+                    Some(whole) if cols == COLS => *of_row = *whole,
+                    _ => of_row[..cols].copy_from_slice(&row[panel * COLS..][..cols]),
+                }
+            }
+            let (to, _): (&mut [Step], _) = to.as_chunks_mut();
+            to[step] = interleaved(&of_step);
+            for of_row in &of_step {
+                sums.iter_mut().zip(of_row).for_each(|(sum, &q)| *sum += i32::from(q));
+            }
         }
     }
+}
+
+/// The bytes of rows, column by column.
+#[cfg(target_arch = "x86_64")]
+fn interleaved(rows: &[[i8; COLS]; STEP]) -> Step {
+    use std::arch::x86_64::*;
+    let mut columns = [0; COLS * STEP];
+    // SAFETY: every x86-64 processor has SSE2; 16 bytes are read of each row, and 64 are written.
+    unsafe {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|row: usize| _mm_loadu_si128(rows[row].as_ptr().cast()));
+        let halves =
+            [[_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d)], [_mm_unpackhi_epi8(a, b), _mm_unpackhi_epi8(c, d)]];
+        for (half, [ab, cd]) in halves.into_iter().enumerate() {
+            let to: *mut __m128i = columns.as_mut_ptr().cast();
+            _mm_storeu_si128(to.add(2 * half), _mm_unpacklo_epi16(ab, cd));
+            _mm_storeu_si128(to.add(2 * half + 1), _mm_unpackhi_epi16(ab, cd));
+        }
+    }
+    columns
+}
+
+/// The bytes of rows, column by column.
+#[cfg(not(target_arch = "x86_64"))]
+fn interleaved(rows: &[[i8; COLS]; STEP]) -> Step {
+    std::array::from_fn(|at| rows[at % STEP][at / STEP])
 }
 
 impl Int8Matrix {
@@ -96,8 +139,11 @@ impl Int8Matrix {
     /// products have no room in a sum of 32 bits.
     pub fn of_bytes(values: &[i8], scales: &[f32], major: Major) -> Option<Self> {
         let k = values.len().checked_div(scales.len()).unwrap_or(0);
-        let fits = k <= MAX_ROWS && k.checked_mul(scales.len()) == Some(values.len()) && !values.contains(&i8::MIN);
-        fits.then(|| Self::pack(values, scales.to_vec(), k, major))
+        let fits = k <= MAX_ROWS && k.checked_mul(scales.len()) == Some(values.len());
+        // The least of many is found by vectors.
+        let least = |values: &[i8]| values.iter().fold(0, |least: i8, &value| least.min(value));
+        let is_symmetric = fits && values.par_chunks(1 << 20).all(|values| least(values) > i8::MIN);
+        is_symmetric.then(|| Self::pack(values, scales.to_vec(), k, major))
     }
 
     fn pack(values: &[i8], mut scales: Vec<f32>, k: usize, major: Major) -> Self {
@@ -106,14 +152,20 @@ impl Int8Matrix {
         let mut panels = Aligned::zeroed_in_large_pages(elements([n_panels, depth, COLS]) / size_of::<f32>());
         let mut column_sums = vec![0; n_panels * COLS];
         if depth > 0 {
-            let panels = panels.bytes_mut().par_chunks_mut(depth * COLS).zip(column_sums.par_chunks_mut(COLS));
-            // Neighbours share the lines of the cache that rows are read by.
-            panels.enumerate().with_min_len(4).for_each(|(panel, (to, sums))| {
-                let first = panel * COLS;
-                let sums = &mut sums[..COLS.min(n - first)];
+            let panels = panels.bytes_mut().par_chunks_mut(depth * COLS * PACKED_AT_ONCE);
+            let groups = panels.zip(column_sums.par_chunks_mut(COLS * PACKED_AT_ONCE));
+            groups.enumerate().for_each(|(group, (to, sums))| {
+                let first = group * PACKED_AT_ONCE * COLS;
+                let n_cols = sums.len().min(n - first);
+                let sums = &mut sums[..n_cols];
                 match major {
-                    Major::Columns => pack_columns(&values[first * k..], k, to, sums),
-                    Major::Rows => pack_rows(&values[first..], n, to, sums),
+                    Major::Rows => pack_rows(&values[first..], n, depth, to, sums),
+                    Major::Columns => {
+                        let panels = to.chunks_exact_mut(depth * COLS).zip(sums.chunks_mut(COLS));
+                        for (panel, (to, sums)) in panels.enumerate() {
+                            pack_columns(&values[(first + panel * COLS) * k..], k, to, sums);
+                        }
+                    }
                 }
             });
         }
