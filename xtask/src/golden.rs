@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Failure, Outcome,
-    cargo::{PROFILE, cargo, release_dir, root, run as run_program},
+    cargo::{ALL, PROFILE, cargo, release_dir, root, run as run_program},
     fail, json, python, report, say,
     temp_dir::TempDir,
 };
@@ -67,7 +67,9 @@ fn sweep(python: &'static str) -> Outcome {
     }
     let tested = run_program(
         cargo("test")
-            .args([PROFILE, "--workspace", "--quiet", "--test", "all", "--", "--ignored", "sweep::"])
+            .arg(PROFILE)
+            .args(ALL)
+            .args(["--quiet", "--test", "all", "--", "--ignored", "sweep::"])
             .env("ATTENTIVE_SWEEP", out.path()),
     );
     for folder in swept {

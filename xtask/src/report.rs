@@ -9,7 +9,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use crate::{
     Failure, Outcome,
-    cargo::{PROFILE, cargo, root, run as run_program},
+    cargo::{ALL, PROFILE, cargo, root, run as run_program},
     fail, say,
     temp_dir::TempDir,
 };
@@ -70,7 +70,9 @@ pub(crate) fn run() -> Outcome {
     let rows = TempDir::new("fidelity")?;
     run_program(
         cargo("test")
-            .args([PROFILE, "--workspace", "--quiet", "--tests", "--", "golden", "gradients"])
+            .arg(PROFILE)
+            .args(ALL)
+            .args(["--quiet", "--tests", "--", "golden", "gradients"])
             .env("ATTENTIVE_FIDELITY", rows.path()),
     )?;
     let rows = read_rows(rows.path())?;
