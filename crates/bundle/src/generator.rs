@@ -4,8 +4,8 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use attentive_core::{DeviceError, LanguageModel, TokenId};
 use attentive_decode::{
-    Acceptance, DecodeError, Drawn, Ended, FormError, FormSpec, GenerateRequest, Held, Rules, SamplingConfig,
-    StopStrings, contrastive_search, generate_drafted, generate_held,
+    Acceptance, DecodeError, Drawn, Ended, FormError, FormSpec, GenerateRequest, Held, Remembering, Rules,
+    SamplingConfig, StopStrings, contrastive_search, generate_drafted, generate_held,
 };
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
@@ -205,6 +205,12 @@ impl<M: LanguageModel> Generator<M> {
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let suppressed = specials.iter().filter(|&id| Some(id) != end).chain(unused).collect();
         Self { model, tokenizer, begin: end, end, suppressed, forms: Forms::default() }
+    }
+
+    /// This generator, whose model reads a text that begins like its last one from where the two part.
+    pub fn remembering(self) -> Generator<Remembering<M>> {
+        let Self { model, tokenizer, begin, end, suppressed, forms } = self;
+        Generator { model: Remembering::new(model), tokenizer, begin, end, suppressed, forms }
     }
 
     /// This generator, with what others of the same tokenizer know of forms.

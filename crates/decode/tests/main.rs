@@ -10,6 +10,7 @@ mod forms;
 mod joint;
 mod laws;
 mod models;
+mod remembering;
 mod rules;
 mod sampling;
 mod trace;

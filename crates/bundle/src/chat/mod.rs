@@ -10,7 +10,7 @@ mod template;
 use std::ops::ControlFlow;
 
 use attentive_core::{LanguageModel, TokenId};
-use attentive_decode::{DecodeError, Ended};
+use attentive_decode::{DecodeError, Ended, Remembering};
 use burn::tensor::Device;
 
 use crate::{Bundle, GenerationConfig, Generator, Params, Prompt, TextModel, TooLong, WeightFormat, generator::told};
@@ -59,9 +59,9 @@ pub struct Answer {
     pub n_dropped: usize,
 }
 
-impl Chat<TextModel> {
+impl Chat<Remembering<TextModel>> {
     /// A bundle's language model and template on `device`; on the CPU's default backend, its weights are packed at
-    /// `precision`, or as the bundle says.
+    /// `precision`, or as the bundle says. Of a conversation it reads what is new since its last answer.
     ///
     /// # Errors
     /// [`ChatError::NoTemplate`], or [`ChatError::Bundle`] as of [`Generator::from_bundle`].
@@ -72,7 +72,7 @@ impl Chat<TextModel> {
     ) -> Result<Self, ChatError> {
         let no_template = || ChatError::NoTemplate { path: bundle.path.clone() };
         let template = bundle.chat.clone().ok_or_else(no_template)?;
-        Ok(Self::new(Generator::from_bundle(bundle, device, precision)?, template))
+        Ok(Self::new(Generator::from_bundle(bundle, device, precision)?.remembering(), template))
     }
 }
 

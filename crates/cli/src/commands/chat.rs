@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use attentive_bundle::{Answer, Bundle, Chat as Model, Conversation, GenerationConfig, Message, TextModel, Variables};
+use attentive_decode::Remembering;
 use clap::Args;
 
 use super::{
@@ -91,7 +92,7 @@ impl Chat {
 
 /// Prints the answer to a message, as it comes; without one, the conversation is as it was.
 fn answer(
-    model: &Model<TextModel>,
+    model: &Model<Remembering<TextModel>>,
     conversation: &mut Conversation,
     message: &str,
     config: &GenerationConfig,
