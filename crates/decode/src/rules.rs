@@ -88,8 +88,10 @@ impl Rules {
         ends: &[TokenId],
         text: impl FnOnce() -> Vec<TokenId>,
     ) -> Admitted<'_> {
+        let mut suppressed = self.suppressed.clone();
+        suppressed.sort_unstable();
         let mut admitted = Admitted {
-            suppressed: &self.suppressed,
+            suppressed,
             withheld: Vec::new(),
             forced: self.forced(n_written, prefix),
             seen: Vec::new(),
@@ -119,6 +121,9 @@ impl Rules {
         if n_written < self.min_len {
             admitted.withheld.extend(ends.iter().map(|&end| (end, Dropped::TooShort)));
         }
+        // Of several reasons, the first.
+        admitted.withheld.sort_by_key(|&(token, _)| token);
+        admitted.withheld.dedup_by_key(|&mut (token, _)| token);
         admitted
     }
 
@@ -150,7 +155,8 @@ pub(crate) fn check_forced(token: TokenId, vocab_size: usize, ends: &[TokenId]) 
 
 /// The tokens that may follow one row, and their order.
 pub(crate) struct Admitted<'a> {
-    suppressed: &'a [TokenId],
+    /// Sorted, as are those withheld: each token of a vocabulary is looked for.
+    suppressed: Vec<TokenId>,
     /// Each with the reason.
     withheld: Vec<(TokenId, Dropped)>,
     /// The only token that may follow.
@@ -193,7 +199,9 @@ impl Admitted<'_> {
 
     /// Lets constraints exclude a token: the end, for example.
     pub(crate) fn withhold(&mut self, token: TokenId) {
-        self.withheld.push((token, Dropped::Constraint));
+        if let Err(at) = self.withheld.binary_search_by_key(&token, |&(withheld, _)| withheld) {
+            self.withheld.insert(at, (token, Dropped::Constraint));
+        }
     }
 
     pub(crate) fn admits(&self, token: TokenId) -> bool {
@@ -205,17 +213,11 @@ impl Admitted<'_> {
         if let Some(forced) = self.forced {
             return (token != forced).then_some(Dropped::NotForced);
         }
-        if self.suppressed.contains(&token) {
+        if self.suppressed.binary_search(&token).is_ok() {
             return Some(Dropped::Suppressed);
         }
-        if let Some(&(_, why)) = self.withheld.iter().find(|(withheld, _)| *withheld == token) {
-            return Some(why);
-        }
-        if self.suppressed.contains(&token) {
-            return Some(Dropped::Suppressed);
-        }
-        if let Some(&(_, why)) = self.withheld.iter().find(|(withheld, _)| *withheld == token) {
-            return Some(why);
+        if let Ok(at) = self.withheld.binary_search_by_key(&token, |&(withheld, _)| withheld) {
+            return Some(self.withheld[at].1);
         }
         let is_out = self.follows.as_ref().is_some_and(|follows| !follows.admits(token))
             || self.form.as_ref().is_some_and(|form| !form.admits(token));
