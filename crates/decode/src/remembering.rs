@@ -59,8 +59,10 @@ impl<M: NextToken> Remembering<M> {
             memory.text.iter().zip(tokens).take_while(|(read, token)| read == token).count()
         };
         let n_alike = last.as_ref().map_or(0, alike).min(tokens.len().saturating_sub(1));
-        let Some(Memory { text, state: mut within }) = last.take_if(|_| n_alike > 0) else { return Ok(0) };
+        // What does not fit is freed before another text takes memory.
+        let taken = last.take();
         drop(last);
+        let Some(Memory { text, state: mut within }) = taken.filter(|_| n_alike > 0) else { return Ok(0) };
         if n_alike < text.len() {
             self.model.rewind(&mut within, &tokens[..n_alike])?;
         }
