@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use attentive_core::{DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
+use attentive_core::{
+    DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, SourceAttention, TokenId, TokenMatrix, Turn, Want,
+};
 
 /// How long a step waits for searches that took part in the last one.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -243,6 +245,29 @@ impl<M: NextToken<State: Send> + Send + 'static> NextToken for JointModel<M> {
         self.ask(turns, None)?.into_iter().map(only).collect()
     }
 
+    /// Between steps, as few searches ask for it.
+    fn advance_attending(
+        &self,
+        tokens: &[TokenId],
+        state: &mut JointState<M>,
+        want: Want,
+    ) -> Result<(Scores, Option<SourceAttention>), DeviceError> {
+        if (self.stop)() {
+            return Err(DeviceError::new(Stopped));
+        }
+        let mut inner = state.inner.take().ok_or_else(panicked)?;
+        let (tokens, parents) = (tokens.to_vec(), state.parents.take());
+        let (inner, found) = self.call(move |model| {
+            if let Some(parents) = &parents {
+                model.reorder(&mut inner, parents);
+            }
+            let found = model.advance_attending(&tokens, &mut inner, want);
+            (inner, found)
+        })?;
+        state.inner = Some(inner);
+        found
+    }
+
     fn reorder(&self, state: &mut JointState<M>, parents: &[usize]) {
         state.parents = Some(match state.parents.take() {
             Some(before) => parents.iter().map(|&parent| before[parent]).collect(),
@@ -266,6 +291,9 @@ impl<M: LanguageModel<State: Send> + Send + 'static> LanguageModel for JointMode
     }
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        if (self.stop)() {
+            return Err(DeviceError::new(Stopped));
+        }
         let text = text.to_vec();
         self.call(move |model| model.log_probs_of(&text))?
     }
