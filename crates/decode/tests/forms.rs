@@ -189,6 +189,35 @@ fn grammars_are_those_of_llama_cpp() {
     ["", "1+", "(1", "123"].iter().for_each(|text| assert!(!form.matches(text).unwrap(), "{text}"));
 }
 
+/// Each of these would take minutes, gigabytes, or all of the stack.
+#[test]
+fn schemas_of_any_size_are_read_or_refused_at_once() {
+    let constants: Vec<String> = (0..2000).map(|n| format!(r#"{{"const": {n}}}"#)).collect();
+    let lists = |n: usize| {
+        (0..2).map(move |list| format!(r#"{{"enum": {:?}}}"#, (list * n..(list + 1) * n).collect::<Vec<_>>()))
+    };
+    let tree = r##"{"type": "object", "required": ["l", "r"], "properties": {"l": {"$ref": "#/$defs/n"}, "r": {"$ref": "#/$defs/n"}}}"##;
+    let long = "a".repeat(100_000);
+    for (text, what) in [
+        (format!(r##"{{"$defs": {{"n": {tree}}}, "oneOf": [{{"$ref": "#/$defs/n"}}, {tree}]}}"##), "of both 0 and 1"),
+        (format!(r#"{{"oneOf": [{}]}}"#, constants.join(", ")), "more than 1024 schemas"),
+        (format!(r#"{{"oneOf": [{}]}}"#, lists(5000).collect::<Vec<_>>().join(", ")), "of both 0 and 1"),
+        (format!(r#"{{"prefixItems": [{}]}}"#, constants.join(", ")), "more than 1024 schemas"),
+        (format!(r#"{{"properties": {{"{long}": {{}}}}, "additionalProperties": true}}"#), "more than 1024 bytes"),
+        (format!(r#"{{"pattern": "{}"}}"#, r"\\pL".repeat(6000)), "16384 at most"),
+    ] {
+        let message = schema(&text).validate().unwrap_err().to_string();
+        assert!(message.contains(what), "{message}");
+    }
+    let few = lists(50).collect::<Vec<_>>().join(", ");
+    schema(&format!(r#"{{"oneOf": [{few}]}}"#)).validate().unwrap();
+    let alone = schema(&format!(r#"{{"properties": {{"{long}": {{"type": "null"}}}}, "required": ["{long}"]}}"#));
+    assert!(form(&alone).unwrap().matches(&format!(r#"{{"{long}":null}}"#)).unwrap());
+    // A list of many words is no form at all, rather than one that fails when a text is begun.
+    let words: Vec<String> = (0..9000).map(|n| format!("w{n}")).collect();
+    assert!(matches!(schema(&format!(r#"{{"enum": {words:?}}}"#)).validate(), Err(FormError::Ambiguous)));
+}
+
 #[test]
 fn what_texts_cannot_be_held_to_is_named() {
     let refused = |spec: FormSpec, what: &str| {

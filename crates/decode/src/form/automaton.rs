@@ -22,8 +22,11 @@ const UNKNOWN: StateId = StateId::MAX;
 /// The stack without frames.
 const BOTTOM: u32 = u32::MAX;
 
-/// States that are kept at most; each takes about a kilobyte.
+/// States that are kept at most, of a kilobyte each; one of many places counts as several.
 const MAX_STATES: usize = 1 << 15;
+
+/// Places, or frames, that take as much memory as a state.
+const PLACES_OF_STATE: usize = 1 << 7;
 
 /// Places that a text may be at, all at once.
 const MAX_CONFIGURATIONS: usize = 1 << 13;
@@ -48,13 +51,18 @@ pub(super) struct Automaton {
     frame_ids: HashMap<(Pc, u32), u32>,
     states: Vec<State>,
     ids: HashMap<(Arc<[Configuration]>, bool), StateId>,
+    /// Places of all states.
+    n_places: usize,
+    /// States that are kept.
+    limit: usize,
     start: StateId,
 }
 
 impl Automaton {
     pub(super) fn new(program: Arc<Program>) -> Result<Self, FormError> {
         let (frames, frame_ids, ids) = (Vec::new(), HashMap::new(), HashMap::new());
-        let mut automaton = Self { program, frames, frame_ids, states: Vec::new(), ids, start: DEAD };
+        let (states, limit) = (Vec::new(), MAX_STATES);
+        let mut automaton = Self { program, frames, frame_ids, states, ids, n_places: 0, limit, start: DEAD };
         automaton.keep(Vec::new(), false)?;
         let first = automaton.program.start;
         automaton.start = automaton.closure(vec![(first, BOTTOM)])?;
@@ -78,7 +86,21 @@ impl Automaton {
 
     /// Whether there are so many states that the automaton should be made anew.
     pub(super) fn is_full(&self) -> bool {
-        self.states.len() >= MAX_STATES
+        self.size() >= self.limit
+    }
+
+    /// The state after a text. One that has many states of its own leaves room for as many again, so that it is not soon read
+    /// anew.
+    pub(super) fn read(&mut self, text: &[u8]) -> Result<StateId, FormError> {
+        self.limit = usize::MAX;
+        let state = text.iter().try_fold(self.start, |state, &byte| self.step(state, byte));
+        self.limit = MAX_STATES.max(2 * self.size());
+        state
+    }
+
+    /// The memory that is taken, in states.
+    fn size(&self) -> usize {
+        self.states.len() + (self.n_places + self.frames.len()) / PLACES_OF_STATE
     }
 
     /// The state after one more byte.
@@ -147,10 +169,11 @@ impl Automaton {
             return Ok(id);
         }
         // What is met within one token may go a little beyond.
-        if self.states.len() >= 2 * MAX_STATES {
+        if self.size() >= self.limit.saturating_mul(2) {
             return Err(FormError::Ambiguous);
         }
         let id = self.states.len() as StateId;
+        self.n_places += key.0.len();
         self.states.push(State { configurations: Arc::clone(&key.0), accepts, next: None });
         self.ids.insert(key, id);
         Ok(id)

@@ -116,7 +116,7 @@ impl<'a> Holder<'a> {
     fn renewed(&mut self, at: &mut Progress) -> Result<(&mut Automaton, &mut Masks), FormError> {
         let (automaton, masks, generation) = self.warm.parts(self.form)?;
         if at.generation != generation {
-            at.state = at.written.iter().try_fold(automaton.start(), |state, &byte| automaton.step(state, byte))?;
+            at.state = automaton.read(&at.written)?;
             at.generation = generation;
         }
         Ok((automaton, masks))

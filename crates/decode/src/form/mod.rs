@@ -166,7 +166,7 @@ impl FormSpec {
     /// # Errors
     /// [`FormError`], as of [`Form::new`].
     pub fn validate(&self) -> Result<(), FormError> {
-        self.program().map(drop)
+        automaton::Automaton::new(Arc::new(self.program()?)).map(drop)
     }
 }
 
@@ -214,7 +214,7 @@ impl Form {
     /// ```
     pub fn matches(&self, text: &str) -> Result<bool, FormError> {
         let mut automaton = automaton::Automaton::new(Arc::clone(&self.program))?;
-        let state = text.bytes().try_fold(automaton.start(), |state, byte| automaton.step(state, byte))?;
+        let state = automaton.read(text.as_bytes())?;
         Ok(automaton.accepts(state))
     }
 

@@ -17,6 +17,7 @@ enum Spelling {
 
 /// Texts that a regular expression matches from their beginning to their end.
 pub(super) fn whole(pattern: &str) -> Result<Expr, String> {
+    check_len(pattern)?;
     convert(&parse(pattern)?, Spelling::Plain, (true, true))
 }
 
@@ -29,10 +30,14 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        check_len(pattern)?;
         let hir = parse(&as_ecma(pattern)?)?;
         Ok(Self { expr: search(&hir)?, n_characters: found_lengths(&hir) })
     }
 }
+
+/// The longest pattern, in bytes: a class of few letters may stand for hundreds of ranges.
+const MAX_LEN: usize = 1 << 14;
 
 fn parse(pattern: &str) -> Result<Hir, String> {
     // The error has the pattern on several lines, with marks below what is wrong; its last line says what.
@@ -42,6 +47,11 @@ fn parse(pattern: &str) -> Result<Hir, String> {
         last.strip_prefix("error: ").unwrap_or(last).to_owned()
     };
     ParserBuilder::new().build().parse(pattern).map_err(problem)
+}
+
+fn check_len(pattern: &str) -> Result<(), String> {
+    let problem = || format!("it has {} bytes; a pattern has {MAX_LEN} at most", pattern.len());
+    (pattern.len() <= MAX_LEN).then_some(()).ok_or_else(problem)
 }
 
 /// A pattern of ECMA 262 as one of crate `regex`. There, `\d` and `\w` are those of ASCII, `\s` is its own, `.` is no end of a line

@@ -1,6 +1,6 @@
 //! JSON Schema as a form.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     FormError,
@@ -47,6 +47,30 @@ const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "arr
 
 /// Schemas within others, as many as a reader of JSON takes.
 const MAX_DEPTH: usize = 128;
+
+/// Schemas of a `oneOf` and of `prefixItems`, names that two objects must have, and characters of a name that others differ
+/// from: each costs a level of a form, or is compared with all others.
+const MAX_LISTED: usize = 1 << 10;
+
+/// Values and names that are compared to tell the schemas of a `oneOf` apart.
+const MAX_COMPARED: usize = 1 << 22;
+
+/// What was asked to tell two schemas apart.
+struct Asked {
+    /// Pairs within them.
+    met: HashSet<[*const Json; 2]>,
+    /// Comparisons that may still be made, for all pairs of a `oneOf`.
+    n_left: usize,
+}
+
+impl Asked {
+    /// Whether each of `n` may be compared with each of `m`.
+    fn may_compare(&mut self, n: usize, m: usize) -> bool {
+        let left = self.n_left.checked_sub(n.saturating_mul(m));
+        self.n_left = left.unwrap_or(self.n_left);
+        left.is_some()
+    }
+}
 
 /// An object of any members.
 pub(super) fn any_object(rules: &mut Rules) -> Expr {
@@ -221,6 +245,9 @@ impl<'a> Schemas<'a> {
         }
         let first = match schema.get("prefixItems") {
             None => Vec::new(),
+            Some(Json::Array(schemas)) if schemas.len() > MAX_LISTED => {
+                return Err(problem(&under(path, "prefixItems"), format!("there are more than {MAX_LISTED} schemas")));
+            }
             Some(Json::Array(schemas)) => {
                 let at = under(path, "prefixItems");
                 let item = |(index, schema)| self.value(schema, &under(&at, &format!("{index}")));
@@ -250,13 +277,14 @@ impl<'a> Schemas<'a> {
             Some(_) => return Err(problem(&at, "properties are an object of schemas")),
         };
         let required = required(schema, path)?;
+        let is_required: HashSet<&str> = required.iter().copied().collect();
+        let known: HashSet<&str> = properties.iter().map(|(name, _)| &**name).collect();
         let mut fields = Vec::new();
         for (name, schema) in properties {
             let value = self.value(schema, &under(&at, name))?;
             let member = self.parts.member(Expr::text(&Json::String(name.clone()).to_string()), value);
-            fields.push(Field { member, is_required: required.contains(&&**name) });
+            fields.push(Field { member, is_required: is_required.contains(&**name) });
         }
-        let has = |name: &str| properties.iter().any(|(known, _)| known == name);
         let names: Vec<&str> = properties.iter().map(|(name, _)| &**name).collect();
         let other = match schema.get("additionalProperties") {
             Some(Json::Bool(false)) => None,
@@ -270,7 +298,7 @@ impl<'a> Schemas<'a> {
             }
         };
         let mut all_names = names;
-        for &name in required.iter().filter(|name| !has(name)) {
+        for &name in required.iter().filter(|&name| !known.contains(name)) {
             let value = match (&other, schema.get("additionalProperties")) {
                 (_, None) => self.parts.value.clone(),
                 (Some(value), Some(_)) => value.clone(),
@@ -280,11 +308,19 @@ impl<'a> Schemas<'a> {
             fields.push(Field { member, is_required: true });
             all_names.push(name);
         }
-        let name = match &all_names[..] {
-            [] => self.parts.string.clone(),
-            names => Expr::Sequence(vec![Expr::text("\""), strings::other_than(names), Expr::text("\"")]),
+        let other = match other {
+            Some(_) if all_names.iter().any(|name| name.len() > MAX_LISTED) => {
+                let text = format!("a name of more than {MAX_LISTED} bytes beside others is not supported");
+                return Err(problem(path, text));
+            }
+            Some(value) if all_names.is_empty() => Some(self.parts.member(self.parts.string.clone(), value)),
+            Some(value) => {
+                let content = strings::other_than(&all_names);
+                let name = Expr::Sequence(vec![Expr::text("\""), content, Expr::text("\"")]);
+                Some(self.parts.member(name, value))
+            }
+            None => None,
         };
-        let other = other.map(|value| self.parts.member(name, value));
         let [min, max] = ["minProperties", "maxProperties"].map(|key| count(schema, key, path));
         let (min, max) = (min?.unwrap_or(0), max?);
         let content = self.counted(fields, other, (min, max), path)?;
@@ -317,8 +353,16 @@ impl<'a> Schemas<'a> {
 
     /// Checks that no value is of two of these schemas, as far as that can be told.
     fn check_disjoint(&self, schemas: &[Json], path: &str) -> Result<(), FormError> {
+        if schemas.len() > MAX_LISTED {
+            return Err(problem(path, format!("there are more than {MAX_LISTED} schemas: write anyOf")));
+        }
+        let mut asked = Asked { met: HashSet::new(), n_left: MAX_COMPARED };
         for (at, one) in schemas.iter().enumerate() {
-            if let Some(other) = schemas[..at].iter().position(|other| !self.is_disjoint(one, other, 0)) {
+            let is_not_apart = |other: &Json| {
+                asked.met.clear();
+                !self.is_disjoint(one, other, &mut asked)
+            };
+            if let Some(other) = schemas[..at].iter().position(is_not_apart) {
                 let wish = "give them types or required properties with const that differ, or write anyOf";
                 return Err(problem(path, format!("a value may be of both {other} and {at}: {wish}")));
             }
@@ -326,13 +370,16 @@ impl<'a> Schemas<'a> {
         Ok(())
     }
 
-    fn is_disjoint(&self, one: &Json, other: &Json, depth: usize) -> bool {
+    /// Whether no value is of both schemas, as far as can be told. A pair that was asked about before says nothing new.
+    fn is_disjoint(&self, one: &Json, other: &Json, asked: &mut Asked) -> bool {
         let [one, other] = [one, other].map(|schema| self.resolved(schema));
-        if depth > MAX_DEPTH {
+        let is_new = asked.met.insert([one, other].map(std::ptr::from_ref));
+        if !is_new || asked.met.len() > MAX_LISTED || !asked.may_compare(1, 1) {
             return false;
         }
         if let (Some(a), Some(b)) = (values(one), values(other)) {
-            return !a.iter().any(|value| b.iter().any(|other| are_equal(value, other)));
+            return asked.may_compare(a.len(), b.len())
+                && !a.iter().any(|value| b.iter().any(|other| are_equal(value, other)));
         }
         let [kinds, other_kinds] = [one, other].map(kinds_of);
         if let (Some(a), Some(b)) = (kinds, other_kinds)
@@ -344,9 +391,10 @@ impl<'a> Schemas<'a> {
         let [required, other_required] = [one, other].map(|schema| required(schema, "#").unwrap_or_default());
         let are_objects = [one, other].iter().all(|schema| kinds_of(schema).is_some_and(|kinds| kinds == ["object"]));
         are_objects
+            && asked.may_compare(required.len(), other_required.len())
             && required.iter().filter(|name| other_required.contains(name)).any(|name| {
                 let [a, b] = [one, other].map(|schema| schema.get("properties").and_then(|all| all.get(name)));
-                a.zip(b).is_some_and(|(a, b)| self.is_disjoint(a, b, depth + 1))
+                a.zip(b).is_some_and(|(a, b)| self.is_disjoint(a, b, asked))
             })
     }
 
@@ -432,7 +480,7 @@ fn required<'a>(schema: &'a Json, path: &str) -> Result<Vec<&'a str>, FormError>
         Some(_) => None,
     };
     let mut names = names.ok_or_else(|| problem(&under(path, "required"), "required is a list of names"))?;
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     names.retain(|&name| seen.insert(name));
     Ok(names)
 }
