@@ -13,7 +13,7 @@ use attentive_decode::Ended;
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -96,8 +96,13 @@ impl App {
         work: impl FnOnce(&Turn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (ticket, _wait) = self.ticket();
+        let until = ticket.until();
         let turn = self.turn(served, ticket).await?;
-        spawn_blocking(move || turn.guarded(work)).await.unwrap_or_else(|error| Err(Failure::broken(&error)))
+        // The work ends soon after, where it asks the ticket next.
+        match timeout_at(until, spawn_blocking(move || turn.guarded(work))).await {
+            Ok(done) => done.unwrap_or_else(|error| Err(Failure::broken(&error))),
+            Err(_) => Err(Failure::late()),
+        }
     }
 
     /// Writes texts with a language model; what is written is told as it comes.

@@ -119,6 +119,8 @@ fn prefixes_alternatives_and_groups_are_the_librarys() {
     );
     let alternatives = TranslationConstraints { alternatives: true, ..nothing() };
     is_same(&ask(json!({ "prefix": "das", "alternatives": 3 })), &library.found(text, Some("das"), &alternatives, 3));
+    let covering = TranslationConstraints { coverage_penalty: 0.4, ..nothing() };
+    is_same(&ask(json!({ "coverage_penalty": 0.4 })), &library.found(text, None, &covering, 1));
     let diversity = Diversity { groups: 3, penalty: 2.0 };
     let groups = TranslationConstraints { diversity, ..nothing() };
     is_same(&ask(json!({ "groups": 3, "diversity": 2, "n_best": 3 })), &library.found(text, None, &groups, 3));

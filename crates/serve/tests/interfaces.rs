@@ -236,6 +236,8 @@ fn openai_streams() {
         assert_eq!(tokens, of_whole, "{model}");
         assert!(of_whole.iter().all(|token| token["top_logprobs"].as_array().unwrap().len() == 2));
     }
+    let long = json!({ "model": "gpt2", "prompt": SENTENCE.repeat(2) });
+    is_refused(&server.post("/v1/completions", &long), 400, "the model has 16 positions");
     // What fails at once has a status of its own.
     let wrong = json!({ "model": "gpt2", "prompt": "a", "stream": true, "max_tokens": 0 });
     is_refused(&server.post("/v1/completions", &wrong), 400, "max_tokens");
@@ -255,7 +257,7 @@ fn texts_are_held_to_a_form() {
     // The vocabulary of this model has letters alone: nothing that it could write is JSON.
     is_refused(&server.post("/v1/chat/completions", &chat), 400, "the vocabulary lacks what it asks for");
     let body =
-        json!({ "model": "gpt2", "prompt": SENTENCE, "max_tokens": 40, "response_format": { "type": "json_object" } });
+        json!({ "model": "gpt2", "prompt": "a", "max_tokens": 40, "response_format": { "type": "json_object" } });
     let choice = server.post("/v1/completions", &body).ok()["choices"][0].clone();
     let object = serde_json::from_str::<Value>(choice["text"].as_str().unwrap());
     assert!(choice["finish_reason"] == "length" || object.is_ok_and(|object| object.is_object()), "{choice}");
@@ -306,8 +308,9 @@ fn vectors_and_classes() {
     assert!((sum - 1.0).abs() < 1e-9);
     let several = server.post("/predict", &json!({ "inputs": [[SENTENCE], ["the dog"]] })).ok();
     assert_eq!(several[0], classes);
-    let order =
-        server.post("/rerank", &json!({ "query": "animal", "texts": ["a", "b", "c"], "return_text": true })).ok();
+    let order = server
+        .post("/rerank", &json!({ "query": "animal", "texts": ["a", "b", "c"], "return_text": true, "truncate": null }))
+        .ok();
     let order = order.as_array().unwrap();
     assert!(order.windows(2).all(|two| two[0]["score"].as_f64() >= two[1]["score"].as_f64()));
     assert_eq!(order.len(), 3);

@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use crate::{
@@ -19,6 +19,11 @@ use crate::{
 
 /// Characters of the longest name of a place in a body.
 const MAX_PLACE: usize = 80;
+
+/// A truth value that may be null, as clients send one that their user has not set.
+pub(super) fn null_is_false<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
+}
 
 /// A body of JSON, whatever it is called.
 pub(crate) struct Body<T>(pub(crate) T);

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{Body, Texts, bytes, check_texts, parse};
+use super::body::{Body, Texts, bytes, check_texts, null_is_false, parse};
 use crate::{
     app::{App, Turn},
     error::Failure,
@@ -30,7 +30,7 @@ pub(super) struct EmbedRequest {
     /// The name of one of the model's prompts, which is put before each text.
     prompt_name: Option<String>,
     /// Whether texts that are too long are cut.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     truncate: bool,
     /// Where they are cut: `Right` alone.
     truncation_direction: Option<Direction>,
@@ -52,10 +52,10 @@ pub(super) struct PredictRequest {
     /// A text, or a list of lists of one text each.
     inputs: Inputs,
     /// Not supported, unless false.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     raw_scores: bool,
     /// Whether texts that are too long are cut.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     truncate: bool,
     truncation_direction: Option<Direction>,
     /// Not supported, unless empty, as clients of the hub send it.
@@ -80,13 +80,13 @@ pub(super) struct RerankRequest {
     query: String,
     texts: Vec<String>,
     /// Not supported, unless false.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     raw_scores: bool,
     /// Whether the answer has the texts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     return_text: bool,
     /// Whether texts that are too long are cut.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     truncate: bool,
     truncation_direction: Option<Direction>,
     /// The model's name; without it, the first that scores pairs.
@@ -180,8 +180,10 @@ async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>)
     check_texts(&texts, &app.config.limits)?;
     let crop = request.truncate;
     let score = move |turn: &Turn| {
-        turn.reads(texts.iter().map(String::as_str))?;
         let [query, texts @ ..] = &texts[..] else { return Ok(Vec::new()) };
+        // The query is read with each text.
+        let n_tokens = |text: &String| turn.served.tokenizer.encode(text).len();
+        turn.reads_tokens(n_tokens(query) * texts.len() + texts.iter().map(n_tokens).sum::<usize>())?;
         let input = |text: &String| OwnedInput { text: text.clone(), crop };
         let pairs = texts.iter().map(|text| [input(query), input(text)]).collect();
         turn.served.encoder()?.score_pairs(pairs, &turn.ticket)

@@ -6,7 +6,8 @@ use std::{
 };
 
 use attentive_core::{
-    DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Turn, Want,
+    DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, SourceAttention, TokenId, TokenMatrix, TopTokens,
+    Turn, Want,
 };
 use attentive_decode::JointModel;
 use prometheus::IntCounter;
@@ -79,6 +80,15 @@ impl<M: NextToken> NextToken for Measured<M> {
     fn advance_together(&self, turns: &mut [Turn<'_, M::State>]) -> Result<Vec<Scores>, DeviceError> {
         let n_tokens = turns.iter().map(|turn| turn.tokens.len()).sum();
         self.step(n_tokens, |model| model.advance_together(turns))
+    }
+
+    fn advance_attending(
+        &self,
+        tokens: &[TokenId],
+        state: &mut M::State,
+        want: Want,
+    ) -> Result<(Scores, Option<SourceAttention>), DeviceError> {
+        self.step(tokens.len(), |model| model.advance_attending(tokens, state, want))
     }
 
     fn reorder(&self, state: &mut M::State, parents: &[usize]) {

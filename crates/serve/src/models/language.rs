@@ -10,7 +10,7 @@ use attentive_bundle::{
     Bundle, Chat, ChatTemplate, Conversation, Forms, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, Stored,
     Strategy, TextModel, WeightFormat,
 };
-use attentive_core::TokenId;
+use attentive_core::{NextToken, TokenId};
 use attentive_decode::{DraftSource, Drafts, Ended};
 use attentive_tokenizer::Tokenizer;
 
@@ -108,7 +108,11 @@ impl LanguageEngine {
             (Ask::Text(text), _) => Ok((writer.prompt(text, &task.config), task.config.clone(), writer)),
             (Ask::Conversation(conversation), Some(template)) => {
                 let chat = Chat::new(writer, template.clone());
-                let (prompt, _) = chat.prompt(&mut conversation.clone(), task.config.max_tokens)?;
+                let (prompt, n_dropped) = chat.prompt(&mut conversation.clone(), task.config.max_tokens)?;
+                if n_dropped > 0 {
+                    let problem = "the model has no positions for the whole conversation and an answer: leave out its oldest messages";
+                    return Err(Failure::field("messages", problem));
+                }
                 let config = chat.settings(&task.config, prompt.ids.len());
                 Ok((prompt, config, chat.into_generator()))
             }
@@ -131,6 +135,11 @@ impl LanguageEngine {
         let n_prompt = prompt.ids.len();
         if n_prompt > max_prompt {
             let problem = format!("the prompt has {n_prompt} tokens, and the server reads {max_prompt}: shorten it");
+            return Err(Failure::invalid(problem));
+        }
+        if let Some(max_len) = self.model.max_len().filter(|&max_len| n_prompt > max_len) {
+            let problem =
+                format!("the prompt has {n_prompt} tokens, and the model has {max_len} positions: shorten it");
             return Err(Failure::invalid(problem));
         }
         let mut n_written = vec![0; task.n];

@@ -270,8 +270,10 @@ impl<'a> Run<'a> {
     /// An element that no fragment comes from is put around the one that comes from nearest.
     pub(crate) fn write(&self, fragments: &[Fragment]) -> String {
         let mut wanted: Vec<Vec<usize>> = fragments.iter().map(|fragment| self.around(fragment.source)).collect();
+        let mut has_place = vec![false; self.elements.len()];
+        wanted.iter().flatten().for_each(|&number| has_place[number] = true);
         for (number, element) in self.elements.iter().enumerate() {
-            if wanted.iter().any(|wanted| wanted.contains(&number)) {
+            if has_place[number] {
                 continue;
             }
             let distance = |fragment: &Fragment| fragment.source.abs_diff(element.of.start);
@@ -281,7 +283,9 @@ impl<'a> Run<'a> {
                     |outer: &Element<'_>| outer.of.start <= element.of.start && element.of.end <= outer.of.end;
                 let outer = (0..number).filter(|&outer| encloses(&self.elements[outer]));
                 let wanted = &mut wanted[nearest];
+                let n_before = wanted.len();
                 wanted.extend(outer.chain([number]));
+                wanted[n_before..].iter().for_each(|&number| has_place[number] = true);
                 wanted.sort_unstable();
                 wanted.dedup();
             }

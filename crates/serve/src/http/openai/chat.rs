@@ -22,7 +22,7 @@ use crate::{
     app::App,
     error::Failure,
     http::{
-        body::{Body, Texts},
+        body::{Body, Texts, null_is_false},
         settings::{MAX_TOP, ResponseFormat, Settings, StreamOptions, Unsupported},
     },
     models::{Ask, Told},
@@ -43,11 +43,11 @@ pub(crate) struct ChatRequest {
     /// Answers.
     n: Option<usize>,
     /// Whether the answer is sent as it is written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     stream: bool,
     stream_options: Option<StreamOptions>,
     /// Whether tokens are told with their log-probabilities.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     logprobs: bool,
     /// The most probable tokens that are told in the place of each.
     top_logprobs: Option<usize>,

@@ -21,7 +21,7 @@ use crate::{
     app::{App, check_tokens},
     error::Failure,
     http::{
-        body::{Body, Texts, check_texts},
+        body::{Body, Texts, check_texts, null_is_false},
         settings::{MAX_TOP, ResponseFormat, Settings, StreamOptions, Unsupported},
     },
     models::{Ask, Told},
@@ -43,7 +43,7 @@ pub(crate) struct CompletionRequest {
     /// Continuations of each prompt.
     n: Option<usize>,
     /// Whether the text is sent as it is written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     stream: bool,
     stream_options: Option<StreamOptions>,
     /// Tells each token with this many of the most probable ones in its place.
@@ -60,7 +60,7 @@ pub(crate) struct CompletionRequest {
     /// What the text is held to, as an answer of `/v1/chat/completions` is.
     response_format: Option<ResponseFormat>,
     /// Not supported, unless false.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     echo: bool,
     /// Not supported.
     suffix: Option<String>,
