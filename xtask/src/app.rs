@@ -59,6 +59,12 @@ pub(crate) fn server_program() -> Outcome<PathBuf> {
     built(&Invocation::parse(&[SERVE.into()], None)?)
 }
 
+/// The program as it was last built.
+pub(crate) fn built_program() -> Outcome<PathBuf> {
+    let program = release_dir()?.join(format!("attentive{}", env::consts::EXE_SUFFIX));
+    if program.exists() { Ok(program) } else { fail(format!("{} is not built", program.display())) }
+}
+
 fn built(invocation: &Invocation) -> Outcome<PathBuf> {
     let release = release_dir()?;
     build(invocation, &release)?;

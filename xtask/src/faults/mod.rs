@@ -35,20 +35,30 @@ const CALLS: [u64; 2] = [12, 3];
 const STATES: [u64; 2] = [100, 4];
 
 /// Runs every fault, prints the tables, and writes them to the page; with `--server` those of a server alone, which `short`
-/// does not write. `--calls [short]` injects failing calls alone, and `--power [short]` losses of power.
+/// does not write. `--calls [short]` injects failing calls alone, and `--power [short]` losses of power. With `--built` the
+/// program is the one that is there, as the tests have built it: another set of features would take minutes.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let (built, rest): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--built");
+    let words: Vec<&str> = rest.iter().filter_map(|arg| arg.to_str()).collect();
     let (what, is_short) = match words[..] {
-        [] if args.is_empty() => (None, false),
+        [] if rest.is_empty() => (None, false),
         [what @ ("--calls" | "--power" | "--server")] => (Some(what), false),
         [what @ ("--calls" | "--power" | "--server"), "short"] => (Some(what), true),
-        _ => return fail("faults takes no arguments, or `--server [short]`, `--calls [short]` or `--power [short]`"),
+        _ => {
+            return fail(
+                "faults takes `--built`, and no other arguments, or `--server [short]`, `--calls [short]` or `--power [short]`",
+            );
+        }
     };
     if !cfg!(unix) {
         return fail("faults needs the signals of Unix");
     }
     let started = Instant::now();
-    let program = if matches!(what, Some("--calls" | "--power")) { app::program() } else { app::server_program() };
+    let program = match what {
+        _ if !built.is_empty() => app::built_program(),
+        Some("--calls" | "--power") => app::program(),
+        _ => app::server_program(),
+    };
     let mut lab = Lab::new(program?, SEED, &[])?;
     say!("faults: an undisturbed run takes {:.1} s", lab.whole().took.as_secs_f64());
     if what == Some("--server") {
