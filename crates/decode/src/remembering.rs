@@ -84,8 +84,16 @@ impl<S> RememberingState<S> {
     ) -> Result<T, DeviceError> {
         let text = self.text.take();
         let passed = pass(self.within())?;
-        self.text = text.map(|text| [&text, tokens].concat());
+        self.add(text, tokens);
         Ok(passed)
+    }
+
+    /// Sets what was read: `text`, which was taken for a pass, and what the pass has read.
+    fn add(&mut self, text: Option<Vec<TokenId>>, tokens: &[TokenId]) {
+        self.text = text;
+        if let Some(text) = &mut self.text {
+            text.extend_from_slice(tokens);
+        }
     }
 }
 
@@ -137,7 +145,7 @@ impl<M: LanguageModel> LanguageModel for Remembering<M> {
         let mut within: Vec<_> = turns.iter_mut().map(|turn| turn.of(RememberingState::within)).collect();
         let scores = self.model.verify(&mut within)?;
         for (turn, text) in turns.iter_mut().zip(texts) {
-            turn.state.text = text.map(|text| [&text, turn.tokens].concat());
+            turn.state.add(text, turn.tokens);
         }
         Ok(scores)
     }
