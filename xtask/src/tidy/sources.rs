@@ -229,14 +229,15 @@ fn golden_files_are_small_and_have_a_generator() {
 
 #[test]
 fn tests_of_a_crate_are_one_program() {
+    let all = paths();
     let mut breaches = Breaches::default();
-    for folder in paths().iter().filter_map(|path| path.strip_suffix("/tests/main.rs")) {
+    for folder in all.iter().filter_map(|path| path.strip_suffix("/tests/main.rs")) {
         let read = |name: &str| fs::read_to_string(root().join(folder).join(name)).unwrap_or_default();
         let (modules, manifest) = (read("tests/main.rs"), read("Cargo.toml"));
         if !manifest.contains("\nautotests = false\n") {
             breaches.add(folder, "needs `autotests = false`");
         }
-        for path in paths() {
+        for path in &all {
             let Some(name) = path.strip_prefix(&format!("{folder}/tests/")).and_then(|name| name.strip_suffix(".rs"))
             else {
                 continue;
@@ -244,7 +245,7 @@ fn tests_of_a_crate_are_one_program() {
             let is_run = modules.contains(&format!("\nmod {name};\n"))
                 || manifest.contains(&format!("[[test]]\nname = \"{name}\"\n"));
             if name != "main" && !name.contains('/') && !is_run {
-                breaches.add(&path, "no test of it is run: name it in main.rs");
+                breaches.add(path, "no test of it is run: name it in main.rs");
             }
         }
     }
