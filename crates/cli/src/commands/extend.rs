@@ -21,7 +21,7 @@ pub(crate) struct Extend {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// A file with a token on each line; may be given several times.
+    /// A file with a token on each line, blank ones left out; may be given several times.
     #[arg(long, value_name = "FILE")]
     file: Vec<PathBuf>,
     /// Add special tokens, which a text has only where it is said so, and which are no part of what is written.
