@@ -83,6 +83,31 @@ pub(crate) fn translate(
     Ok(translated)
 }
 
+/// A part of a text, with the translations of a sentence, best first.
+pub(crate) enum TranslatedPart {
+    /// White space, which stays.
+    Space(String),
+    /// A sentence.
+    Sentence(String, Vec<Translation>),
+}
+
+/// A text's sentences with their translations, what stands between them, and the tokens that were read.
+pub(crate) fn translate_parts(turn: &Turn, text: &str, wish: &Wish) -> Result<(Vec<TranslatedPart>, usize), Failure> {
+    let Turn { app, served, ticket, .. } = turn;
+    let engine = served.translation()?;
+    let cut = Cut { turn, engine, language: wish.source.as_deref().or(served.source_language()) };
+    let parts = cut.parts(text);
+    let sentences = sentences_of(&parts);
+    let n_read = sentences.iter().map(|one| engine.n_tokens(one)).sum();
+    turn.reads_tokens(n_read)?;
+    let mut found = engine.sentences(&sentences, wish, &app.config.limits, ticket)?.into_iter();
+    let translated = |part| match part {
+        Part::Space(space) => TranslatedPart::Space(space.to_owned()),
+        Part::Sentence(sentence) => TranslatedPart::Sentence(sentence.to_owned(), found.next().unwrap_or_default()),
+    };
+    Ok((parts.into_iter().map(translated).collect(), n_read))
+}
+
 /// The wish with the model's own names of languages; those of a model that is not told any are left out.
 pub(crate) fn own_languages(served: &Served, wish: &Wish) -> Result<Wish, Failure> {
     use crate::models::Languages;

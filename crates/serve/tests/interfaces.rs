@@ -189,6 +189,29 @@ fn openai_texts() {
         body[field] = value;
         is_refused(&server.post("/v1/completions", &body), 400, field);
     }
+    for field in ["top_p", "min_p"] {
+        let mut body = json!({ "model": "marian", "prompt": SENTENCE });
+        body[field] = json!(0.5);
+        is_refused(&server.post("/v1/completions", &body), 400, field);
+        body["temperature"] = json!(0);
+        server.post("/v1/completions", &body).ok();
+    }
+    // Of several sentences, tokens are told of each, and the most tokens are those of all.
+    let text = format!("{SENTENCE}\n{SENTENCE} \n\n{SENTENCE}");
+    let translated = |max_tokens: Option<usize>, logprobs: Option<usize>| {
+        let body = json!({ "model": "marian", "prompt": text, "max_tokens": max_tokens, "logprobs": logprobs });
+        server.post("/v1/completions", &body).ok()
+    };
+    let (whole, told) = (translated(None, None), translated(None, Some(1)));
+    assert_eq!(told["choices"][0]["text"], whole["choices"][0]["text"]);
+    assert_eq!(told["usage"], whole["usage"]);
+    let libre = server.post("/translate", &json!({ "q": text, "source": "en", "target": "de" })).ok();
+    assert_eq!(whole["choices"][0]["text"], libre["translatedText"]);
+    for logprobs in [None, Some(0)] {
+        let cut = translated(Some(7), logprobs);
+        assert_eq!(cut["choices"][0]["finish_reason"], "length");
+        assert!(cut["usage"]["completion_tokens"].as_u64().unwrap() <= 9, "7, and ends of sentences: {cut}");
+    }
     let several = json!({ "model": "gpt2", "prompt": ["the animal", "a"], "n": 2, "max_tokens": 2 });
     let several = server.post("/v1/completions", &several).ok();
     let indices: Vec<&Value> = several["choices"].as_array().unwrap().iter().map(|choice| &choice["index"]).collect();

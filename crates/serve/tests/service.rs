@@ -121,7 +121,7 @@ fn keys_are_asked_for() {
     assert_eq!(as_key("Bearer a-key-of-24-characters-01"), 200);
     assert_eq!([as_key("Bearer wrong"), as_key("Basic a-key-of-24-characters-01"), as_key("")], [401; 3]);
     let without = server.post("/translate", &body);
-    assert_eq!((without.status, without.header("www-authenticate")), (401, Some("Bearer")));
+    assert_eq!((without.status, without.header("www-authenticate")), (403, Some("Bearer")), "as LibreTranslate");
     let mut in_body = body.clone();
     in_body["api_key"] = json!("a-key-of-24-characters-01");
     server.post("/translate", &in_body).ok();

@@ -47,7 +47,11 @@ impl Interface {
         let Some(failure) = response.extensions_mut().remove::<Failure>() else {
             return response;
         };
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let (mut status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        if self == Self::Libre && failure.kind == Kind::Key {
+            // LibreTranslate forbids what a key is wrong for.
+            status = StatusCode::FORBIDDEN;
+        }
         let mut told = (status, Json(self.body(&failure))).into_response();
         told.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| {
             let name = name.filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)?;

@@ -134,11 +134,33 @@ impl Settings {
             min_tokens: own.min_tokens.min(max_tokens),
             stop,
             sampling: self.sampling(&own.sampling),
-            form: self.form.clone(),
+            form: None,
             ..own.clone()
         };
         config.validate()?;
-        Ok(config)
+        // A form takes time to compile, which is done on the thread that writes.
+        Ok(GenerationConfig { form: self.form.clone(), ..config })
+    }
+
+    /// Refuses what would change how a text is drawn where none is: a translation without a temperature is the best that the
+    /// search finds.
+    pub(super) fn refuse_undrawn(&self) -> Result<(), Failure> {
+        // At temperature 0 the most probable token is taken, whatever else could be drawn.
+        let is_open = self.temperature.is_none();
+        let is_drawn = self.temperature.is_some_and(|temperature| temperature > 0.0);
+        let given = [
+            ("top_p", is_open && self.top_p.is_some_and(|p| p < 1.0)),
+            ("top_k", is_open && self.top_k.is_some_and(|k| k > 0)),
+            ("min_p", is_open && self.min_p.is_some_and(|p| p > 0.0)),
+            ("repetition_penalty", !is_drawn && self.repetition_penalty.is_some_and(|penalty| penalty != 1.0)),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => {
+                let problem = format!("{name} changes how a translation is drawn: give a temperature above 0 with it");
+                Err(Failure::field(name, problem))
+            }
+            None => Ok(()),
+        }
     }
 
     /// How tokens are drawn; without a seed, in another way each time.

@@ -1,6 +1,8 @@
 //! Encoders: one thread owns the model, and reads what several requests ask for together.
 
 use std::{
+    collections::VecDeque,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
     thread,
@@ -17,6 +19,9 @@ use crate::{ServeError, error::Failure, ticket::Ticket};
 
 /// Jobs that are looked at together.
 const JOBS_AT_ONCE: usize = 64;
+
+/// Bytes of texts that are read together, a text at least: between such parts it is asked who still waits.
+const BYTES_AT_ONCE: usize = 1 << 14;
 
 /// An encoder in use.
 pub(crate) struct EncoderEngine {
@@ -147,13 +152,21 @@ struct Guarded {
 
 impl Guarded {
     fn ask<T>(&self, ask: impl FnOnce(&TextEncoder) -> Result<T, EncodeError>) -> Result<T, Failure> {
+        self.attempt(ask).unwrap_or_else(|panic| {
+            self.panics.inc();
+            Err(panic)
+        })
+    }
+
+    /// What `ask` gets, or its panic, which is not counted.
+    fn attempt<T>(
+        &self,
+        ask: impl FnOnce(&TextEncoder) -> Result<T, EncodeError>,
+    ) -> Result<Result<T, Failure>, Failure> {
         // An encoder is read alone.
         match catch_unwind(AssertUnwindSafe(|| ask(&self.encoder))) {
-            Ok(answer) => answer.map_err(Failure::from),
-            Err(panic) => {
-                self.panics.inc();
-                Err(Failure::of_panic(&*panic))
-            }
+            Ok(answer) => Ok(answer.map_err(Failure::from)),
+            Err(panic) => Err(Failure::of_panic(&*panic)),
         }
     }
 }
@@ -180,10 +193,10 @@ fn work(encoder: &Guarded, waiting: &mpsc::Receiver<Job>) {
             }
         }
         for (how, batch) in embeds {
-            batch.answer(|texts| encoder.ask(|encoder| encoder.embed_all(&inputs(texts), &how)));
+            batch.answer(encoder, |encoder, texts| encoder.embed_all(&inputs(texts), &how));
         }
-        classify.answer(|texts| encoder.ask(|encoder| encoder.classify_all(&inputs(texts))));
-        pairs.answer(|texts| encoder.ask(|encoder| encoder.score_pairs(&as_pairs(texts))));
+        classify.answer(encoder, |encoder, texts| encoder.classify_all(&inputs(texts)));
+        pairs.answer(encoder, |encoder, texts| encoder.score_pairs(&as_pairs(texts)));
     }
 }
 
@@ -195,54 +208,127 @@ fn inputs(texts: &[OwnedInput]) -> Vec<Input<'_>> {
     texts.iter().map(|OwnedInput { text, crop }| Input { text, crop: *crop }).collect()
 }
 
-/// Texts of several requests, and how many are of each.
+/// What is read as one.
+trait Read {
+    /// Of its texts.
+    fn bytes(&self) -> usize;
+}
+
+impl Read for OwnedInput {
+    fn bytes(&self) -> usize {
+        self.text.len()
+    }
+}
+
+impl Read for [OwnedInput; 2] {
+    fn bytes(&self) -> usize {
+        self.iter().map(Read::bytes).sum()
+    }
+}
+
+/// Texts of several requests.
 struct Batch<I, T> {
     texts: Vec<I>,
-    replies: Vec<(usize, Reply<T>)>,
+    requests: VecDeque<Request<T>>,
+}
+
+/// A request, and the answers that it has so far.
+struct Request<T> {
+    /// Which of the batch's texts are its own.
+    texts: Range<usize>,
+    reply: Reply<T>,
+    answers: Answers<T>,
 }
 
 impl<I, T> Default for Batch<I, T> {
     fn default() -> Self {
-        Self { texts: Vec::new(), replies: Vec::new() }
+        Self { texts: Vec::new(), requests: VecDeque::new() }
     }
 }
 
-impl<I, T> Batch<I, T> {
-    /// Adds a request, unless it is over.
+impl<I: Read, T> Batch<I, T> {
+    /// Adds a request.
     fn add(&mut self, texts: Vec<I>, reply: Reply<T>) {
-        match reply.ticket.over() {
-            Some(over) => drop(reply.to.send(Err(over))),
-            None => {
-                self.replies.push((texts.len(), reply));
-                self.texts.extend(texts);
-            }
-        }
+        let first = self.texts.len();
+        self.texts.extend(texts);
+        self.requests.push_back(Request { texts: first..self.texts.len(), reply, answers: Ok(Vec::new()) });
     }
 
-    /// Hands each request its part of the answers; where they fail together, each is tried by itself.
-    fn answer(self, ask: impl Fn(&[I]) -> Answers<T>) {
-        let Self { texts, replies } = self;
-        if replies.is_empty() {
-            return;
-        }
-        match ask(&texts) {
-            Ok(answers) => {
-                let mut answers = answers.into_iter();
-                for (n, reply) in replies {
-                    let _ = reply.to.send(Ok(answers.by_ref().take(n).collect()));
+    /// Reads the texts in parts and hands each request its answers, unless nobody waits for them any more; where those of
+    /// several requests fail together, each is tried by itself.
+    fn answer(
+        self,
+        encoder: &Guarded,
+        ask: impl Fn(&TextEncoder, &[I]) -> Result<Vec<Result<T, TooLong>>, EncodeError>,
+    ) {
+        let Self { texts, mut requests } = self;
+        let mut next = 0;
+        loop {
+            while let Some(Request { reply, answers, .. }) = requests.pop_front_if(|first| first.texts.end <= next) {
+                let _ = reply.to.send(answers);
+            }
+            let end = part_end(&texts, next);
+            if end == next {
+                return;
+            }
+            // Whose texts are in this part, and which they are.
+            let mut wanted: Vec<(&mut Request<T>, Range<usize>)> = Vec::new();
+            for request in requests.iter_mut().take_while(|request| request.texts.start < end) {
+                if request.answers.is_ok()
+                    && let Some(over) = request.reply.ticket.over()
+                {
+                    request.answers = Err(over);
+                }
+                if request.answers.is_ok() {
+                    let own = request.texts.start.max(next)..request.texts.end.min(end);
+                    wanted.push((request, own));
                 }
             }
-            Err(failure) if replies.len() == 1 => {
-                replies.into_iter().for_each(|(_, reply)| drop(reply.to.send(Err(failure.clone()))));
-            }
-            Err(_) => {
-                let mut rest = &texts[..];
-                for (n, reply) in replies {
-                    let (own, others) = rest.split_at(n);
-                    rest = others;
-                    let _ = reply.to.send(ask(own));
+            let is_whole = wanted.iter().map(|(_, own)| own.len()).sum::<usize>() == end - next;
+            // A failure is told, and a panic counted, where it is tried by itself.
+            let together = (wanted.len() > 1 && is_whole)
+                .then(|| encoder.attempt(|encoder| ask(encoder, &texts[next..end])).ok()?.ok())
+                .flatten();
+            let mut together = together.map(Vec::into_iter);
+            for (request, own) in wanted {
+                let found = match &mut together {
+                    Some(all) => Ok(all.by_ref().take(own.len()).collect()),
+                    None => encoder.ask(|encoder| ask(encoder, &texts[own])),
+                };
+                match (found, &mut request.answers) {
+                    (Ok(found), Ok(answers)) => answers.extend::<Vec<_>>(found),
+                    (Err(failure), answers) => *answers = Err(failure),
+                    (Ok(_), Err(_)) => {}
                 }
             }
+            next = end;
         }
+    }
+}
+
+/// Where the part that begins with a text ends.
+fn part_end<I: Read>(texts: &[I], first: usize) -> usize {
+    let mut n_bytes = 0;
+    let fits = |text: &&I| {
+        let is_first = n_bytes == 0;
+        n_bytes += text.bytes().max(1);
+        is_first || n_bytes <= BYTES_AT_ONCE
+    };
+    first + texts[first..].iter().take_while(fits).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_of_a_size_and_have_a_text_each() {
+        let texts = OwnedInput::all([1, 1 << 20, 3, 0, 1 << 13, 1 << 13].map(|n| "a".repeat(n)).into(), false);
+        let mut ends = vec![0];
+        while ends.last() != Some(&texts.len()) {
+            ends.push(part_end(&texts, ends[ends.len() - 1]));
+        }
+        assert_eq!(ends, [0, 1, 2, 5, 6]);
+        assert_eq!(part_end(&texts, 6), 6);
     }
 }

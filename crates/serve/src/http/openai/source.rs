@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use attentive_bundle::Translation;
 use attentive_decode::{Ended, SamplingConfig, StopStrings};
 
 use crate::{
     app::{App, Stream, Turn},
     error::Failure,
     http::{body::check_texts, own::pieces, settings::Settings},
-    models::{Ask, Engine, Outcome, PairTokens, ScoredToken, Served, Task, Told, Wish},
-    translate::{Format, own_languages, translate},
+    models::{Ask, Engine, Outcome, ScoredToken, Served, Task, Told, Wish},
+    translate::{TranslatedPart, own_languages, translate_parts},
 };
 
 /// What is asked of a model of either kind.
@@ -47,7 +46,7 @@ pub(super) async fn stream(app: &Arc<App>, served: &Arc<Served>, wanted: Wanted)
         _ => {
             let text = text_to_translate(&wanted.ask)?;
             check_texts(&[&text], &app.config.limits)?;
-            let (told, outcome) = app.work(served, move |turn| translated(turn, text, &wanted)).await?;
+            let (told, outcome) = app.work(served, move |turn| translated(turn, &text, &wanted)).await?;
             Ok(Stream::of(told, outcome, app.ticket().1))
         }
     }
@@ -77,27 +76,27 @@ fn text_to_translate(ask: &Ask) -> Result<String, Failure> {
 }
 
 /// A text's translations, as texts that were written.
-fn translated(turn: &Turn, text: String, wanted: &Wanted) -> Result<(Vec<Told>, Outcome), Failure> {
+fn translated(turn: &Turn, text: &str, wanted: &Wanted) -> Result<(Vec<Told>, Outcome), Failure> {
     let settings = &wanted.settings;
     let (n, stop) = (settings.n()?, settings.stop()?);
+    settings.refuse_undrawn()?;
     let sampling = settings.sampling(&SamplingConfig::default());
     sampling.validate()?;
     // Without a temperature, the best; as a translation model is used.
     let sampling = settings.temperature.filter(|&temperature| temperature > 0.0).map(|_| sampling);
     let max_tokens = settings.max_tokens(&turn.app.config.limits)?;
-    let wish = Wish { n_best: n, max_tokens, sampling, ..Wish::default() };
-    let told = if wanted.with_tokens {
-        with_tokens(turn, &text, &wish, wanted.n_top)?
-    } else {
-        let found = translate(turn, &[text], Format::Text, &wish)?.swap_remove(0);
-        let whole = |(of, text)| Told { of, token: None, text, top: Vec::new() };
-        let told = found.texts.into_iter().enumerate().map(whole).collect();
-        Translations { told, n_read: found.n_read, n_written: found.n_written, are_finished: found.are_finished }
-    };
-    Ok(told.until(n, &stop))
+    let wish = own_languages(&turn.served, &Wish { n_best: n, max_tokens, sampling, ..Wish::default() })?;
+    let (parts, n_read) = translate_parts(turn, text, &wish)?;
+    let mut all = Translations { n_read, ..Translations::default() };
+    for of in 0..n {
+        all.add(turn, of, &parts, &wish, wanted)?;
+    }
+    turn.writes(all.n_written[0]);
+    Ok(all.until(&stop))
 }
 
 /// Translations of one text, as texts that were written.
+#[derive(Default)]
 struct Translations {
     told: Vec<Told>,
     n_read: usize,
@@ -105,41 +104,70 @@ struct Translations {
     are_finished: Vec<bool>,
 }
 
-/// The tokens of the translations of one sentence.
-fn with_tokens(turn: &Turn, text: &str, wish: &Wish, n_top: usize) -> Result<Translations, Failure> {
-    let Turn { app, served, ticket, .. } = turn;
-    let engine = served.translation()?;
-    let wish = own_languages(served, wish)?;
-    let n_read = engine.n_tokens(text);
-    turn.reads_tokens(n_read)?;
-    let found = engine.sentences(&[text], &wish, &app.config.limits, ticket)?.swap_remove(0);
-    let pair = |found: &Translation| engine.pair(text, &found.tokens, &wish);
-    let pairs = found.iter().map(pair).collect::<Result<Vec<PairTokens>, _>>()?;
-    let mut told = Vec::new();
-    for (of, (pair, scored)) in pairs.iter().zip(engine.score(&pairs, n_top, ticket)?).enumerate() {
-        let texts = pieces(engine.tokenizer(), &[], &pair.target);
-        for (ScoredToken { id, log_prob, top }, text) in scored.into_iter().zip(texts) {
-            told.push(Told { of, token: Some((id, log_prob)), text, top });
-        }
-    }
-    let are_finished: Vec<bool> = found.iter().map(|found| found.is_finished).collect();
-    let n_written: Vec<usize> = found.iter().map(|found| found.tokens.len() + usize::from(found.is_finished)).collect();
-    turn.writes(n_written[0]);
-    Ok(Translations { told, n_read, n_written, are_finished })
-}
-
 impl Translations {
-    /// `n` texts up to the first string that ends them.
-    fn until(self, n: usize, stop: &[String]) -> (Vec<Told>, Outcome) {
-        let Self { told, n_read, mut n_written, are_finished } = self;
+    /// Adds the translation of rank `of`, with as many tokens as were asked for at most, whatever the number of sentences.
+    fn add(
+        &mut self,
+        turn: &Turn,
+        of: usize,
+        parts: &[TranslatedPart],
+        wish: &Wish,
+        wanted: &Wanted,
+    ) -> Result<(), Failure> {
+        let engine = turn.served.translation()?;
+        let (mut n_left, mut n_written, mut is_finished) = (wish.max_tokens.unwrap_or(usize::MAX), 0, true);
+        for part in parts {
+            let (source, found) = match part {
+                TranslatedPart::Space(text) => {
+                    self.told.push(Told { of, token: None, text: text.clone(), top: Vec::new() });
+                    continue;
+                }
+                // A sentence that has fewer gives its last.
+                TranslatedPart::Sentence(source, best) => match best.get(of).or(best.last()) {
+                    Some(found) => (source, found),
+                    None => continue,
+                },
+            };
+            if n_left == 0 {
+                is_finished = false;
+                break;
+            }
+            let n_kept = found.tokens.len().min(n_left);
+            let tokens = &found.tokens[..n_kept];
+            let has_end = found.is_finished && n_kept == found.tokens.len();
+            is_finished &= has_end;
+            n_left -= n_kept;
+            n_written += n_kept + usize::from(has_end);
+            if wanted.with_tokens {
+                let pair = engine.pair(source, tokens, wish)?;
+                let texts = pieces(engine.tokenizer(), &[], &pair.target);
+                let scored = engine.score(&[pair], wanted.n_top, &turn.ticket)?.swap_remove(0);
+                // The end, which comes after the tokens, adds no text.
+                for (ScoredToken { id, log_prob, top }, text) in scored.into_iter().zip(texts) {
+                    self.told.push(Told { of, token: Some((id, log_prob)), text, top });
+                }
+            } else {
+                let whole = n_kept == found.tokens.len();
+                let text = if whole { found.text.clone() } else { pieces(engine.tokenizer(), &[], tokens).concat() };
+                self.told.push(Told { of, token: None, text, top: Vec::new() });
+            }
+            if !has_end && n_left == 0 {
+                break;
+            }
+        }
+        self.n_written.push(n_written);
+        self.are_finished.push(is_finished);
+        Ok(())
+    }
+
+    /// The texts up to the first string that ends each.
+    fn until(self, stop: &[String]) -> (Vec<Told>, Outcome) {
+        let Self { told, n_read, n_written, are_finished } = self;
         let end = |is_finished| if is_finished { Ended::ByModel } else { Ended::ByLength };
         let mut ended: Vec<Ended> = are_finished.into_iter().map(end).collect();
-        // A blank text has one translation, whatever was asked for.
-        ended.resize(n, Ended::ByModel);
-        n_written.resize(n, 0);
-        let mut stops = vec![StopStrings::new(stop.iter().map(String::as_str)); n];
+        let mut stops = vec![StopStrings::new(stop.iter().map(String::as_str)); ended.len()];
         let mut kept: Vec<Told> = Vec::with_capacity(told.len());
-        for told in told.into_iter().filter(|told| told.of < n) {
+        for told in told {
             let of = told.of;
             if ended[of] == Ended::ByCaller {
                 continue;
