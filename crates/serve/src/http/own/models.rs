@@ -43,18 +43,23 @@ fn entry(served: &Served) -> Value {
     })
 }
 
-/// Texts to try the model with.
+/// Texts to try the model with, of those that it has positions for.
 fn examples(served: &Served) -> Vec<&'static str> {
-    match served.facts.kind {
-        "translation" if served.facts.is_builtin => vec![
+    // The frame is of a token before a text and one after it, at most.
+    const FRAME: usize = 2;
+    let all: &[&str] = match served.facts.kind {
+        "translation" if served.facts.is_builtin => &[
             "The animal did not cross the street because it was too tired.",
             "The animal did not cross the street because it was too wide.",
             "The dog slept on the sofa because it was soft.",
             "The horse did not pull the cart because it was too heavy.",
         ],
-        "translation" => vec!["The animal did not cross the street because it was too tired."],
-        "language-model" => vec!["The animal did not cross the street because"],
-        "masked-lm" => vec!["The animal was too [MASK] to cross the street."],
-        _ => vec!["The animal was too tired to cross the street."],
-    }
+        "translation" => &["The animal did not cross the street because it was too tired."],
+        "language-model" => &["The animal did not cross the street because"],
+        "masked-lm" => &["The animal was too [MASK] to cross the street."],
+        _ => &["The animal was too tired to cross the street."],
+    };
+    let max_len = served.facts.max_len.unwrap_or(usize::MAX);
+    let fits = |text: &&str| served.tokenizer.encode(text).len() + FRAME <= max_len;
+    all.iter().copied().filter(fits).collect()
 }
