@@ -1,9 +1,10 @@
 //! `cargo xtask bench serve`: clients on loopback that ask one after another, as many at once as are named.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs,
-    io::Write,
+    io::{self, Write},
     process::{Command, Stdio},
     sync::Mutex,
     thread,
@@ -12,9 +13,10 @@ use std::{
 
 use crate::{
     Failure, Outcome, app,
-    cargo::not_started,
-    fail, say,
+    cargo::{not_started, release_dir, root, run as run_program},
+    fail, python, say,
     server::{Client, Server},
+    temp_dir::TempDir,
 };
 
 /// Seconds of each measurement by default.
@@ -25,6 +27,10 @@ const CLIENTS: [usize; 2] = [1, 64];
 const OVERLOAD: usize = 640;
 /// Sentences that the command translates, to compare.
 const N_TRANSLATED: usize = 8000;
+/// The beam of the peer, as models have it that say nothing.
+const BEAM: &str = "4";
+/// The longest translation of the peer, in tokens.
+const MAX_LEN: &str = "256";
 /// What is translated.
 const SENTENCES: [&str; 8] = [
     "The animal did not cross the street because it was too tired.",
@@ -48,10 +54,11 @@ struct Seen {
     total: f64,
 }
 
-/// Measures `attentive serve --model DIR`, `--seconds N` each time.
+/// Measures `attentive serve --model DIR`, `--seconds N` each time; with `--peer`, CTranslate2 behind FastAPI beside it.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let (mut model, mut seconds) = (OsString::from("runs/latest"), SECONDS);
-    let mut rest = args.iter();
+    let (peers, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--peer");
+    let mut rest = args.into_iter();
     while let Some(arg) = rest.next() {
         match (arg.to_str(), rest.next()) {
             (Some("--model"), Some(value)) => model.clone_from(value),
@@ -60,7 +67,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
                 seconds =
                     parsed.ok_or_else(|| Failure::Message(format!("--seconds {}: no number", value.display())))?;
             }
-            _ => return fail("bench serve takes --model DIR and --seconds N"),
+            _ => return fail("bench serve takes --model DIR, --seconds N and --peer"),
         }
     }
     // As many connections as the overload needs; queues and limits are the usual ones.
@@ -89,6 +96,9 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         say!("the server's largest memory: {} MiB before the overload, {} MiB after it", before >> 10, after >> 10);
     }
     let after = ask_all(&server.address, 1, Duration::from_secs(1));
+    if !peers.is_empty() {
+        beside(&server, &model, time)?;
+    }
     let is_right = seen.n_wrong == 0 && !after.seconds.is_empty() && after.n_wrong + after.n_refused == 0;
     drop(server);
     let rate = by_command(&model)?;
@@ -98,6 +108,64 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         rates[1] / rate
     );
     if is_right { Ok(()) } else { fail("an answer was wrong, or the server did not answer after the overload") }
+}
+
+/// Asks the peer and the server in turn, three times, with the same weights and sentences.
+fn beside(server: &Server, model: &OsStr, time: Duration) -> Outcome {
+    let folder = TempDir::new("serve")?;
+    let (exported, tokens) = (folder.path().join("model"), folder.path().join("tokens.json"));
+    let mut export = Command::new(app::server_program()?);
+    export.args(["export", "--format", "ctranslate2", "--model"]).arg(model).arg("--out").arg(&exported);
+    run_program(export.stdout(Stdio::null()))?;
+    fs::write(&tokens, tokens_of_sentences(model)?).map_err(|error| unwritten(&error))?;
+    let venv = release_dir()?.with_file_name("bench").join("serve-venv");
+    let python = python::with(python::find()?, &root().join("bench/requirements-serve.txt"), &venv)?;
+    let n_threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut peer = Command::new(python);
+    peer.arg("serve.py").arg(&exported).arg(&tokens).args([BEAM, MAX_LEN, &n_threads.to_string()]);
+    let peer = Server::listening(peer.current_dir(root().join("bench/peers")))?;
+    let same = SENTENCES.iter().filter(|sentence| {
+        let [own, its] =
+            [server, &peer].map(|at| Client::new(&at.address).translate(sentence).map(|answer| answer.body));
+        matches!((own, its), (Ok(own), Ok(its)) if own == its)
+    });
+    say!("the peer writes {} of {} translations as the server does", same.count(), SENTENCES.len());
+    ask_all(&peer.address, 4, Duration::from_secs(2)); // not counted
+    for n in CLIENTS {
+        let mut rounds = Vec::new();
+        for _ in 0..3 {
+            let [own, its] = [server, &peer].map(|at| ask_all(&at.address, n, time));
+            say!("attentive serve, then CTranslate2 behind FastAPI:");
+            [&own, &its].into_iter().for_each(|seen| seen.report(n));
+            rounds.push(own.rate() / its.rate());
+        }
+        rounds.sort_by(f64::total_cmp);
+        say!("{n} clients: {:.2} times the requests of the peer, the median of 3", rounds[1]);
+    }
+    Ok(())
+}
+
+/// The tokens of each sentence by their names, as JSON.
+fn tokens_of_sentences(model: &OsStr) -> Outcome<String> {
+    let mut command = Command::new(app::server_program()?);
+    command.args(["tokenize", "encode", "--format", "pieces", "--model"]).arg(model);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| not_started(&command, &error))?;
+    let lines = SENTENCES.join("\n") + "\n";
+    child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).map_err(|error| unwritten(&error))?;
+    let output = child.wait_with_output().map_err(|error| unwritten(&error))?;
+    let pieces = String::from_utf8_lossy(&output.stdout).into_owned();
+    let tokens: BTreeMap<&str, Vec<&str>> =
+        SENTENCES.into_iter().zip(pieces.lines()).map(|(text, line)| (text, line.split(' ').collect())).collect();
+    match tokens.len() == SENTENCES.len() && output.status.success() {
+        // Texts without quotation marks are written by `Debug` as JSON has them.
+        true => Ok(format!("{tokens:?}")),
+        false => fail("attentive tokenize failed"),
+    }
+}
+
+fn unwritten(error: &io::Error) -> Failure {
+    Failure::Message(format!("can't prepare the peer: {error}"))
 }
 
 /// Sentences that `attentive translate` translates in a second, its start included.

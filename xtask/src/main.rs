@@ -86,7 +86,8 @@ Commands of the workspace:
                    Runtime), generate (and llama.cpp), tokenize; or `long`, `kernels [FILTER]` and `processes`, ours
                    alone.
                    --rounds N, --peer NAME, --only WORKLOAD
-    serve          attentive serve with 1, 64 and too many clients: --model DIR (runs/latest), --seconds N (20)
+    serve          attentive serve with 1, 64 and too many clients: --model DIR (runs/latest), --seconds N (20); with --peer
+                   CTranslate2 behind FastAPI beside it (needs Python)
     install        makes the Python environment that the peers run in (target/bench/venv); `install llama.cpp` builds
                    that too, for a quarter of an hour
   check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, and that no instruction became a call;
