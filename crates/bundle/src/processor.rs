@@ -224,6 +224,10 @@ impl Tokenizer for Adapted {
         self.inner.sample(text, strength, seed)
     }
 
+    fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        self.inner.sample_target(text, strength, seed)
+    }
+
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
         self.inner.decode_bytes(ids)
     }

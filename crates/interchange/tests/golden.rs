@@ -180,6 +180,7 @@ fn marian_tokens_are_those_of_transformers() {
         }
         for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(case, "targets")) {
             comparison.equal(format!("{name}: target {text:?}"), &tokenizer.encode_target(text), &expected);
+            assert_eq!(tokenizer.sample_target(text, 0.5, 1), expected, "{name}: the one segmentation is drawn too");
         }
         for (ids, expected) in field::<Vec<Vec<u32>>>(case, "ids").iter().zip(field::<Vec<String>>(case, "decoded")) {
             comparison.equal(format!("{name}: text of {ids:?}"), &tokenizer.decode(ids).unwrap(), &expected);

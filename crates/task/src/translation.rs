@@ -168,7 +168,11 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             let around = self.directions.around(&*self.tokenizer, &corpus.direction)?;
             let segment = |side: Side, text: &str| {
                 let seed = derived_seed(*seed, &format!("{} {text}", side.name()), epoch);
-                around.put(side, self.tokenizer.sample(text, *strength, seed))
+                let ids = match side {
+                    Side::Source => self.tokenizer.sample(text, *strength, seed),
+                    Side::Target => self.tokenizer.sample_target(text, *strength, seed),
+                };
+                around.put(side, ids)
             };
             let (encoded, _) = corpus.pairs.encode(segment, rules, &Storage::default())?;
             Ok((encoded, around.specials))

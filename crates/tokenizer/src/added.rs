@@ -273,6 +273,15 @@ impl Tokenizer for WithAddedTokens {
         ids.collect()
     }
 
+    fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        let parts = self.finder.split(text, false).into_iter();
+        let ids = parts.zip(0u64..).flat_map(|((id, part, _), index)| match id {
+            Some(id) => vec![id],
+            None => self.inner.sample_target(part, strength, seed.wrapping_add(index)),
+        });
+        ids.collect()
+    }
+
     /// Added tokens as they are written, and the ids between them as the inner tokenizer decodes them; special tokens
     /// are nothing.
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

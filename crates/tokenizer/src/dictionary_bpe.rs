@@ -138,6 +138,15 @@ impl Side {
         all
     }
 
+    fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        let mut rng = SplitMix64::new(seed);
+        let mut ids = Vec::new();
+        for word in words(text) {
+            ids.extend(self.pieces(word, || rng.next_f64() < strength).map(|(id, _)| id));
+        }
+        ids
+    }
+
     /// The ids of the pieces of a word with their lengths in bytes, where each merge that is due is passed over when
     /// `dropped` says so.
     fn pieces(&self, word: &str, dropped: impl FnMut() -> bool) -> impl Iterator<Item = (TokenId, usize)> {
@@ -217,12 +226,11 @@ impl Tokenizer for DictionaryBpe {
     }
 
     fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
-        let mut rng = SplitMix64::new(seed);
-        let mut ids = Vec::new();
-        for word in words(text) {
-            ids.extend(self.source.pieces(word, || rng.next_f64() < strength).map(|(id, _)| id));
-        }
-        ids
+        self.source.sample(text, strength, seed)
+    }
+
+    fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        self.target.sample(text, strength, seed)
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

@@ -208,6 +208,10 @@ impl Tokenizer for Marian {
         self.target.encode(text)
     }
 
+    fn sample_target(&self, text: &str, _strength: f64, _seed: u64) -> Vec<TokenId> {
+        self.encode_target(text)
+    }
+
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
         let mut text = String::new();
         for &id in ids {

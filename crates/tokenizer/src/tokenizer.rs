@@ -117,6 +117,12 @@ pub trait Tokenizer: Send + Sync {
         self.encode(text)
     }
 
+    /// As [`sample`](Self::sample), of a text to be written: a segmentation into the ids of
+    /// [`encode_target`](Self::encode_target).
+    fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        self.sample(text, strength, seed)
+    }
+
     /// The bytes that `ids` stand for; special tokens stand for none.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs};
 use attentive_testkit::{Area, Comparison, Golden};
 use attentive_tokenizer::{
     Bpe, BpeTrainer, Characters, DictionaryBpe, PreTokenization, SentencePiece, Specials, Tokenizer, load, open, save,
+    with_languages,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -158,6 +159,14 @@ fn dictionaries_of_both_sides_have_their_own_ids() {
     assert_eq!((tokenizer.source_token(4).as_deref(), tokenizer.token(4).as_deref()), (Some("abc"), Some("a@@")));
     assert_eq!(tokenizer.decode(&[0, 5, 4, 6, 2]).unwrap(), "abc ab");
     assert_eq!((tokenizer.source_vocab_size(), tokenizer.vocab_size()), (7, 8));
+    // With strength 1, no merge is applied.
+    let samples_of_both = |tokenizer: &dyn Tokenizer| {
+        assert_eq!((tokenizer.sample("abc", 0.0, 1), tokenizer.sample_target("abc", 0.0, 1)), (vec![4], vec![5]));
+        assert_eq!(tokenizer.sample("abc", 1.0, 1), [3, 3, 3]);
+        assert_eq!(tokenizer.sample_target("abc", 1.0, 1), [4, 3, 3]);
+    };
+    samples_of_both(&tokenizer);
+    samples_of_both(&*with_languages(Box::new(tokenizer), &[["en", "de"], ["fr", "en"]]).unwrap());
     let words = DictionaryBpe::with_lists(None, None, dictionary(["the cat"]), SPECIALS).unwrap();
     assert_eq!(words.encode("the dog cat"), [5, 3, 4]);
     let without_unk = DictionaryBpe::with_lists(None, None, vec!["a".to_owned()], Specials::default());
