@@ -188,7 +188,13 @@ impl Recipe {
         let schema = schema::of_task(task).expect("each task has one");
         let mut problems = Problems::default();
         let dropout = dropout_said(&table);
-        let filled = if has_presets { fill_model(&mut table, task) } else { Ok(()) };
+        let filled = match has_presets {
+            true => fill_model(&mut table, task),
+            false => {
+                fill_dropout(&mut table);
+                Ok(())
+            }
+        };
         let filled = filled.and(spell_out_tokens(&mut table, &mut origins, task));
         filled.unwrap_or_else(|problem| problems.add(problem));
         let mut whole = Value::Table(table);
@@ -231,8 +237,12 @@ impl Recipe {
     }
 
     /// The recipe as TOML, every setting resolved: the same from any folder.
+    ///
+    /// Where a model is fine-tuned, `[model]` has the rates of dropout that the recipe itself says, and no others: the model
+    /// keeps its own in their place.
     pub fn to_toml(&self) -> String {
-        to_toml(&self.run, &self.task)
+        let fine_tunes = self.task.pretrained().is_some();
+        to_text(&self.run, &self.task, |key| fine_tunes && is_dropout(key) && !self.run.dropout.contains_key(key))
     }
 
     /// Last checkpoints that are averaged into the finished model.
@@ -274,8 +284,16 @@ fn check_adapter(run: &RunRecipe, task: &TaskRecipe) -> Result<(), Problem> {
 
 /// The settings of a run and of its task as a recipe: the same from any folder.
 pub(crate) fn to_toml(run: &RunRecipe, task: &TaskRecipe) -> String {
+    to_text(run, task, |_| false)
+}
+
+/// The settings of a run and of its task as a recipe, without those of the model that are left out.
+fn to_text(run: &RunRecipe, task: &TaskRecipe, is_left_out: impl Fn(&str) -> bool) -> String {
     let table = |recipe: Result<Table, toml::ser::Error>| recipe.expect("a recipe came from TOML");
     let mut whole = table(of_any_task!(task, recipe => Table::try_from(recipe)));
+    if let Some(model) = whole.get_mut("model").and_then(Value::as_table_mut) {
+        model.retain(|key, _| !is_left_out(key));
+    }
     whole.extend(table(Table::try_from(run)));
     whole.insert("task".into(), task.name().into());
     let mut whole = Value::Table(whole);
@@ -295,10 +313,21 @@ fn read<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
 fn dropout_said(table: &Table) -> BTreeMap<String, f64> {
     let rate = |value: &Value| value.as_float().or(value.as_integer().map(|rate| rate as f64));
     let model = table.get("model").and_then(Value::as_table).into_iter().flatten();
-    model
-        .filter(|(key, _)| key.ends_with("dropout"))
-        .filter_map(|(key, value)| Some((key.clone(), rate(value)?)))
-        .collect()
+    model.filter(|(key, _)| is_dropout(key)).filter_map(|(key, value)| Some((key.clone(), rate(value)?))).collect()
+}
+
+/// Whether a setting of a model is a rate of dropout.
+fn is_dropout(key: &str) -> bool {
+    key.ends_with("dropout")
+}
+
+/// Gives `[model]` a rate of dropout where a run that fine-tunes was written without one, before it had read the model,
+/// whose own rate takes its place.
+fn fill_dropout(table: &mut Table) {
+    let fine_tunes = table.contains_key("pretrained");
+    if let Some(model) = table.get_mut("model").and_then(Value::as_table_mut).filter(|_| fine_tunes) {
+        model.entry("dropout").or_insert(Value::Float(0.0));
+    }
 }
 
 /// Fills `[model]` up with the values of its preset, or the first of its family, or the task's first; the tokenizer will
@@ -579,6 +608,28 @@ mod tests {
             let error = with(setting).unwrap_err().to_string();
             assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_run_that_fine_tunes_remembers_which_rates_of_dropout_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (settings, said) in [(&["pretrained=m"][..], 1), (&["pretrained=m", "model.attention_dropout=0.3"][..], 2)]
+        {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            // It says `dropout`, and its preset says `attention_dropout` too.
+            let recipe = Recipe::of_command(Some(Path::new("dpo")), &settings).unwrap();
+            std::fs::write(&path, recipe.to_toml()).unwrap();
+            let resumed = Recipe::of_run(&path, &[]).unwrap();
+            assert_eq!((&resumed.run.dropout, resumed.run.dropout.len()), (&recipe.run.dropout, said));
+            assert_eq!(resumed.to_toml(), recipe.to_toml());
+        }
+        // The rate that every model has is not asked for.
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut unsaid = text.parse::<Table>().unwrap();
+        unsaid.get_mut("model").and_then(Value::as_table_mut).unwrap().remove("dropout");
+        std::fs::write(&path, toml::to_string(&unsaid).unwrap()).unwrap();
+        assert!(!Recipe::of_run(&path, &[]).unwrap().run.dropout.contains_key("dropout"));
     }
 
     #[test]
