@@ -46,7 +46,8 @@ pub struct Recipe {
     layers: Layers,
 }
 
-/// Settings that may change when a run goes on: what it has learnt until then does not depend on them.
+/// Settings that may change when a run goes on: what it has learnt until then does not depend on them, those excepted that
+/// [`IN_PREFERENCES`] names.
 const MAY_CHANGE: &[&str] = &[
     "data.cache",
     "distillation.teacher",
@@ -62,6 +63,15 @@ const MAY_CHANGE: &[&str] = &[
     "decoding",
     "generation",
 ];
+
+/// Settings that are in the rows of tokens of a pair, which DPO's reference has scored: they stay where pairs are learnt.
+const IN_PREFERENCES: &[&str] = &["generation.begin", "generation.begin_id", "generation.ends"];
+
+/// Whether a recipe learns from pairs of answers.
+fn learns_preferences(table: &Table) -> bool {
+    let kind = table.get("objective").and_then(|objective| objective.get("kind"));
+    kind.and_then(Value::as_str) == Some("dpo")
+}
 
 /// Whether a setting is the path of data, which may have moved: its hash tells whether it is the same.
 pub(crate) fn is_data_file(key: &str) -> bool {
@@ -144,6 +154,7 @@ impl Recipe {
     /// Also where a setting must not change.
     pub fn of_run(path: &Path, settings: &[String]) -> Result<Self> {
         let mut layers = Layers::read(path)?;
+        let learns_preferences = learns_preferences(&layers.table);
         for setting in settings {
             let (key, _) = layers::split(setting)?;
             let is_in = |top: &str| key.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -152,6 +163,14 @@ impl Recipe {
                     "--set {setting}: {key} can't change when a run goes on, for what it has learnt depends on it; \
                      these can: {}, and the paths of files that have moved (data.train.tsv)",
                     MAY_CHANGE.join(", ")
+                );
+            }
+            let changes_pairs = key == "generation" || IN_PREFERENCES.iter().any(|top| is_in(top));
+            if learns_preferences && changes_pairs {
+                refuse!(
+                    "--set {setting}: {key} can't change when a run goes on that learns from pairs of answers, for its \
+                     reference has scored them with {}",
+                    IN_PREFERENCES.join(", ")
                 );
             }
             layers.set(setting)?;
@@ -607,6 +626,22 @@ mod tests {
         ] {
             let error = with(setting).unwrap_err().to_string();
             assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_learns_from_pairs_keeps_what_is_in_their_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let with = |recipe: &str, setting: &str| {
+            std::fs::write(&path, Recipe::of_command(Some(Path::new(recipe)), &[]).unwrap().to_toml()).unwrap();
+            Recipe::of_run(&path, &[setting.to_owned()])
+        };
+        assert!(with("dpo", "generation.max_tokens=9").is_ok());
+        for setting in ["generation={}", "generation.begin=true", "generation.begin_id=3", "generation.ends=[3]"] {
+            let error = with("dpo", setting).unwrap_err().to_string();
+            assert!(error.contains("can't change when a run goes on that learns from pairs"), "{error}");
+            assert!(with("gpt", setting).is_ok(), "{setting}");
         }
     }
 
