@@ -24,6 +24,9 @@ use crate::{
     thousands,
 };
 
+/// The end of the name of a file that is not whole yet.
+const PART: &str = ".part";
+
 /// The time between two words on the progress.
 const SAID_EVERY: Duration = Duration::from_secs(5);
 
@@ -161,11 +164,24 @@ impl Filtering {
         let scores = self.scoring.as_ref().and_then(|scoring| scoring.out.as_ref());
         let place = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let written: Vec<&PathBuf> = self.out.iter().chain(scores).chain(&self.report).collect();
+        let is_read =
+            |out: &Path| self.source.iter().chain(&self.target).any(|file| file == out || same_file(file, out));
         for (idx, out) in written.iter().enumerate() {
             let shown = out.display();
-            let is_read = |file: &PathBuf| file == *out || same_file(file, out);
-            if self.source.iter().chain(&self.target).any(is_read) {
+            if is_read(out) {
                 refuse!("{shown} is read, and would be written over: name another file");
+            }
+            // Its lines are in another file until it is whole.
+            let is_report = self.report.as_ref() == Some(*out);
+            let part = beside(out, if is_report { ".tmp" } else { PART });
+            if is_read(&part) {
+                refuse!(
+                    "{} is read, and would be written over on the way to {shown}: name another file",
+                    part.display()
+                );
+            }
+            if let Some(other) = written.iter().find(|other| place(other) == place(&part)) {
+                refuse!("{} would be written over on the way to {shown}: name another file", other.display());
             }
             if written[..idx].iter().any(|other| place(other) == place(out)) {
                 refuse!("{shown} is named twice, for two things: name another file");
@@ -243,7 +259,7 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn create(out: &'a Path) -> Result<Self> {
-        let part = beside(out, ".part");
+        let part = beside(out, PART);
         let file = File::create(&part).with_context(|| format!("can't write {}", part.display()))?;
         Ok(Self { out, part, writer: Some(BufWriter::with_capacity(1 << 16, file)) })
     }

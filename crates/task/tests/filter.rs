@@ -165,6 +165,12 @@ fn outputs_are_whole_or_not_there() {
     refused(filtering.clone(), "out.source is there already");
     let new = || Filtering { out: vec![made.path("new")], report: None, ..filtering.clone() };
     refused(Filtering { out: vec![made.path("source")], force: true, ..new() }, "source is read");
+    let unfinished = made.write("a.part", &SOURCES);
+    let of_unfinished = Filtering { source: vec![unfinished], out: vec![made.path("a")], ..new() };
+    refused(of_unfinished, "a.part is read, and would be written over");
+    assert_eq!(made.read("a.part"), SOURCES.join("\n") + "\n");
+    fs::remove_file(made.path("a.part")).unwrap();
+    refused(Filtering { out: vec![made.path("a"), made.path("a.part")], ..new() }, "a.part would be written over");
     refused(Filtering { out: vec![made.path("a"), made.path("./a")], ..new() }, "named twice");
     refused(Filtering { out: vec![made.folder.path().to_owned()], force: true, ..new() }, "not a file");
     refused(Filtering { out: Vec::new(), ..new() }, "no file is named");
