@@ -8,7 +8,8 @@ use std::{
 };
 
 use attentive_weights::{
-    Blocks, Packing, Tensors, make_folder, read_settings, remove_folder, replace_folder, write_atomically, write_packed,
+    Blocks, Packing, Tensors, make_folder, read_settings, remove_folder, replace_folder, write_atomically,
+    write_packed, write_settings,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -243,10 +244,10 @@ impl Parts<'_> {
     /// Writes the files into a folder, which may hold others; the record, which has the sums of all, comes last.
     pub(crate) fn write(&self, path: &Path) -> Result<(), BundleError> {
         fs::create_dir_all(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })?;
-        write_part(&path.join(CONFIG), self.config.as_bytes())?;
+        write_text(&path.join(CONFIG), self.config)?;
         let of_processor = self.processor.write(path)?;
         if let Some(chat) = self.chat {
-            write_part(&path.join(CHAT), chat.as_bytes())?;
+            write_text(&path.join(CHAT), chat)?;
         }
         let packing = |name: &str| match self.format {
             WeightFormat::Int8 => attentive_engine::int8_axis(name).map_or(Packing::Floats, Packing::Int8),
@@ -384,7 +385,7 @@ pub(crate) fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), B
 
 /// Writes `config.toml` alone, and its sum in the record, if there is one.
 pub(crate) fn write_config(path: &Path, config: &str) -> Result<(), BundleError> {
-    write_part(&path.join(CONFIG), config.as_bytes())?;
+    write_text(&path.join(CONFIG), config)?;
     let Ok(mut file) = RecordFile::read(path) else { return Ok(()) };
     let Some(sum) = file.files.get_mut(CONFIG) else { return Ok(()) };
     *sum = Sum::of_text(config);
@@ -393,7 +394,12 @@ pub(crate) fn write_config(path: &Path, config: &str) -> Result<(), BundleError>
 
 /// Writes a chat template alone.
 pub(crate) fn write_chat(path: &Path, text: &str) -> Result<(), BundleError> {
-    write_part(&path.join(CHAT), text.as_bytes())
+    write_text(&path.join(CHAT), text)
+}
+
+/// Writes a part that is read as [`Folder::text`] does.
+fn write_text(path: &Path, text: &str) -> Result<(), BundleError> {
+    write_settings(path, text).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })
 }
 
 fn write_part(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {

@@ -38,11 +38,25 @@ const MAX_SETTINGS: u64 = 1 << 20;
 pub fn read_settings(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(MAX_SETTINGS + 1).read_to_string(&mut text)?;
+    check_length(&text)?;
+    Ok(text)
+}
+
+/// Replaces a file of settings in one step, as [`write_atomically`] does.
+///
+/// # Errors
+/// The system's error; [`io::ErrorKind::InvalidData`] for a text that [`read_settings`] would refuse.
+pub fn write_settings(path: &Path, text: &str) -> io::Result<()> {
+    check_length(text)?;
+    write_atomically(path, text.as_bytes())
+}
+
+fn check_length(text: &str) -> io::Result<()> {
     if text.len() as u64 > MAX_SETTINGS {
         let problem = format!("it is longer than any settings, which have at most {MAX_SETTINGS} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Gives a whole file the name `path`, in place of one that has it, after its bytes are on the disk.
@@ -176,6 +190,18 @@ mod tests {
         }
         assert!(replace_folder(&whole, &path, &aside).is_err());
         assert_eq!(fs::read_to_string(path.join("inner/file")).unwrap(), "second");
+    }
+
+    #[test]
+    fn settings_that_could_not_be_read_are_not_written() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("config.toml");
+        let longest = "#".repeat(1 << 20);
+        write_settings(&path, &longest).unwrap();
+        assert_eq!(read_settings(&path).unwrap(), longest);
+        let error = write_settings(&path, &format!("{longest}#")).unwrap_err();
+        assert!(error.to_string().contains("at most 1048576 bytes"), "{error}");
+        assert_eq!(read_settings(&path).unwrap(), longest);
     }
 
     #[cfg(target_os = "linux")]

@@ -26,7 +26,8 @@ pub use average::average;
 pub use blocks::Blocks;
 pub use check::check_finite;
 pub use disk::{
-    make_folder, read_settings, remove_folder, replace_file, replace_folder, sync_folder, sync_parent, write_atomically,
+    make_folder, read_settings, remove_folder, replace_file, replace_folder, sync_folder, sync_parent,
+    write_atomically, write_settings,
 };
 pub use error::{FormatError, TensorProblem, WeightsError};
 pub use file::{DeviceTensor, HostTensor, Packing, Tensors, write, write_from_device, write_packed};

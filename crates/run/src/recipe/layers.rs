@@ -111,6 +111,12 @@ impl Layers {
         Self::read_at(&Source::find(Path::new(""), path), 0, None)
     }
 
+    /// Reads the recipe of a run's folder. It may be longer than others: it has the labels and the subwords of the data.
+    pub(super) fn of_run(path: &Path) -> Result<Self> {
+        let text = attentive_weights::read_settings(path).with_context(|| unreadable(path))?;
+        Self::of_text(&text, path).with_context(|| path.display().to_string())
+    }
+
     /// The recipe in a text that a file has elsewhere.
     pub(super) fn of_text(text: &str, path: &Path) -> Result<Self> {
         let path: Arc<Path> = path.into();

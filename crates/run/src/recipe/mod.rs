@@ -153,7 +153,7 @@ impl Recipe {
     /// # Errors
     /// Also where a setting must not change.
     pub fn of_run(path: &Path, settings: &[String]) -> Result<Self> {
-        let mut layers = Layers::read(path)?;
+        let mut layers = Layers::of_run(path)?;
         let learns_preferences = learns_preferences(&layers.table);
         for setting in settings {
             let (key, _) = layers::split(setting)?;
@@ -627,6 +627,16 @@ mod tests {
             let error = with(setting).unwrap_err().to_string();
             assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_recipe_of_a_run_may_be_longer_than_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let text = Recipe::of_command(None, &[]).unwrap().to_toml();
+        std::fs::write(&path, format!("{}\n{text}", "#".repeat(1 << 18))).unwrap();
+        assert!(Recipe::load(&path).unwrap_err().to_string().contains("longer than any recipe"));
+        assert_eq!(Recipe::of_run(&path, &[]).unwrap().to_toml(), text);
     }
 
     #[test]
