@@ -193,6 +193,7 @@ impl Session<'_, '_> {
             .config(recipe.training.clone())
             .checkpoints(self.checkpoints())
             .environment(self.environment())
+            .measure(task.measure())
             .peers(Rc::clone(&self.peers))
             .build()?;
         let mut state = TrainState::default();

@@ -287,6 +287,10 @@ where
         self.task.evaluator(log)
     }
 
+    fn measure(&self) -> Option<String> {
+        self.task.measure()
+    }
+
     fn score(&self, model: T::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         self.task.score(model, log)
     }

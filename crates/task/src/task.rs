@@ -76,6 +76,11 @@ pub trait Task {
     /// What scores a model while it is trained; `None` without validation data.
     fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<Self::Model> + 'a>>;
 
+    /// The name of what the evaluator's quality is, with the settings that change it; `None` where there is one measure only.
+    fn measure(&self) -> Option<String> {
+        None
+    }
+
     /// Scores the finished model on held-out data, and shows what it does.
     ///
     /// # Errors

@@ -372,6 +372,14 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         Some(Box::new(move |model: &F::Model| self.validate(model, log).map_err(Into::into)))
     }
 
+    fn measure(&self) -> Option<String> {
+        let n: usize = self.validation.iter().map(|held_out| held_out.sample.0.len()).sum();
+        Some(match n {
+            0 => "loss".to_owned(),
+            n => format!("BLEU of {n} sentences, {}", self.bleu.signature(1)),
+        })
+    }
+
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         for HeldOut { direction, batches, .. } in &self.validation {

@@ -20,6 +20,7 @@ pub struct TrainerBuilder<M, O> {
     config: TrainerConfig,
     checkpoints: Option<CheckpointDir>,
     environment: Environment,
+    measure: Option<String>,
     peers: Rc<dyn Collective>,
 }
 
@@ -42,6 +43,7 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             config: TrainerConfig::default(),
             checkpoints: None,
             environment: Environment::default(),
+            measure: None,
             peers: Rc::new(Alone),
         }
     }
@@ -76,6 +78,13 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
         Self { environment, ..self }
     }
 
+    /// The name of what [`Validation::quality`](crate::Validation::quality) is, with the settings that change it: a run that
+    /// goes on with another measure forgets what was best by the former one. `None` where there is one measure only.
+    #[must_use]
+    pub fn measure(self, measure: Option<String>) -> Self {
+        Self { measure, ..self }
+    }
+
     /// The processes that train the same model together, each of which makes the same trainer.
     ///
     /// The micro-batches of an update are shared among them, and so is the optimizer. Checkpoints are read and written by
@@ -91,7 +100,7 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
     /// [`TrainError::Setting`] names a setting that is out of range, [`TrainError::Freeze`] and [`TrainError::Rates`] a pattern
     /// without parameters.
     pub fn build(self) -> Result<Trainer<M, O>, TrainError> {
-        let Self { model, objective, optimizer, schedule, config, checkpoints, environment, peers } = self;
+        let Self { model, objective, optimizer, schedule, config, checkpoints, environment, measure, peers } = self;
         config.validate()?;
         config.validate_among(peers.size())?;
         let model = freeze(model, &config.freeze)?;
@@ -102,6 +111,6 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
         let factors = rates::factors(&model, &config)?;
         let optimizer = if factors.is_empty() { optimizer } else { Box::new(Rated::new(optimizer, factors)) };
         let checkpoints = checkpoints.map(|checkpoints| checkpoints.keep_every(config.keep_every));
-        Ok(Trainer::new(model, objective, optimizer, schedule, config, checkpoints, environment, peers))
+        Ok(Trainer::new(model, objective, optimizer, schedule, config, checkpoints, environment, measure, peers))
     }
 }

@@ -24,6 +24,9 @@ pub struct TrainState {
     /// What validations are judged by.
     #[serde(skip_serializing_if = "is_quality")]
     pub monitored: Monitored,
+    /// The name of what a validation's quality is, with the settings that change it; older checkpoints do not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measure: Option<String>,
     /// The best value of what is monitored so far, the loss with its sign turned, and its step.
     pub best: Option<(f64, u64)>,
     /// The newest checkpoints that were due, by step: those that an average is taken of.
@@ -59,6 +62,7 @@ impl Default for TrainState {
             n_targets: 0,
             validated_step: 0,
             monitored: Monitored::Quality,
+            measure: None,
             best: None,
             scheduled: Vec::new(),
             position: Position::START,

@@ -19,8 +19,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Callback, Checkpoint, CheckpointDir, Diagnosis, EarlyStoppingState, Environment, EnvironmentChange, Evaluate,
-    Event, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport, Validation,
-    checkpoint::all_to_device, divergence::GradientNorms,
+    Event, Monitored, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
+    Validation, checkpoint::all_to_device, divergence::GradientNorms,
 };
 
 /// Examples of a bad batch that are named.
@@ -85,6 +85,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         config: TrainerConfig,
         checkpoints: Option<CheckpointDir>,
         environment: Environment,
+        measure: Option<String>,
         peers: Rc<dyn Collective>,
     ) -> Self {
         Self {
@@ -98,6 +99,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             state: TrainState {
                 optimizer: optimizer.name().to_owned(),
                 monitored: config.monitored(),
+                measure,
                 environment: environment.clone(),
                 ..TrainState::default()
             },
@@ -147,9 +149,14 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.clock = Clock::starting_at(state.elapsed_seconds);
         self.saved_step = Some(state.step);
         self.changes = self.environment.changes_since(&state.environment);
+        let (monitored, measure) = (self.config.monitored(), self.state.measure.take());
         self.state = TrainState { environment: self.environment.clone(), ..state };
-        let monitored = self.config.monitored();
-        if self.state.monitored != monitored {
+        // A run that has made all of its updates compares nothing any more, and keeps its best.
+        let is_over = self.state.step >= self.config.steps;
+        let is_another = self.state.measure.is_some() && self.state.measure != measure;
+        let measures_otherwise = monitored == Monitored::Quality && is_another && !is_over;
+        self.state.measure = measure;
+        if self.state.monitored != monitored || measures_otherwise {
             // What was best by another measure can't be compared.
             (self.state.monitored, self.state.best) = (monitored, None);
             self.state.early_stopping = EarlyStoppingState::default();

@@ -6,7 +6,7 @@ use attentive_optim::AdamConfig;
 use attentive_trainer::{EarlyStoppingConfig, Monitored, TrainError, TrainerConfig, Update, Validation};
 use burn::tensor::Tensor;
 
-use crate::common::{Constant, Numbers, Ragged, SquaredError, Watch, config, files, run, run_with};
+use crate::common::{Constant, Numbers, Ragged, SquaredError, Watch, builder, config, files, go_on, run, run_with};
 
 /// Says nothing of batches of one number.
 struct OfMore;
@@ -117,6 +117,33 @@ fn training_ends_when_it_gets_no_better() {
     // The best and the last are there.
     assert!(watch.saved.contains(&best_step) && watch.saved.ends_with(&[best_step + 2]));
     assert!(folder.path().join(format!("step-{best_step:08}")).exists());
+}
+
+#[test]
+fn what_was_best_by_another_measure_is_forgotten() {
+    let early_stopping = Some(EarlyStoppingConfig { on: Monitored::Quality, patience: 3, min_delta: 0.0 });
+    let config = |steps| TrainerConfig { early_stopping, validate_every: 1, ..config(steps) };
+    for (before, after, best) in [
+        (Some("BLEU"), Some("loss"), (-1.0, 4)),
+        (Some("BLEU"), Some("BLEU"), (30.0, 3)),
+        (None, Some("BLEU"), (30.0, 3)),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let train = |steps: u64, measure: Option<&str>, quality: f64| {
+            let mut evaluate =
+                |_: &Constant| Ok(Validation { nll_nats: 1.0, scores: Vec::new(), quality: Some(quality) });
+            let trainer = builder(config(steps), folder.path()).measure(measure.map(str::to_owned));
+            let outcome =
+                go_on(trainer, folder.path(), &Ragged::new(), Some(&mut evaluate), &mut Watch::default()).unwrap();
+            (outcome.state.best.unwrap(), outcome.state.early_stopping.n_stale)
+        };
+        train(2, before, 29.0);
+        train(3, before, 30.0);
+        // A run that is complete compares nothing.
+        assert_eq!(train(3, after, -1.0), ((30.0, 3), 0));
+        let n_stale = if best.1 == 4 { 0 } else { 1 };
+        assert_eq!(train(4, after, -1.0), (best, n_stale), "{before:?} {after:?}");
+    }
 }
 
 #[test]

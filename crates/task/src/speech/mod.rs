@@ -238,6 +238,13 @@ impl<F: SpeechSpec + Into<ModelConfig>> Task for SpeechRecognition<F> {
         Some(Box::new(move |model: &F::Model| self.validate(model, validation, log).map_err(Into::into)))
     }
 
+    fn measure(&self) -> Option<String> {
+        Some(match self.transcribed {
+            0 => "loss".to_owned(),
+            n => format!("character error rate of {n} recordings"),
+        })
+    }
+
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
