@@ -17,12 +17,15 @@ use attentive_weights::Tensors;
 
 use crate::{
     Corpus, Directed, Log, Resizable, Result, Start, Task, bleu_of,
-    config::{Direction, RunRecipe, TranslationRecipe},
+    config::{Direction, Problem, RunRecipe, TranslationRecipe},
     directions::{Directions, by_direction},
     example, initial, likelihood, pronoun_accuracy,
     score::ids_of,
     thousands, tokens, translate_all,
 };
+
+/// Pairs of each corpus that a tokenizer is tried on that segmentations are to be drawn by.
+const N_DRAWN: usize = 100;
 
 /// Sample translations shown at the end.
 const N_SAMPLES: usize = 5;
@@ -117,7 +120,17 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             let shares = shares.map(|(corpus, &n)| format!("{} of {}", thousands(n as u64), corpus.name()));
             say!(log, "mixture   in an epoch {} pairs", shares.collect::<Vec<_>>().join(", "));
         }
-        let sampling = recipe.tokenizer.sampling_strength().map(|strength| {
+        let strength = recipe.tokenizer.sampling_strength();
+        // All merges are left out, or all segmentations are as probable.
+        let (setting, strongest) = match recipe.tokenizer.bpe_dropout {
+            Some(_) => ("bpe_dropout", 1.0),
+            None => ("unigram_alpha", 1e6),
+        };
+        if strength.is_some() && !draws(&*tokenizer, strongest, &corpus, &recipe.rules)? {
+            let text = "the tokenizer has one segmentation of each text, and none to draw from: leave it out";
+            return Err(Problem::at(format!("tokenizer.{setting}"), text).into());
+        }
+        let sampling = strength.map(|strength| {
             say!(log, "sampling  the segmentation is drawn anew in every epoch, with strength {strength}");
             // A segmentation that is drawn may be much longer than the best one, and is no reason to stop.
             let batch = BatchConfig { on_oversized: OnProblem::Skip, ..batch.clone() };
@@ -287,6 +300,21 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             ScoreRecord::new(name, "exact", exact.score, ""),
         ])
     }
+}
+
+/// Whether the tokenizer, at this strength, draws another segmentation of some text of the training data than its best.
+fn draws(tokenizer: &dyn Tokenizer, strength: f64, corpus: &Corpus, rules: &CorpusRules) -> Result<bool> {
+    for part in &corpus.train {
+        let pairs = part.pairs.pairs(rules, N_DRAWN)?;
+        let is_drawn = pairs.iter().any(|pair| {
+            tokenizer.sample(&pair.source, strength, 0) != tokenizer.encode(&pair.source)
+                || tokenizer.sample_target(&pair.target, strength, 0) != tokenizer.encode_target(&pair.target)
+        });
+        if is_drawn {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The batches of corpora that are mixed by weights and a temperature, if there are such.

@@ -227,7 +227,10 @@ const RIVALS: [(&str, &[&str]); 6] = [
     ("batch.max_tokens", &["tokens", "rows"]),
     ("batch.rows", &["tokens", "max_tokens"]),
     // A tokenizer is read or trained.
-    ("tokenizer.path", &["merges", "vocab_size"]),
+    (
+        "tokenizer.path",
+        &["merges", "vocab_size", "min_frequency", "pre_tokenization", "character_coverage", "lowercase"],
+    ),
     ("tokenizer.merges", &["path"]),
     ("tokenizer.vocab_size", &["path"]),
 ];

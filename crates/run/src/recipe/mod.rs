@@ -556,6 +556,24 @@ mod tests {
         assert!(recipe.to_toml().contains("path = "), "{}", recipe.to_toml());
         let recipe = Recipe::of_command(None, &["tokenizer.path=t.json".into(), "tokenizer.merges=50".into()]).unwrap();
         assert!(recipe.to_toml().contains("merges = 50"), "{}", recipe.to_toml());
+        let of = |recipe: &str, settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            Recipe::of_command(Some(Path::new(recipe)), &settings).map_err(|error| format!("{error:#}"))
+        };
+        assert!(of("bert", &["tokenizer.path=t.json"]).is_ok(), "its `lowercase` is of the tokenizer that it trains");
+        for (recipe, settings, at_odds) in [
+            ("builtin", ["tokenizer.path=t.json", "tokenizer.min_frequency=3"], "tokenizer.min_frequency"),
+            ("builtin", ["tokenizer.path=t.json", "tokenizer.pre_tokenization=spaces"], "tokenizer.pre_tokenization"),
+            (
+                "gpt",
+                ["name=a", "tokenizer.bpe_dropout=0.1"],
+                "tokenizer.bpe_dropout: segmentations are drawn in translation",
+            ),
+            ("morse", ["tokenizer.path=t", "tokenizer.unigram_alpha=0.1"], "segmentations are drawn in translation"),
+        ] {
+            let error = of(recipe, &settings).unwrap_err();
+            assert!(error.contains(at_odds), "{error}");
+        }
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl CausalLmRecipe {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
+        self.tokenizer.validate_undrawn_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
             self.check_model()?;
         }

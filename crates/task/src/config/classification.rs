@@ -127,7 +127,7 @@ pub struct LabeledBatchRecipe {
 impl ClassificationRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
         self.data.validate()?;
-        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
+        self.tokenizer.validate_undrawn_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
             self.check_model()?;
             validate_context(self.batch.context, &self.model)?;

@@ -88,7 +88,7 @@ impl Default for EvaluationRecipe {
 
 impl MaskedLmRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
+        self.tokenizer.validate_undrawn_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
             self.check_model()?;
         }

@@ -179,7 +179,7 @@ impl SpeechRecipe {
             let text = format!("{speed_percent} is beyond {MAX_SPEED_PERCENT}: no speech is so fast or slow");
             return Err(Problem::at("augment.speed_percent", text));
         }
-        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
+        self.tokenizer.validate_undrawn_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_some() {
             return Ok(());
         }

@@ -115,12 +115,25 @@ impl TokenizerRecipe {
         self.validate_sampling(&name)?;
         if self.path.is_some() {
             let path = name("path");
-            if self.merges.is_none() && self.vocab_size.is_none() {
-                return Ok(());
+            if self.merges.is_some() || self.vocab_size.is_some() {
+                let text =
+                    format!("a tokenizer is read or trained, not both: leave {path} or {merges} and {vocab_size} out");
+                return Err(Problem::among([path, merges, vocab_size], text));
             }
-            let text =
-                format!("a tokenizer is read or trained, not both: leave {path} or {merges} and {vocab_size} out");
-            return Err(Problem::among([path, merges, vocab_size], text));
+            let of_training = [
+                ("min_frequency", self.min_frequency.is_some()),
+                ("pre_tokenization", self.pre_tokenization != PreTokenization::default()),
+                ("character_coverage", self.character_coverage.is_some()),
+                ("lowercase", self.lowercase),
+            ];
+            return match of_training.into_iter().find(|(_, is_given)| *is_given) {
+                Some((setting, _)) => {
+                    let setting = name(setting);
+                    let text = format!("a tokenizer is read or trained, not both: leave {path} or {setting} out");
+                    Err(Problem::among([path, setting], text))
+                }
+                None => Ok(()),
+            };
         }
         let kind = self.kind.name();
         match self.kind {
@@ -171,6 +184,19 @@ impl TokenizerRecipe {
         let splits_otherwise = self.kind != TokenizerKind::Bpe && self.pre_tokenization != PreTokenization::default();
         refuse(splits_otherwise, "pre_tokenization", "the kind bpe")?;
         refuse(self.lowercase && self.kind != TokenizerKind::WordPiece, "lowercase", "the kind wordpiece")
+    }
+
+    /// As [`validate_beside`](Self::validate_beside), of a task that reads the same tokens in every epoch.
+    ///
+    /// # Errors
+    /// Also where segmentations are drawn.
+    pub(super) fn validate_undrawn_beside(&self, pretrained: Option<&Path>) -> Result<(), Problem> {
+        let drawn = [("bpe_dropout", self.bpe_dropout), ("unigram_alpha", self.unigram_alpha)];
+        if let Some((setting, _)) = drawn.iter().find(|(_, value)| value.is_some()) {
+            let text = "segmentations are drawn in translation alone; leave it out";
+            return Err(Problem::at(format!("tokenizer.{setting}"), text));
+        }
+        self.validate_beside(pretrained)
     }
 
     /// Checks what a run takes of these settings: all of them, or, with a model that is fine-tuned and has its own tokenizer,
