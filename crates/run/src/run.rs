@@ -207,9 +207,7 @@ impl Run {
             refuse!("{setting} = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
         }
         if memory.is_some() && !is_auto && !self.resumes {
-            log.warning(&format!(
-                "{setting} is a number, and so --memory changes nothing: set batch.tokens to \"auto\""
-            ));
+            log.warning(&format!("{setting} is a number, and so --memory changes nothing: set it to \"auto\""));
         }
         Ok(())
     }

@@ -373,8 +373,14 @@ fn fill_model(table: &mut Table, task: &str) -> Result<(), Problem> {
 fn spell_out_tokens(table: &mut Table, origins: &mut Origins, task: &str) -> Result<(), Problem> {
     let Some(batch) = table.get_mut("batch").and_then(Value::as_table_mut) else { return Ok(()) };
     let Some(tokens) = batch.remove("tokens") else { return Ok(()) };
-    if task == "image-classification" {
-        return Err(Problem::at("batch.tokens", "pictures are counted: give batch.rows"));
+    let counted = match task {
+        "image-classification" => Some("pictures"),
+        // What fits is found in rows.
+        "speech-recognition" if tokens.as_str() != Some("auto") => Some("recordings"),
+        _ => None,
+    };
+    if let Some(counted) = counted {
+        return Err(Problem::at("batch.tokens", format!("{counted} are counted: give batch.rows")));
     }
     let is_translation = task == TASKS[0];
     let own = if is_translation { "max_tokens" } else { "rows" };
@@ -594,6 +600,9 @@ mod tests {
         assert_eq!(rows, Some(32));
         let error = batch(Some(gpt), &["batch.tokens=1", "batch.context=32"]).unwrap_err();
         assert!(error.contains("less than a row") && error.contains("--set batch.tokens=1"), "{error}");
+        let morse = Some(Path::new("morse"));
+        assert!(batch(morse, &["batch.tokens=4096"]).unwrap_err().contains("recordings are counted: give batch.rows"));
+        assert_eq!(batch(morse, &["batch.tokens=auto"]).unwrap()["rows"].as_str(), Some("auto"));
     }
 
     #[test]
