@@ -84,6 +84,13 @@ batch = { context = 16, rows = 2 }
 }
 
 #[test]
+fn morse_code_that_the_window_of_a_model_cuts_off_is_refused() {
+    let folder = imported("whisper", &[]);
+    let error = folder.fail(&["train", "morse", "--set", "pretrained=before"], "");
+    assert!(error.contains("data.morse.sound.seconds = 1.2 is longer than features.window_seconds = 1"), "{error}");
+}
+
+#[test]
 fn a_translator_that_is_told_languages_learns_between_them() {
     let folder = imported("nllb", &["--source-language", "eng_Latn", "--target-language", "deu_Latn"]);
     folder.write("train.en", &"the animal was tired\nthe street was wide\n".repeat(10));

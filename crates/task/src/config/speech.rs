@@ -186,12 +186,18 @@ impl SpeechRecipe {
         if self.language.is_some() {
             return Err(Problem::at("language", "a model that begins from nothing is told none: leave it out"));
         }
+        self.check_sound()?;
+        self.check_model()
+    }
+
+    /// Holds the Morse code against the window, which is known when a model that is fine-tuned is read.
+    pub(crate) fn check_sound(&self) -> Result<(), Problem> {
         let (sound, window) = (self.data.morse.sound.seconds, self.features.window_seconds);
         if self.data.train.is_none() && sound > window {
             let text = format!("data.morse.sound.seconds = {sound} is longer than features.window_seconds = {window}");
             return Err(Problem::among(["data.morse.sound.seconds", "features.window_seconds"], text));
         }
-        self.check_model()
+        Ok(())
     }
 
     /// Holds the model against the task.

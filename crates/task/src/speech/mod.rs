@@ -63,6 +63,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
         if let Some(processor) = &known {
             recipe.features = processor.features.clone();
         }
+        recipe.check_sound()?;
         let log_mel = LogMel::new(&recipe.features)?;
         let recordings = Recordings::open(&recipe.data, &log_mel, run.training.seed, log)?;
         let texts = recordings.tokenizer_texts().into_iter().map(Ok::<_, crate::Error>);
