@@ -18,6 +18,7 @@ use crate::{
     log::warn_of,
     masked_lm::values,
     score::{Judged, score_classes},
+    start::relabelled,
     thousands,
 };
 
@@ -58,6 +59,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let labels = parts.labels()?;
         let texts = || parts.train.texts.iter().map(|text| Ok::<_, crate::Error>(text.text.clone()));
         let tokenizer = start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts(), log))?;
+        let before = config.labels().to_vec();
         config.set_labels(labels.clone());
         recipe.model = config.clone().into();
 
@@ -90,7 +92,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
             config,
             n_labels: labels.len(),
             tokenizer,
-            pretrained: start.pretrained.map(|bundle| bundle.params),
+            pretrained: start.pretrained.map(|bundle| relabelled(bundle.params, &before, &labels)),
             train,
             held_out,
             sample: parts.train.texts.first().map(|text| text.text.clone()).unwrap_or_default(),

@@ -18,6 +18,7 @@ use crate::{
     labeled::few,
     masked_lm::values,
     score::{Judged, score_classes},
+    start::relabelled,
     thousands,
 };
 
@@ -79,6 +80,7 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> ImageClassification<F> {
         if is_labelled && labels.len() < 2 {
             refuse!("data.train has the classes {labels:?}: there must be two at least");
         }
+        let before = config.labels().to_vec();
         config.set_labels(if is_labelled { labels.clone() } else { Vec::new() });
         recipe.model = config.clone().into();
         let processor = match start.processor()? {
@@ -103,11 +105,12 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> ImageClassification<F> {
         if is_labelled {
             say!(log, "labels    {}", labels.join(", "));
         }
+        let pretrained = start.pretrained.map(|bundle| relabelled(bundle.params, &before, config.labels()));
         Ok(Self {
             config,
             processor,
             objective: recipe.objective.own(),
-            pretrained: start.pretrained.map(|bundle| bundle.params),
+            pretrained,
             train,
             held_out,
             records: parts.iter().map(Part::record).collect(),

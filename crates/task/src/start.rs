@@ -169,6 +169,28 @@ pub(crate) fn fine_tuned<C: ModelSpec>(
     Ok(attentive_weights::load(model, params)?)
 }
 
+/// Parameters that were trained before, for a model with these labels: the classifier's are put in their order, and left out
+/// where its labels are others, so that they are drawn.
+pub(crate) fn relabelled(mut params: Tensors, before: &[String], labels: &[String]) -> Tensors {
+    if before == labels || labels.is_empty() {
+        return params;
+    }
+    let is_of_classifier =
+        |name: &str| ["classifier.", "distillation_classifier."].iter().any(|of| name.starts_with(of));
+    let place = |label: &String| before.iter().position(|known| known == label);
+    let places: Option<Vec<usize>> = labels.iter().map(place).collect();
+    match places.filter(|places| places.len() == before.len()) {
+        Some(places) => {
+            for (_, param) in params.iter_mut().filter(|(name, _)| is_of_classifier(name)) {
+                let rows = param.values.chunks_exact(before.len()); // [d_model, labels], and [labels]
+                param.values = rows.flat_map(|row| places.iter().map(move |&place| row[place])).collect();
+            }
+        }
+        None => params.retain(|name, _| !is_of_classifier(name)),
+    }
+    params
+}
+
 /// The names of some parameters of a model; in place of all of a part, the part's.
 fn whole_parts<'a>(names: &'a [String], params: &Tensors) -> Vec<&'a str> {
     let part = |name: &'a str| name.split_once('.').map_or(name, |(part, _)| part);
@@ -179,4 +201,37 @@ fn whole_parts<'a>(names: &'a [String], params: &Tensors) -> Vec<&'a str> {
     let mut shown: Vec<&str> = names.iter().map(|name| if is_whole(part(name)) { part(name) } else { name }).collect();
     shown.dedup();
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use attentive_weights::HostTensor;
+
+    use super::*;
+
+    #[test]
+    fn a_classifier_keeps_what_it_knows_of_each_label() {
+        let tensor = |shape: &[usize], values: &[f32]| HostTensor { shape: shape.to_vec(), values: values.to_vec() };
+        let params = |weight: &[f32], bias: &[f32]| {
+            let params = [
+                ("classifier.bias", tensor(&[3], bias)),
+                ("classifier.weight", tensor(&[2, 3], weight)),
+                ("distillation_classifier.bias", tensor(&[3], bias)),
+                ("pooler.weight", tensor(&[1, 3], &[7.0, 8.0, 9.0])),
+            ];
+            Tensors::from(params.map(|(name, param)| (name.to_owned(), param)))
+        };
+        let named = |labels: &[&str]| labels.iter().map(|&label| label.to_owned()).collect::<Vec<_>>();
+        let before = named(&["POSITIVE", "NEGATIVE", "ANY"]);
+        let trained = || params(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[-1.0, -2.0, -3.0]);
+        let sorted = relabelled(trained(), &before, &named(&["ANY", "NEGATIVE", "POSITIVE"]));
+        assert_eq!(sorted, params(&[3.0, 2.0, 1.0, 6.0, 5.0, 4.0], &[-3.0, -2.0, -1.0]));
+        for unchanged in [before.clone(), Vec::new()] {
+            assert_eq!(relabelled(trained(), &before, &unchanged), trained());
+        }
+        for others in [&["ANY", "BAD", "POSITIVE"][..], &["NEGATIVE", "POSITIVE"][..]] {
+            let left = relabelled(trained(), &before, &named(others));
+            assert_eq!(left.into_keys().collect::<Vec<_>>(), ["pooler.weight"], "{others:?}");
+        }
+    }
 }
