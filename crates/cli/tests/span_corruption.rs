@@ -106,6 +106,19 @@ fn a_text_teaches_to_fill_in_spans() {
 }
 
 #[test]
+fn targets_that_positions_do_not_reach_are_refused() {
+    let settings = [
+        "model.preset=base",
+        "model.positions={ learned = { max_len = 65 } }",
+        "batch.context=64",
+        "corruption={ rate = 0.5, mean_span = 1.0 }",
+    ];
+    let args: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let error = folder().fail(&[&["train", "spans.toml"], &args[..]].concat(), "");
+    contains(&error, &["a target of 66 tokens of batch.context = 64", "model.positions.learned.max_len = 65"]);
+}
+
+#[test]
 fn a_learnt_vocabulary_gets_sentinels() {
     let folder = folder();
     let settings = ["tokenizer={kind = \"unigram\", vocab_size = 290}", "training.steps=3", "corruption.mean_span=2.0"];

@@ -77,6 +77,12 @@ impl SpanCorruption {
         [n_hidden, n_spans.min(n_hidden).min(n - n_hidden + 1).min(self.sentinels.len() - 1)]
     }
 
+    /// Tokens of the target of a text of `n` tokens, sentinels and end included.
+    pub fn target_len(&self, n: usize) -> usize {
+        let [n_hidden, n_spans] = if n == 0 { [0, 0] } else { self.sizes(n) };
+        n_hidden + n_spans + 2
+    }
+
     /// The hidden spans of a text of `n` tokens, in their order: none touches the next.
     pub fn spans(&self, n: usize, epoch: u64, example: u64) -> Vec<Range<usize>> {
         if n == 0 {

@@ -39,6 +39,8 @@ proptest! {
         prop_assert_eq!(restored(&input, &target), text.clone());
         prop_assert_eq!(corruption.corrupt(&text, epoch, example), (input.clone(), target.clone()));
 
+        prop_assert_eq!(corruption.target_len(text.len()), target.len());
+
         let spans = corruption.spans(text.len(), epoch, example);
         prop_assert!(spans.iter().all(|span| !span.is_empty() && span.end <= text.len()));
         prop_assert!(spans.windows(2).all(|pair| pair[0].end < pair[1].start), "{:?}", spans);

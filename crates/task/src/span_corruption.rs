@@ -14,7 +14,7 @@ use burn::tensor::activation::log_softmax;
 
 use crate::{
     Log, Resizable, Result, Start, Task, Texts,
-    config::{ContextSource, RunRecipe, SpanCorruptionRecipe},
+    config::{ContextSource, Problem, RunRecipe, SpanCorruptionRecipe},
     example, initial,
     masked_lm::{print_guesses, share, values},
     special_ids, thousands,
@@ -91,6 +91,18 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
             ContextSource::Random => ContextOrder::RandomOffsets { seed },
         };
         let train_batches = batcher(text, order, seed)?;
+        // The decoder reads a target after its first token, and not its end.
+        let n_target = train_batches.corruption().target_len(batch.context);
+        if let Some(max_len) = config.max_len().filter(|&max_len| max_len < n_target) {
+            let limit = "model.positions.learned.max_len";
+            let text = format!(
+                "corruption.rate and corruption.mean_span make a target of {n_target} tokens of batch.context = {}, more \
+                 than {limit} = {max_len}",
+                batch.context
+            );
+            let keys = ["corruption.rate", "corruption.mean_span", "batch.context", limit];
+            return Err(Problem::among(keys, text).into());
+        }
         say!(
             log,
             "batches   {} of {} × {} tokens in an epoch, {} hidden in spans of {}",
