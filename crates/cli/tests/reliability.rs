@@ -105,6 +105,15 @@ fn a_run_that_was_killed_before_its_first_step_can_be_resumed() {
 }
 
 #[test]
+fn a_run_needs_no_link_that_leads_to_it() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("runs/latest/mine")).unwrap();
+    let shown = folder.run(&["train", "recipe.toml"], 0);
+    assert!(shown.contains("can't make runs/latest"), "{shown}");
+    assert!(folder.path("runs/latest/mine").exists() && folder.path("runs/copy-1/model.safetensors").exists());
+}
+
+#[test]
 fn a_damaged_checkpoint_is_passed_over() {
     let folder = Folder::new();
     folder.run(&["train", "recipe.toml"], 0);

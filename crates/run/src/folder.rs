@@ -125,17 +125,53 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     written.with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Makes `latest`, beside `run`, lead to it.
+/// Makes `latest`, beside `run`, lead to it; until then it leads where it led before.
 pub(crate) fn point_latest(run: &Path) -> Result<()> {
     let (Some(root), Some(name)) = (run.parent(), run.file_name()) else { return Ok(()) };
     let latest = root.join("latest");
-    if latest.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
-        fs::remove_file(&latest).with_context(|| format!("can't replace {}", latest.display()))?;
-    }
+    // A name of the run's own: other runs may begin at the same time.
+    let new = root.join(format!(".{}.latest", name.to_string_lossy()));
+    // What a kill has left of it.
+    let _ = fs::remove_file(&new);
     #[cfg(unix)]
-    let made = std::os::unix::fs::symlink(name, &latest);
+    let made = std::os::unix::fs::symlink(name, &new);
     // Symbolic links need rights elsewhere: the file names the folder instead.
     #[cfg(not(unix))]
-    let made = fs::write(&latest, name.to_string_lossy().as_bytes());
-    made.with_context(|| format!("can't make {}", latest.display()))
+    let made = fs::write(&new, name.to_string_lossy().as_bytes());
+    let renamed = made.and_then(|()| fs::rename(&new, &latest)).inspect_err(|_| {
+        // The failure is reported; what is left is a link.
+        let _ = fs::remove_file(&new);
+    });
+    renamed.with_context(|| format!("can't make {}", latest.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latest_leads_to_the_run_that_began_last() {
+        let root = tempfile::tempdir().unwrap();
+        let names = || {
+            let entries = fs::read_dir(root.path()).unwrap();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let runs = ["a-1", "b-1"].map(|name| root.path().join(name));
+        for run in &runs {
+            fs::create_dir(run).unwrap();
+            // As a kill leaves it.
+            fs::write(run.with_file_name(".b-1.latest"), "half").unwrap();
+            point_latest(run).unwrap();
+            assert_eq!(attentive_task::resolve(&root.path().join("latest")).file_name(), run.file_name());
+        }
+        assert_eq!(names(), ["a-1", "b-1", "latest"]);
+        fs::remove_file(root.path().join("latest")).unwrap();
+        fs::create_dir_all(root.path().join("latest/mine")).unwrap();
+        assert!(point_latest(&runs[0]).is_err());
+        assert!(root.path().join("latest/mine").exists());
+        assert_eq!(names(), ["a-1", "b-1", "latest"]);
+    }
 }

@@ -15,7 +15,7 @@ use attentive_model::ModelSpec;
 use attentive_task::{
     Context, Error, Result, Task, clock,
     config::{Problem, RunRecipe},
-    shell_path, thousands,
+    shell_path, thousands, with_causes,
 };
 use attentive_trainer::{
     Averaged, Callback, Checkpoint, CheckpointDir, Environment, FinishedModel, LatestCheckpoint, Outcome, TrainError,
@@ -170,7 +170,11 @@ impl Session<'_, '_> {
         if !is_known {
             folder::write(&path, &serde_json::to_string_pretty(data).context("the data's records")?)?;
         }
-        folder::point_latest(self.run)
+        // The run does without a name that leads to it.
+        if let Err(error) = folder::point_latest(self.run) {
+            self.options.log.warning(&with_causes(&error));
+        }
+        Ok(())
     }
 
     fn checkpoints(&self) -> CheckpointDir {
