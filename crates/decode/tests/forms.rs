@@ -198,7 +198,10 @@ fn schemas_of_any_size_are_read_or_refused_at_once() {
     };
     let tree = r##"{"type": "object", "required": ["l", "r"], "properties": {"l": {"$ref": "#/$defs/n"}, "r": {"$ref": "#/$defs/n"}}}"##;
     let long = "a".repeat(100_000);
+    let deep =
+        (0..60).fold("true".to_owned(), |inner, _| format!(r#"{{"prefixItems": [{}{inner}]}}"#, "true, ".repeat(1023)));
     for (text, what) in [
+        (deep, "too large"),
         (format!(r##"{{"$defs": {{"n": {tree}}}, "oneOf": [{{"$ref": "#/$defs/n"}}, {tree}]}}"##), "of both 0 and 1"),
         (format!(r#"{{"oneOf": [{}]}}"#, constants.join(", ")), "more than 1024 schemas"),
         (format!(r#"{{"oneOf": [{}]}}"#, lists(5000).collect::<Vec<_>>().join(", ")), "of both 0 and 1"),

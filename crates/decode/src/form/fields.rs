@@ -31,8 +31,9 @@ impl Parts {
         let [object, value] = ["an object", "a value"].map(|name| rules.reserve(name));
         let parts = Self { space, string, object: Expr::Rule(object), value: Expr::Rule(value) };
         let member = parts.member(parts.string.clone(), parts.value.clone());
-        rules.set(object, parts.list("{}", parts.listed(member, 0, None)));
-        let items = parts.listed(parts.value.clone(), 0, None);
+        let members = parts.listed(rules, member, 0, None);
+        rules.set(object, parts.list("{}", members));
+        let items = parts.listed(rules, parts.value.clone(), 0, None);
         let literals = ["true", "false", "null"].map(Expr::text);
         let kinds = [parts.list("[]", items), parts.string.clone(), parts.object.clone(), super::numbers::any_number()];
         rules.set(value, Expr::Choice(kinds.into_iter().chain(literals).collect()));
@@ -56,12 +57,18 @@ impl Parts {
     }
 
     /// From `min` to `max` of the same, white space after each.
-    pub(super) fn listed(&self, item: Expr, min: u32, max: Option<u32>) -> Expr {
-        self.items(Vec::new(), Some(item), min, max)
+    pub(super) fn listed(&self, rules: &mut Rules, item: Expr, min: u32, max: Option<u32>) -> Expr {
+        self.items(rules, (Vec::new(), Some(item)), min, max)
     }
 
     /// Items of an array: the first ones by their places, and others; white space after each.
-    pub(super) fn items(&self, mut first: Vec<Expr>, other: Option<Expr>, min: u32, max: Option<u32>) -> Expr {
+    pub(super) fn items(
+        &self,
+        rules: &mut Rules,
+        (mut first, other): (Vec<Expr>, Option<Expr>),
+        min: u32,
+        max: Option<u32>,
+    ) -> Expr {
         let spaced = |item: Expr| item.then(self.space.clone());
         let more = other.clone().map(|item| self.comma().then(spaced(item)));
         if first.is_empty() {
@@ -75,11 +82,12 @@ impl Parts {
         first.truncate(max.unwrap_or(u32::MAX) as usize);
         let n_more = (min.saturating_sub(n_first), max.map(|max| max.saturating_sub(n_first)));
         let mut rest = more.map_or(Expr::empty(), |more| more.repeat(n_more.0, n_more.1));
-        // From the last one to the first; each that is not needed may be left out with all after it.
+        // From the last one to the first; each that is not needed may be left out with all after it. Each is a rule, so that
+        // no expression is as deep as there are items, in arrays within arrays.
         for (at, item) in first.into_iter().enumerate().rev() {
             let comma = if at == 0 { Expr::empty() } else { self.comma() };
             let item = Expr::Sequence(vec![comma, spaced(item), rest]);
-            rest = if at < min as usize { item } else { item.optional() };
+            rest = rules.add("items", if at < min as usize { item } else { item.optional() });
         }
         rest
     }

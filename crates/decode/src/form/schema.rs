@@ -265,7 +265,7 @@ impl<'a> Schemas<'a> {
             }
         };
         let [min, max] = ["minItems", "maxItems"].map(|key| count(schema, key, path));
-        let items = self.parts.items(first, other, min?.unwrap_or(0), max?);
+        let items = self.parts.items(self.rules, (first, other), min?.unwrap_or(0), max?);
         Ok(self.parts.list("[]", items))
     }
 
@@ -341,7 +341,7 @@ impl<'a> Schemas<'a> {
                 return Err(problem(path, text));
             }
             let other = self.rules.add("another member", other.clone());
-            return Ok(self.parts.listed(other, min, max));
+            return Ok(self.parts.listed(self.rules, other, min, max));
         }
         let n_required = fields.iter().filter(|field| field.is_required).count() as u64;
         let n_most = other.is_none().then_some(fields.len() as u64);
