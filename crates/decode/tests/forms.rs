@@ -200,11 +200,20 @@ fn schemas_of_any_size_are_read_or_refused_at_once() {
     let long = "a".repeat(100_000);
     let deep =
         (0..60).fold("true".to_owned(), |inner, _| format!(r#"{{"prefixItems": [{}{inner}]}}"#, "true, ".repeat(1023)));
+    let object = |last: u32| {
+        let members: Vec<String> =
+            (0..40_000).map(|n| format!(r#""m{n}": {}"#, if n < 39_999 { 0 } else { last })).collect();
+        format!(r#"{{"const": {{{}}}}}"#, members.join(", "))
+    };
+    let [low, high] = <[String; 2]>::try_from(lists(3000).collect::<Vec<_>>()).unwrap();
+    let shared = [r##"{"oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}]}"##; 5].join(", ");
     for (text, what) in [
         (deep, "too large"),
+        (format!(r#"{{"oneOf": [{}, {}]}}"#, object(1), object(2)), "of both 0 and 1"),
+        (format!(r##"{{"$defs": {{"a": {low}, "b": {high}}}, "anyOf": [{shared}]}}"##), "of both 0 and 1"),
         (format!(r##"{{"$defs": {{"n": {tree}}}, "oneOf": [{{"$ref": "#/$defs/n"}}, {tree}]}}"##), "of both 0 and 1"),
         (format!(r#"{{"oneOf": [{}]}}"#, constants.join(", ")), "more than 1024 schemas"),
-        (format!(r#"{{"oneOf": [{}]}}"#, lists(5000).collect::<Vec<_>>().join(", ")), "of both 0 and 1"),
+        (format!(r#"{{"oneOf": [{}]}}"#, lists(6000).collect::<Vec<_>>().join(", ")), "of both 0 and 1"),
         (format!(r#"{{"prefixItems": [{}]}}"#, constants.join(", ")), "more than 1024 schemas"),
         (format!(r#"{{"properties": {{"{long}": {{}}}}, "additionalProperties": true}}"#), "more than 1024 bytes"),
         (format!(r#"{{"pattern": "{}"}}"#, r"\\pL".repeat(6000)), "16384 at most"),
@@ -214,6 +223,11 @@ fn schemas_of_any_size_are_read_or_refused_at_once() {
     }
     let few = lists(50).collect::<Vec<_>>().join(", ");
     schema(&format!(r#"{{"oneOf": [{few}]}}"#)).validate().unwrap();
+    let defined: Vec<String> = (0..30_000).map(|n| format!(r#""n{n}": {{"const": {n}}}"#)).collect();
+    let references: Vec<String> = (29_500..30_000).map(|n| format!(r##"{{"$ref": "#/$defs/n{n}"}}"##)).collect();
+    let text = format!(r#"{{"$defs": {{{}}}, "oneOf": [{}]}}"#, defined.join(", "), references.join(", "));
+    schema(&text).validate().unwrap();
+    check(&format!(r#"{{"type": {:?}}}"#, vec!["number"; 100_000]), &["1"], &["true"]);
     let alone = schema(&format!(r#"{{"properties": {{"{long}": {{"type": "null"}}}}, "required": ["{long}"]}}"#));
     assert!(form(&alone).unwrap().matches(&format!(r#"{{"{long}":null}}"#)).unwrap());
     // A list of many words is no form at all, rather than one that fails when a text is begun.

@@ -52,25 +52,8 @@ const MAX_DEPTH: usize = 128;
 /// from: each costs a level of a form, or is compared with all others.
 const MAX_LISTED: usize = 1 << 10;
 
-/// Values and names that are compared to tell the schemas of a `oneOf` apart.
-const MAX_COMPARED: usize = 1 << 22;
-
-/// What was asked to tell two schemas apart.
-struct Asked {
-    /// Pairs within them.
-    met: HashSet<[*const Json; 2]>,
-    /// Comparisons that may still be made, for all pairs of a `oneOf`.
-    n_left: usize,
-}
-
-impl Asked {
-    /// Whether each of `n` may be compared with each of `m`.
-    fn may_compare(&mut self, n: usize, m: usize) -> bool {
-        let left = self.n_left.checked_sub(n.saturating_mul(m));
-        self.n_left = left.unwrap_or(self.n_left);
-        left.is_some()
-    }
-}
+/// Comparisons and look-ups to tell the schemas of all `oneOf` apart.
+const MAX_COMPARED: usize = 1 << 25;
 
 /// An object of any members.
 pub(super) fn any_object(rules: &mut Rules) -> Expr {
@@ -80,7 +63,8 @@ pub(super) fn any_object(rules: &mut Rules) -> Expr {
 /// The values that a schema describes.
 pub(super) fn of(rules: &mut Rules, schema: &Json) -> Result<Expr, FormError> {
     let parts = Parts::new(rules);
-    Schemas { rules, root: schema, parts, references: HashMap::new(), depth: 0 }.value(schema, "#")
+    let asked = Asked { root: schema, targets: HashMap::new(), met: HashSet::new(), n_left: MAX_COMPARED };
+    Schemas { rules, root: schema, parts, references: HashMap::new(), asked, depth: 0 }.value(schema, "#")
 }
 
 struct Schemas<'a> {
@@ -89,6 +73,7 @@ struct Schemas<'a> {
     parts: Parts,
     /// The rules of schemas that are referred to, by the reference.
     references: HashMap<String, RuleId>,
+    asked: Asked<'a>,
     depth: usize,
 }
 
@@ -147,7 +132,7 @@ impl<'a> Schemas<'a> {
             },
             (kind @ ("anyOf" | "oneOf"), Json::Array(schemas)) => {
                 if kind == "oneOf" {
-                    self.check_disjoint(schemas, &at)?;
+                    self.asked.check_disjoint(schemas, &at)?;
                 }
                 let value = |(index, schema)| self.value(schema, &under(&at, &format!("{index}")));
                 Ok(Expr::Choice(schemas.iter().enumerate().map(value).collect::<Result<_, _>>()?))
@@ -350,17 +335,31 @@ impl<'a> Schemas<'a> {
         }
         Ok(members(self.rules, &self.parts, fields, other))
     }
+}
 
+/// What is asked to tell the schemas of `oneOf` apart.
+struct Asked<'a> {
+    root: &'a Json,
+    /// The schemas that are referred to, by the reference.
+    targets: HashMap<&'a str, Option<&'a Json>>,
+    /// Pairs within the two schemas that are told apart.
+    met: HashSet<[*const Json; 2]>,
+    /// Comparisons that may still be made. They are those of the whole schema: a list that is referred to from many places
+    /// may be compared from each.
+    n_left: usize,
+}
+
+impl<'a> Asked<'a> {
     /// Checks that no value is of two of these schemas, as far as that can be told.
-    fn check_disjoint(&self, schemas: &[Json], path: &str) -> Result<(), FormError> {
+    fn check_disjoint(&mut self, schemas: &'a [Json], path: &str) -> Result<(), FormError> {
         if schemas.len() > MAX_LISTED {
             return Err(problem(path, format!("there are more than {MAX_LISTED} schemas: write anyOf")));
         }
-        let mut asked = Asked { met: HashSet::new(), n_left: MAX_COMPARED };
-        for (at, one) in schemas.iter().enumerate() {
-            let is_not_apart = |other: &Json| {
-                asked.met.clear();
-                !self.is_disjoint(one, other, &mut asked)
+        let schemas: Vec<&'a Json> = schemas.iter().map(|schema| self.resolved(schema)).collect();
+        for (at, &one) in schemas.iter().enumerate() {
+            let is_not_apart = |&other: &&'a Json| {
+                self.met.clear();
+                !self.is_disjoint(one, other)
             };
             if let Some(other) = schemas[..at].iter().position(is_not_apart) {
                 let wish = "give them types or required properties with const that differ, or write anyOf";
@@ -370,44 +369,80 @@ impl<'a> Schemas<'a> {
         Ok(())
     }
 
+    /// Whether each of `n` may be compared with each of `m`. Where they may not, nothing is compared any more.
+    fn may_compare(&mut self, n: usize, m: usize) -> bool {
+        let left = self.n_left.checked_sub(n.saturating_mul(m));
+        self.n_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// Whether no value is of both schemas, as far as can be told. A pair that was asked about before says nothing new.
-    fn is_disjoint(&self, one: &Json, other: &Json, asked: &mut Asked) -> bool {
+    fn is_disjoint(&mut self, one: &'a Json, other: &'a Json) -> bool {
         let [one, other] = [one, other].map(|schema| self.resolved(schema));
-        let is_new = asked.met.insert([one, other].map(std::ptr::from_ref));
-        if !is_new || asked.met.len() > MAX_LISTED || !asked.may_compare(1, 1) {
+        let is_new = self.met.insert([one, other].map(std::ptr::from_ref));
+        if !is_new || self.met.len() > MAX_LISTED || !self.may_compare(1, n_parts(one) + n_parts(other)) {
             return false;
         }
         if let (Some(a), Some(b)) = (values(one), values(other)) {
-            return asked.may_compare(a.len(), b.len())
-                && !a.iter().any(|value| b.iter().any(|other| are_equal(value, other)));
+            let [n, m] = [a, b].map(|values| values.iter().map(size_of).sum::<usize>());
+            return self.may_compare(n, m) && !a.iter().any(|value| b.iter().any(|other| are_equal(value, other)));
         }
         let [kinds, other_kinds] = [one, other].map(kinds_of);
-        if let (Some(a), Some(b)) = (kinds, other_kinds)
+        if let (Some(a), Some(b)) = (&kinds, &other_kinds)
+            && self.may_compare(a.len(), b.len())
             && !a.iter().any(|kind| b.iter().any(|other| overlap(kind, other)))
         {
             return true;
         }
         // Objects that both have a member of one name, and never the same value of it.
+        let are_objects =
+            [kinds, other_kinds].iter().all(|kinds| kinds.as_ref().is_some_and(|kinds| *kinds == ["object"]));
         let [required, other_required] = [one, other].map(|schema| required(schema, "#").unwrap_or_default());
-        let are_objects = [one, other].iter().all(|schema| kinds_of(schema).is_some_and(|kinds| kinds == ["object"]));
+        let [properties, other_properties] = [one, other].map(|schema| match schema.get("properties") {
+            Some(Json::Object(properties)) => &properties[..],
+            _ => &[],
+        });
+        let n_names = other_required.len() + properties.len() + other_properties.len();
         are_objects
-            && asked.may_compare(required.len(), other_required.len())
+            && self.may_compare(required.len(), n_names)
             && required.iter().filter(|name| other_required.contains(name)).any(|name| {
-                let [a, b] = [one, other].map(|schema| schema.get("properties").and_then(|all| all.get(name)));
-                a.zip(b).is_some_and(|(a, b)| self.is_disjoint(a, b, asked))
+                let [a, b] = [properties, other_properties].map(|all| all.iter().find(|(own, _)| own == name));
+                a.zip(b).is_some_and(|((_, a), (_, b))| self.is_disjoint(a, b))
             })
     }
 
-    /// The schema that this one refers to.
-    fn resolved<'s>(&'s self, mut schema: &'s Json) -> &'s Json {
+    /// The schema that this one refers to. Each reference is looked up once.
+    fn resolved(&mut self, mut schema: &'a Json) -> &'a Json {
         for _ in 0..MAX_DEPTH {
             let reference = schema.get("$ref").and_then(Json::as_str).and_then(|reference| reference.strip_prefix('#'));
-            match reference.and_then(|pointer| self.root.at(pointer)) {
-                Some(next) => schema = next,
-                None => break,
-            }
+            let Some(pointer) = reference else { break };
+            let root = self.root;
+            let Some(next) = *self.targets.entry(pointer).or_insert_with(|| root.at(pointer)) else { break };
+            schema = next;
         }
         schema
+    }
+}
+
+/// Keywords of a schema, and what each of them lists: all that is looked through to tell it from another.
+fn n_parts(schema: &Json) -> usize {
+    let Json::Object(keywords) = schema else { return 1 };
+    let of_keyword = |value: &Json| match value {
+        Json::Array(values) => 1 + values.len(),
+        Json::Object(members) => 1 + members.len(),
+        _ => 1,
+    };
+    keywords.iter().map(|(_, value)| of_keyword(value)).sum()
+}
+
+/// Values within a value, itself among them, and its texts by their lengths: the cost of a comparison with it.
+fn size_of(value: &Json) -> usize {
+    let of_text = |text: &str| 1 + text.len() / 64;
+    match value {
+        Json::String(text) => of_text(text),
+        Json::Array(values) => 1 + values.iter().map(size_of).sum::<usize>(),
+        Json::Object(members) => 1 + members.iter().map(|(name, value)| of_text(name) + size_of(value)).sum::<usize>(),
+        _ => 1,
     }
 }
 
@@ -443,12 +478,14 @@ fn overlap(one: &str, other: &str) -> bool {
 
 /// The types that a schema says; none where it says nothing.
 fn types<'a>(schema: &'a Json, path: &str) -> Result<Vec<&'a str>, FormError> {
-    let said = match schema.get("type") {
+    let mut said = match schema.get("type") {
         None => return Ok(Vec::new()),
         Some(Json::String(kind)) => vec![&**kind],
         Some(Json::Array(kinds)) if !kinds.is_empty() => kinds.iter().map(|kind| kind.as_str().unwrap_or("")).collect(),
         Some(_) => vec![""],
     };
+    let mut seen = HashSet::new();
+    said.retain(|&kind| seen.insert(kind));
     match said.iter().all(|kind| TYPES.contains(kind)) {
         true => Ok(said),
         false => Err(problem(&under(path, "type"), format!("type is one or several of {}", TYPES.join(", ")))),
