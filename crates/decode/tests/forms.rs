@@ -207,20 +207,24 @@ fn schemas_of_any_size_are_read_or_refused_at_once() {
     };
     let [low, high] = <[String; 2]>::try_from(lists(3000).collect::<Vec<_>>()).unwrap();
     let shared = [r##"{"oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}]}"##; 5].join(", ");
+    let names: Vec<String> = (0..2000).map(|n| format!(r#"{{"required": ["{n:04}"]}}"#)).collect();
     for (text, what) in [
         (deep, "too large"),
+        (format!(r#"{{"anyOf": [{}]}}"#, names.join(", ")), "more than 1024 characters"),
         (format!(r#"{{"oneOf": [{}, {}]}}"#, object(1), object(2)), "of both 0 and 1"),
         (format!(r##"{{"$defs": {{"a": {low}, "b": {high}}}, "anyOf": [{shared}]}}"##), "of both 0 and 1"),
         (format!(r##"{{"$defs": {{"n": {tree}}}, "oneOf": [{{"$ref": "#/$defs/n"}}, {tree}]}}"##), "of both 0 and 1"),
         (format!(r#"{{"oneOf": [{}]}}"#, constants.join(", ")), "more than 1024 schemas"),
         (format!(r#"{{"oneOf": [{}]}}"#, lists(6000).collect::<Vec<_>>().join(", ")), "of both 0 and 1"),
         (format!(r#"{{"prefixItems": [{}]}}"#, constants.join(", ")), "more than 1024 schemas"),
-        (format!(r#"{{"properties": {{"{long}": {{}}}}, "additionalProperties": true}}"#), "more than 1024 bytes"),
+        (format!(r#"{{"properties": {{"{long}": {{}}}}, "additionalProperties": true}}"#), "more than 1024 characters"),
         (format!(r#"{{"pattern": "{}"}}"#, r"\\pL".repeat(6000)), "16384 at most"),
     ] {
         let message = schema(&text).validate().unwrap_err().to_string();
         assert!(message.contains(what), "{message}");
     }
+    let name = "a".repeat(500);
+    schema(&format!(r#"{{"properties": {{"{name}": true}}, "additionalProperties": true}}"#)).validate().unwrap();
     let few = lists(50).collect::<Vec<_>>().join(", ");
     schema(&format!(r#"{{"oneOf": [{few}]}}"#)).validate().unwrap();
     let defined: Vec<String> = (0..30_000).map(|n| format!(r#""n{n}": {{"const": {n}}}"#)).collect();

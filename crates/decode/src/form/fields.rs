@@ -15,6 +15,8 @@ pub(super) fn white_space(rules: &mut Rules) -> Expr {
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     pub(super) space: Expr,
+    /// A character of a string.
+    pub(super) character: Expr,
     /// A string of any characters, with its quotes.
     pub(super) string: Expr,
     /// An object of any members.
@@ -26,10 +28,11 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) fn new(rules: &mut Rules) -> Self {
         let space = white_space(rules);
+        let character = rules.add("a character", strings::characters(1, Some(1)));
         let quoted = Expr::Sequence(vec![Expr::text("\""), strings::characters(0, None), Expr::text("\"")]);
         let string = rules.add("a string", quoted);
         let [object, value] = ["an object", "a value"].map(|name| rules.reserve(name));
-        let parts = Self { space, string, object: Expr::Rule(object), value: Expr::Rule(value) };
+        let parts = Self { space, character, string, object: Expr::Rule(object), value: Expr::Rule(value) };
         let member = parts.member(parts.string.clone(), parts.value.clone());
         let members = parts.listed(rules, member, 0, None);
         rules.set(object, parts.list("{}", members));

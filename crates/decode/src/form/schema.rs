@@ -48,8 +48,8 @@ const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "arr
 /// Schemas within others, as many as a reader of JSON takes.
 const MAX_DEPTH: usize = 128;
 
-/// Schemas of a `oneOf` and of `prefixItems`, names that two objects must have, and characters of a name that others differ
-/// from: each costs a level of a form, or is compared with all others.
+/// Schemas of a `oneOf` and of `prefixItems`, pairs within two of them, and characters of all names that others differ from:
+/// each is compared with all others, or takes kilobytes.
 const MAX_LISTED: usize = 1 << 10;
 
 /// Comparisons and look-ups to tell the schemas of all `oneOf` apart.
@@ -64,7 +64,8 @@ pub(super) fn any_object(rules: &mut Rules) -> Expr {
 pub(super) fn of(rules: &mut Rules, schema: &Json) -> Result<Expr, FormError> {
     let parts = Parts::new(rules);
     let asked = Asked { root: schema, targets: HashMap::new(), met: HashSet::new(), n_left: MAX_COMPARED };
-    Schemas { rules, root: schema, parts, references: HashMap::new(), asked, depth: 0 }.value(schema, "#")
+    let (references, n_characters) = (HashMap::new(), MAX_LISTED);
+    Schemas { rules, root: schema, parts, references, asked, n_characters, depth: 0 }.value(schema, "#")
 }
 
 struct Schemas<'a> {
@@ -74,6 +75,8 @@ struct Schemas<'a> {
     /// The rules of schemas that are referred to, by the reference.
     references: HashMap<String, RuleId>,
     asked: Asked<'a>,
+    /// Characters that names beside others may still have.
+    n_characters: usize,
     depth: usize,
 }
 
@@ -203,10 +206,7 @@ impl<'a> Schemas<'a> {
             (Some(_), Some(_)) => return Err(problem(path, "pattern beside format is not supported")),
         };
         let content = match pattern {
-            None => {
-                let character = self.rules.add("a character", strings::characters(1, Some(1)));
-                character.repeat(min, max)
-            }
+            None => self.parts.character.clone().repeat(min, max),
             Some((key, pattern)) => {
                 let pattern = Pattern::new(&pattern).map_err(|cause| problem(&under(path, key), cause))?;
                 let (least, most) = pattern.n_characters;
@@ -246,7 +246,7 @@ impl<'a> Schemas<'a> {
             Some(Json::Array(_)) => return Err(problem(&under(path, "items"), "a list is written as prefixItems")),
             Some(schema) => {
                 let item = self.value(schema, &under(path, "items"))?;
-                Some(self.rules.add(under(path, "items"), item))
+                Some(self.rules.add("an item", item))
             }
         };
         let [min, max] = ["minItems", "maxItems"].map(|key| count(schema, key, path));
@@ -277,9 +277,8 @@ impl<'a> Schemas<'a> {
             None if !properties.is_empty() => None,
             None => Some(self.parts.value.clone()),
             Some(schema) => {
-                let path = under(path, "additionalProperties");
-                let value = self.value(schema, &path)?;
-                Some(self.rules.add(path, value))
+                let value = self.value(schema, &under(path, "additionalProperties"))?;
+                Some(self.rules.add("another value", value))
             }
         };
         let mut all_names = names;
@@ -294,13 +293,15 @@ impl<'a> Schemas<'a> {
             all_names.push(name);
         }
         let other = match other {
-            Some(_) if all_names.iter().any(|name| name.len() > MAX_LISTED) => {
-                let text = format!("a name of more than {MAX_LISTED} bytes beside others is not supported");
-                return Err(problem(path, text));
-            }
             Some(value) if all_names.is_empty() => Some(self.parts.member(self.parts.string.clone(), value)),
             Some(value) => {
-                let content = strings::other_than(&all_names);
+                let too_long = || {
+                    let text =
+                        format!("names of more than {MAX_LISTED} characters in all, beside others, are not supported");
+                    problem(path, text)
+                };
+                let content =
+                    strings::other_than(self.rules, &all_names, &mut self.n_characters).ok_or_else(too_long)?;
                 let name = Expr::Sequence(vec![Expr::text("\""), content, Expr::text("\"")]);
                 Some(self.parts.member(name, value))
             }

@@ -1,6 +1,6 @@
 //! Strings of JSON.
 
-use super::expr::Expr;
+use super::expr::{Expr, Rules};
 
 /// Whether a character can't be in a string as it is (RFC 8259, §7).
 fn is_escaped(c: char) -> bool {
@@ -65,8 +65,9 @@ pub(super) fn characters(min: u32, max: Option<u32>) -> Expr {
     Expr::Choice(choice).repeat(min, max)
 }
 
-/// The content of a string that is none of `names`, written in one way.
-pub(super) fn other_than(names: &[&str]) -> Expr {
+/// The content of a string that is none of `names`, written in one way; none if they have more than `n_left` characters,
+/// those that they begin alike with once. Each character takes kilobytes.
+pub(super) fn other_than(rules: &mut Rules, names: &[&str], n_left: &mut usize) -> Option<Expr> {
     let any_rest = || spelled_class(&[('\0', char::MAX)]).repeat(0, None);
     let mut firsts: Vec<char> = names.iter().filter_map(|name| name.chars().next()).collect();
     firsts.sort_unstable();
@@ -83,12 +84,15 @@ pub(super) fn other_than(names: &[&str]) -> Expr {
     let mut choice = vec![spelled_class(&others).then(any_rest())];
     for first in firsts {
         let rests: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(first)).collect();
-        choice.push(spelled(first.encode_utf8(&mut [0; 4])).then(other_than(&rests)));
+        *n_left = n_left.checked_sub(1)?;
+        let rest = other_than(rules, &rests, n_left)?;
+        choice.push(spelled(first.encode_utf8(&mut [0; 4])).then(rest));
     }
     if !names.iter().any(|name| name.is_empty()) {
         choice.push(Expr::empty());
     }
-    Expr::Choice(choice)
+    // A rule, so that no expression is as deep as a name is long.
+    Some(rules.add("another name", Expr::Choice(choice)))
 }
 
 fn next(c: char) -> Option<char> {
