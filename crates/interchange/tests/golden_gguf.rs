@@ -173,6 +173,34 @@ fn what_is_read_is_said() {
     assert!(notes[0].contains("it has no WordPiece"), "{notes:?}");
 }
 
+/// A golden file with some texts of its metadata replaced by longer ones, by a multiple of 32 bytes in all: tensors begin at
+/// such.
+fn with_texts(name: &str, texts: &[(&str, &str)]) -> Result<Imported, InterchangeError> {
+    let with_length = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let mut bytes = std::fs::read(golden().path(&format!("gguf/{name}.gguf"))).unwrap();
+    let n_bytes = bytes.len();
+    for &(from, to) in texts {
+        let from = with_length(from);
+        let at = bytes.windows(from.len()).position(|part| part == from).unwrap();
+        bytes.splice(at..at + from.len(), with_length(to));
+    }
+    assert_eq!((bytes.len() - n_bytes) % 32, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    std::fs::write(&path, bytes).unwrap();
+    import(&path, &ImportConfig::default())
+}
+
+#[test]
+fn a_text_of_llama_3_has_its_begin_token_where_the_file_does_not_say() {
+    const KEY: &str = "tokenizer.ggml.add_bos_token";
+    for (pre, begin_id) in [("llama-bpe", Some(1)), ("smollm", None)] {
+        let other = format!("{KEY}{}", "x".repeat(32 + "gpt-2".len() - pre.len()));
+        let bundle = with_texts("llama", &[("gpt-2", pre), (KEY, &other)]).unwrap().bundle;
+        assert_eq!((bundle.generation.begin, bundle.generation.begin_id), (begin_id.is_some(), begin_id), "{pre}");
+    }
+}
+
 /// A golden file with some of its bytes replaced by as many.
 fn with(name: &str, from: &str, to: &str) -> Result<Imported, InterchangeError> {
     assert_eq!(from.len(), to.len());

@@ -178,7 +178,9 @@ fn read_tokenizer(
         specials,
     };
     let is_sentencepiece = model == "llama";
-    let begins = metadata.truth("tokenizer.ggml.add_bos_token")?.unwrap_or(is_sentencepiece);
+    // As llama.cpp assumes (`llama-vocab.cpp`), of the tokenizers that are read here.
+    let begins_usually = is_sentencepiece || matches!(&*pre, "llama-bpe" | "llama3" | "llama-v3");
+    let begins = metadata.truth("tokenizer.ggml.add_bos_token")?.unwrap_or(begins_usually);
     let begin = lists.specials.bos.filter(|_| begins);
     let has_prefix = metadata.truth("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
     let tokenizer = match model.as_str() {
