@@ -2,10 +2,12 @@
 
 use std::iter;
 
-use attentive_core::NextToken;
+use attentive_core::{NextToken, TokenId};
 
 use crate::{
-    BeamConfig, BeamRules, Constraints, DecodeError, DecodeRequest, Diversity, Hypothesis, Rules, beam_search_with,
+    BeamConfig, BeamRules, Constraints, DecodeError, DecodeRequest, Diversity, Hypothesis,
+    beam::{beam_search_with, search},
+    phrases::Required,
 };
 
 /// The `n` most probable tokens that may follow each sentence's prefix, most probable first, each continued to the best
@@ -36,6 +38,7 @@ pub fn alternatives<M: NextToken>(
         return Err(DecodeError::Setting { key: "prefix_bias", value, expected });
     }
     request.validate(model)?;
+    constraints.validate(request, config, model.vocab_size())?;
     let firsts = firsts(model, start(), request, constraints, n)?;
     let is_open = |&(_, first): &(usize, &Hypothesis)| !first.finished;
     let all = firsts.iter().enumerate().flat_map(|(sentence, found)| iter::repeat(sentence).zip(found));
@@ -62,7 +65,7 @@ pub fn alternatives<M: NextToken>(
 }
 
 /// For each sentence its prefix with each of the `n` most probable tokens after it, most probable first: the last step of a
-/// search that ends there.
+/// search that stops there. A text that lacks a phrase does not end.
 fn firsts<M: NextToken>(
     model: &M,
     state: M::State,
@@ -71,20 +74,28 @@ fn firsts<M: NextToken>(
     n: usize,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
     let n_forced = |sentence: usize| request.rules.n_forced(request.prefix_of(sentence));
-    let max_len: Vec<usize> = (0..request.n_sentences()).map(|sentence| n_forced(sentence) + 1).collect();
-    // A text that lacks a phrase does not end.
-    let min_len = if constraints.required.is_empty() { request.rules.min_len } else { usize::MAX };
-    let rules = Rules { min_len, ..request.rules.clone() };
-    let config = BeamConfig { beam: n, n_best: n, length_penalty: 0.0, rules: BeamRules::Gnmt };
+    let n_steps: Vec<usize> = (0..request.n_sentences()).map(|sentence| n_forced(sentence) + 1).collect();
+    // One more, in the place of the end, where a text may not end.
+    let n_best = n.saturating_add(1);
+    let config = BeamConfig { beam: n_best, n_best, length_penalty: 0.0, rules: BeamRules::Gnmt };
     let diversity = Diversity::default();
-    let constraints = Constraints { required: &[], diversity, coverage_penalty: 0.0, ..*constraints };
-    let request = DecodeRequest { rules: &rules, max_len: &max_len, ..*request };
-    let mut found = beam_search_with(model, state, &request, &config, &constraints)?;
+    let without = Constraints { required: &[], diversity, coverage_penalty: 0.0, ..*constraints };
+    let mut found = search(model, state, request, &config, &without, &n_steps, None)?;
     let last = |one: &Hypothesis| one.token_log_probs.last().copied().unwrap_or(f32::NEG_INFINITY);
-    for (found, &max_len) in found.iter_mut().zip(&max_len) {
+    for (sentence, found) in found.iter_mut().enumerate() {
         // Where the prefix is impossible, nothing follows it.
-        found.retain(|one| one.token_log_probs.len() == max_len);
+        found.retain(|one| one.token_log_probs.len() == n_steps[sentence]);
+        found.retain(|one| !one.finished || has_phrases(constraints, sentence, &one.tokens));
         found.sort_by(|a, b| last(b).total_cmp(&last(a)));
+        found.truncate(n);
     }
     Ok(found)
+}
+
+/// Whether a sentence's text has all phrases that it must have.
+fn has_phrases(constraints: &Constraints<'_>, sentence: usize, text: &[TokenId]) -> bool {
+    let phrases = constraints.required.get(sentence).map_or(&[][..], Vec::as_slice);
+    let required = Required::new(phrases, constraints.spelling);
+    let met = (1..=text.len()).fold(required.none_met(), |met, n| required.met(&met, &text[..n]));
+    required.is_met(&met, text)
 }

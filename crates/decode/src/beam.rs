@@ -155,7 +155,7 @@ pub fn beam_search_with<M: NextToken>(
     config: &BeamConfig,
     constraints: &Constraints<'_>,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
-    search(model, state, request, config, constraints, None)
+    search(model, state, request, config, constraints, request.max_len, None)
 }
 
 /// What [`beam_search_with`] finds, and in `trace` what it kept, what it dropped, and why.
@@ -173,15 +173,17 @@ pub fn beam_search_traced<M: NextToken>(
     constraints: &Constraints<'_>,
     trace: &mut BeamTrace,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
-    search(model, state, request, config, constraints, Some(trace))
+    search(model, state, request, config, constraints, request.max_len, Some(trace))
 }
 
-fn search<M: NextToken>(
+/// What [`beam_search_with`] finds within `n_steps` tokens of each sentence, `[sentences]`; its text may go on after them.
+pub(crate) fn search<M: NextToken>(
     model: &M,
     mut state: M::State,
     request: &DecodeRequest<'_>,
     config: &BeamConfig,
     constraints: &Constraints<'_>,
+    n_steps: &[usize],
     trace: Option<&mut BeamTrace>,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
     config.validate()?;
@@ -199,6 +201,7 @@ fn search<M: NextToken>(
     let recorder = |row: usize| Some(trace.as_ref()?.recorder(sentences[row], row % groups));
     let search = |(row, &sentence): (usize, &usize)| Search {
         recorder: recorder(row),
+        n_steps: n_steps[sentence],
         ..Search::new(row, sentence, request, constraints)
     };
     let mut searches: Vec<Search<'_>> = sentences.iter().enumerate().map(search).collect();
@@ -280,7 +283,10 @@ struct Search<'a> {
     request: &'a DecodeRequest<'a>,
     /// Index of the sentence in the request.
     sentence: usize,
+    /// Number of tokens after which its text is cut.
     max_len: usize,
+    /// Number of tokens after which the search is over.
+    n_steps: usize,
     constraints: SentenceConstraints<'a>,
     /// β of the coverage penalty.
     coverage_penalty: f64,
@@ -301,7 +307,19 @@ impl<'a> Search<'a> {
         let empty = Live { tokens, log_probs, total, row, met, coverage, node: None };
         let (live, finished) = (vec![empty], Vec::new());
         let recorder = None;
-        Self { request, sentence, max_len, constraints, coverage_penalty, live, finished, n_finished: 0, recorder }
+        let (n_steps, n_finished) = (max_len, 0);
+        Self {
+            request,
+            sentence,
+            max_len,
+            n_steps,
+            constraints,
+            coverage_penalty,
+            live,
+            finished,
+            n_finished,
+            recorder,
+        }
     }
 
     /// Records what may follow each live hypothesis, if that is asked for.
@@ -394,7 +412,7 @@ impl<'a> Search<'a> {
         let is_of_paper = config.rules == BeamRules::Gnmt;
         let len = parents[0].tokens.len() + 1;
         let is_forced = len <= self.request.rules.n_forced(self.constraints.forced);
-        let is_cut = !is_of_paper && len >= self.max_len;
+        let is_cut = !is_of_paper && len >= self.n_steps;
         for (rank, candidate) in candidates.iter().enumerate() {
             let &Candidate { mut total, token, next, parent: row } = candidate;
             let parent = &parents[row - first_row];
@@ -454,7 +472,7 @@ impl<'a> Search<'a> {
         };
         let len = best.tokens.len();
         let are_enough = self.n_finished >= config.beam;
-        if len >= self.max_len || are_enough && matches!(config.rules, BeamRules::Gnmt | BeamRules::Early) {
+        if len >= self.n_steps || are_enough && matches!(config.rules, BeamRules::Gnmt | BeamRules::Early) {
             return false;
         }
         let Some(worst) = self.finished.get(config.n_kept() - 1) else {

@@ -287,14 +287,18 @@ proptest! {
     #[test]
     fn alternatives_are_searches_after_each_of_the_next_tokens(
         scores in hashed(4..20), prefix in tokens(0..3), extra in 1_usize..5, n in 1_usize..5, forced in any::<bool>(),
+        is_listed in any::<bool>(),
     ) {
+        // No phrases of this sentence, among others that may have some.
+        let none = [Vec::new()];
+        let constraints = Constraints { required: if is_listed { &none } else { &[] }, ..Constraints::default() };
         let rules = Rules { forced_first: forced.then_some(2), ..Rules::default() };
         let begun: Vec<TokenId> = rules.forced_first.iter().chain(&prefix).copied().collect();
         let max_len = [begun.len() + extra];
         let (model, prefixes) = (Model::new(scores.clone()), [prefix.clone()]);
         let request = DecodeRequest { prompt: &[BOS], prefixes: &prefixes, eos: EOS, rules: &rules, max_len: &max_len };
         let config = BeamConfig { beam: 3, n_best: 2, ..BeamConfig::default() };
-        let found = alternatives(&model, || model.rows(1), &request, &config, &Constraints::default(), n).unwrap().remove(0);
+        let found = alternatives(&model, || model.rows(1), &request, &config, &constraints, n).unwrap().remove(0);
         let possible = (1..=begun.len()).all(|n| {
             scores.after(&[&[BOS], &begun[..n - 1]].concat())[begun[n - 1] as usize] > f32::NEG_INFINITY
         });
@@ -406,6 +410,39 @@ fn a_phrase_that_breaks_off_is_begun_again() {
     let config = BeamConfig { beam: 4, length_penalty: 0.0, ..BeamConfig::default() };
     let found = beam_search_with(&model, model.rows(1), &request, &config, &constraints).unwrap();
     assert_eq!((&found[0][0].tokens[..], found[0][0].finished), (&[2, 2, 2, 3][..], true));
+}
+
+/// All alternatives, where every token may follow every text.
+fn every_alternative(prefix: &[TokenId], max_len: usize, constraints: &Constraints<'_>) -> Vec<Hypothesis> {
+    let model = Model::new(Possible(Hashed { vocab_size: TEXTS.len(), seed: 1, sharpness: 2.0, eos: EOS }));
+    let (prefixes, max_len) = ([prefix.to_vec()], [max_len]);
+    let request = DecodeRequest { prompt: &[BOS], prefixes: &prefixes, eos: EOS, rules: &NO_RULES, max_len: &max_len };
+    let config = BeamConfig { beam: 8, ..BeamConfig::default() };
+    alternatives(&model, || model.rows(1), &request, &config, constraints, TEXTS.len()).unwrap().remove(0)
+}
+
+#[test]
+fn an_alternative_is_the_end_where_no_phrase_is_missing() {
+    let required = [vec![Phrase::from(vec![4])]];
+    let constraints = Constraints { required: &required, ..Constraints::default() };
+    for (prefix, may_end) in [([4], true), ([2], false)] {
+        let found = every_alternative(&prefix, 6, &constraints);
+        assert_eq!(found.len(), TEXTS.len() - usize::from(!may_end), "{found:?}");
+        assert_eq!(found.iter().any(|one| one.finished && one.tokens == prefix), may_end, "{found:?}");
+    }
+}
+
+#[test]
+fn an_alternative_begins_as_a_forbidden_word_does_if_it_may_go_on() {
+    let (spelling, forbidden) = (spelling(), ["a".to_owned()]);
+    let constraints = Constraints { forbidden: &forbidden, spelling: Some(&spelling), ..Constraints::default() };
+    // " a" may become " ab".
+    let begins = |max_len: usize| {
+        let found = every_alternative(&[], max_len, &constraints);
+        assert!(found.iter().all(|one| !has_words(&text_of(&one.tokens), "a")), "{found:?}");
+        found.iter().any(|one| one.tokens.first() == Some(&0))
+    };
+    assert_eq!([1, 3].map(begins), [false, true]);
 }
 
 #[test]
