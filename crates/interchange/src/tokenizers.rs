@@ -84,6 +84,12 @@ pub(crate) fn entries(tokenizer: &dyn Tokenizer, rows: usize) -> Vec<String> {
     (0..rows.max(tokenizer.vocab_size()) as TokenId).map(name).collect()
 }
 
+/// As [`entries`], of the vocabulary that sources have.
+pub(crate) fn source_entries(tokenizer: &dyn Tokenizer, rows: usize) -> Vec<String> {
+    let name = |id| tokenizer.source_token(id).map_or_else(|| format!("<{id}>"), std::borrow::Cow::into_owned);
+    (0..rows.max(tokenizer.source_vocab_size()) as TokenId).map(name).collect()
+}
+
 /// Writes a tokenizer as `MarianTokenizer` reads it, where that is possible, and in our own file.
 ///
 /// The note, if there is one, names what was left out.

@@ -76,13 +76,19 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     check(config, options.max_len)?;
     let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
     let entries = tokenizers::entries(&**bundle.tokenizer()?, config.target_vocab_size);
+    let of_sources = tokenizers::source_entries(&**bundle.tokenizer()?, config.source_vocab_size);
     let framing = bundle.tokenizer()?.framing();
     let name = |id: u32| entries[id as usize].as_str();
     let unk = bundle.tokenizer()?.specials().unk.unwrap_or(ids.pad);
     let variables = Variables::of(config, bundle, options)?;
     files::make_folder(folder)?;
     files::write(&folder.join(MODEL), &model_bin::bytes(&variables))?;
-    files::write_json(&folder.join("shared_vocabulary.json"), &entries)?;
+    if of_sources == entries {
+        files::write_json(&folder.join("shared_vocabulary.json"), &entries)?;
+    } else {
+        files::write_json(&folder.join("source_vocabulary.json"), &of_sources)?;
+        files::write_json(&folder.join("target_vocabulary.json"), &entries)?;
+    }
     let settings = json!({
         "add_source_bos": false,
         // What stands around a source is given with it where that is more than its end.
@@ -113,9 +119,6 @@ fn check(config: &TransformerConfig, max_len: usize) -> Result<(), InterchangeEr
     // CTranslate2 has a setting for it.
     let with_usual = TransformerConfig { epsilon: 1e-5, ..config.clone() };
     let mut problems = checks::problems(&with_usual);
-    if config.source_vocab_size != config.target_vocab_size {
-        problems.push("source and target have vocabularies of their own".to_owned());
-    }
     match config.positions {
         PositionsConfig::Sinusoidal | PositionsConfig::FairseqSinusoidal { .. } => {}
         PositionsConfig::Learned { max_len: learned } if learned >= max_len => {}
