@@ -114,6 +114,28 @@ fn models_are_downloaded_imported_and_then_found_in_the_cache() {
 }
 
 #[test]
+fn every_file_that_an_import_reads_is_downloaded() {
+    // What the models of the tests are compared with.
+    let references = ["logits.json", "long.json", "multilingual.json", "outputs.json", "tokens.json"];
+    let (server, cache) = (Server::start(model_file), Cache::new());
+    let hub = cache.hub(&server.endpoint, &[]);
+    for folder in fs::read_dir(golden("")).unwrap().map(|entry| entry.unwrap().path()) {
+        let has = |name: &str| folder.join(name).is_file();
+        if !has("config.json") || !(has("model.safetensors") || has("pytorch_model.bin")) {
+            continue;
+        }
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let fetched = fetch(&hub, &format!("hf://tiny/{name}")).unwrap();
+        for file in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+            // One form of the weights is enough.
+            let is_other = file == "pytorch_model.bin" && has("model.safetensors");
+            let is_read = !is_other && !references.contains(&&*file);
+            assert!(!is_read || fetched.join(&file).is_file(), "{name}: {file}");
+        }
+    }
+}
+
+#[test]
 fn offline_the_cache_alone_is_used() {
     let (server, cache) = (Server::start(model_file), Cache::new());
     let offline = cache.hub(&server.endpoint, &[("HF_HUB_OFFLINE", "1")]);

@@ -26,7 +26,7 @@ use url::Url;
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
 /// Files that a model may have next to its weights.
-const OPTIONAL: [&str; 17] = [
+const OPTIONAL: [&str; 22] = [
     tokenizers::OURS,
     "tokenizer.json",
     "tokenizer_config.json",
@@ -35,12 +35,17 @@ const OPTIONAL: [&str; 17] = [
     "vocab.json",
     "target_vocab.json",
     "merges.txt",
+    "encoder.json",
+    "vocab.bpe",
     "vocab.txt",
     "source.spm",
     "target.spm",
     "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
     "generation_config.json",
     "preprocessor_config.json",
+    "processor_config.json",
     chat::TEMPLATE,
     chat::OF_PROCESSOR,
     sentences::MODULES,
