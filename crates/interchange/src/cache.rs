@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{ImportConfig, Imported, InterchangeError, import};
+use crate::{ImportConfig, Imported, InterchangeError, files, gguf, import};
 
 /// A folder of models that were imported, each under a name that changes with the files that it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +49,17 @@ impl ImportCache {
 }
 
 /// A number that changes with the version of the program and with a file, or with a file of a folder or of those in it: its
-/// name, size and time of change.
+/// name, size and time of change. A checkpoint's settings and vocabularies are next to it, and count; GGUF files have theirs
+/// inside.
 fn fingerprint(path: &Path, version: &str) -> Result<u64, InterchangeError> {
     let mut hasher = DefaultHasher::new();
-    version.hash(&mut hasher);
-    let (mut files, mut left) = (Vec::new(), vec![path.to_owned()]);
+    (version, path).hash(&mut hasher);
+    let is_whole = path.extension().is_some_and(|end| end.eq_ignore_ascii_case(gguf::EXTENSION));
+    let mut left = match path.is_file() && !is_whole {
+        true => files::list(files::folder_of(path), Path::is_file)?,
+        false => vec![path.to_owned()],
+    };
+    let mut found = Vec::new();
     while let Some(path) = left.pop() {
         let failed = |cause| InterchangeError::Io { path: path.clone(), cause };
         // A link to a folder may lead in circles.
@@ -62,11 +68,11 @@ fn fingerprint(path: &Path, version: &str) -> Result<u64, InterchangeError> {
                 left.push(entry.map_err(failed)?.path());
             }
         } else {
-            files.push(path);
+            found.push(path);
         }
     }
-    files.sort();
-    for file in files {
+    found.sort();
+    for file in found {
         let metadata = fs::metadata(&file).map_err(|cause| InterchangeError::Io { path: file.clone(), cause })?;
         let changed = metadata.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
         (file, metadata.len(), changed).hash(&mut hasher);

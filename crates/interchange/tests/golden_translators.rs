@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, DecodingConfig, Translator};
-use attentive_interchange::{ExportConfig, Format, Imported, Quantization, export};
+use attentive_interchange::{ExportConfig, Format, ImportCache, Imported, Quantization, export};
 use attentive_model::TransformerConfig;
 use attentive_testkit::{Area, Comparison};
 use serde_json::{Value, json};
@@ -236,6 +236,18 @@ fn a_model_of_marian_comes_back_from_a_bundle_and_from_ctranslate2() {
             assert!(ours.unwrap_or_default().starts_with(&theirs.unwrap_or_default()), "{name}: {file}");
         }
     }
+}
+
+#[test]
+fn a_kept_model_is_imported_again_when_a_file_next_to_its_checkpoint_changes() {
+    let (folder, kept) = (changed("marian-npz", |_| ()), tempfile::tempdir().unwrap());
+    let (path, cache) = (folder.path().join("model.npz"), ImportCache::new(kept.path()));
+    let is_imported = || cache.model(&path, "1").unwrap().1.is_some();
+    assert_eq!([is_imported(), is_imported()], [true, false]);
+    let settings = folder.path().join("decoder.yml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, text + "\n").unwrap();
+    assert_eq!([is_imported(), is_imported()], [true, false]);
 }
 
 /// A copy of the file of a model, whose options are changed; they are as long as before.
