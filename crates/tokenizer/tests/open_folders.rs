@@ -78,3 +78,32 @@ fn ids_equal_those_of_transformers() {
     comparison.equal("differences", &found.len(), &0);
     comparison.report();
 }
+
+/// The ids that transformers 5 gives: its class counts `<|endoftext|>` among its special tokens, named or not.
+#[test]
+fn a_folder_of_whisper_s_vocabulary_has_its_frame() {
+    let is_printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let mut others = '\u{100}'..;
+    let of_byte = |byte| if is_printable(byte) { Some(char::from(byte)) } else { others.next() };
+    let mut vocab: Vec<String> = (0..=255).filter_map(of_byte).map(String::from).collect();
+    vocab.extend(["he", "<|endoftext|>"].map(String::from));
+    let ids: serde_json::Map<String, Value> = vocab.into_iter().zip((0_u32..).map(Value::from)).collect();
+    let steering = ["startoftranscript", "en", "de", "translate", "transcribe", "notimestamps"];
+    let added = (258..).zip(steering).map(|(id, name): (u32, &str)| {
+        let token = serde_json::json!({"content": format!("<|{name}|>"), "lstrip": false, "rstrip": false,
+                                       "single_word": false, "normalized": false, "special": true});
+        (id.to_string(), token)
+    });
+    let added: serde_json::Map<String, Value> = added.collect();
+    let config = serde_json::json!({"tokenizer_class": "WhisperTokenizer", "added_tokens_decoder": added});
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    write("vocab.json", Value::from(ids).to_string());
+    write("merges.txt", "#version: 0.2\nh e\n".to_owned());
+    write("tokenizer_config.json", config.to_string());
+    let Opened { tokenizer, frame, .. } = OpenOptions::default().open(folder.path()).unwrap();
+    let Frame { before, after, .. } = frame.unwrap();
+    assert_eq!((before, after), (vec![258, 263], vec![257]));
+    assert_eq!(tokenizer.specials().eos, Some(257));
+    assert_eq!(tokenizer.encode_with_specials("he<|endoftext|><|de|>"), [256, 257, 260]);
+}

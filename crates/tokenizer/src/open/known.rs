@@ -181,7 +181,7 @@ pub(super) fn usual_names(class: &str) -> &'static [(&'static str, &'static str)
     match class {
         "MPNetTokenizer" => MPNET,
         class if BERT_LIKE.contains(&class) => BERT,
-        "GPT2Tokenizer" | "CodeGenTokenizer" => GPT_2,
+        "GPT2Tokenizer" | "CodeGenTokenizer" | "WhisperTokenizer" => GPT_2,
         class if ROBERTA_LIKE.contains(&class) => ROBERTA,
         "XLMRobertaTokenizer" | "CamembertTokenizer" | "MBartTokenizer" | "MBart50Tokenizer" | "NllbTokenizer" => {
             ROBERTA
