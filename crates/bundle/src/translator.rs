@@ -305,7 +305,8 @@ impl<M: EncoderDecoder> Translator<M> {
         self.find(&inputs(texts), prefixes, config, Search::Best(n_best))
     }
 
-    /// Draws `n_samples` translations of each text at random, in the order of samples.
+    /// Draws `n_samples` translations of each text at random, in the order of samples: each a function of the text, the
+    /// settings and the index of its sample. Texts that differ are drawn by other random numbers.
     ///
     /// # Errors
     /// [`TranslateError`].
@@ -459,15 +460,16 @@ impl<M: EncoderDecoder> Translator<M> {
         let (prompt, rules) = (vec![frame.begin; source.len()], config.rules(&self.suppressed, frame.first));
         let prefixes = &own.prefixes[..];
         let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
-        let source = TokenMatrix::from_rows(source, self.pad, 0);
-        let start = || self.model.start(&source);
+        let sources = TokenMatrix::from_rows(source, self.pad, 0);
+        let start = || self.model.start(&sources);
         let nothing = TranslationConstraints::default();
         let (asked, n) = match search {
             Search::Best(n_best) if n_best.get() == 1 && config.beam == 1 && trace.is_none() => {
                 return Ok(greedy(&self.model, start(), &request)?.into_iter().map(|best| vec![best]).collect());
             }
             Search::Random(sampling, n_samples) => {
-                return Ok(sample(&self.model, start(), &request, sampling, n_samples.get())?);
+                let configs: Vec<SamplingConfig> = source.iter().map(|row| sampling.of_text(row)).collect();
+                return Ok(sample(&self.model, start(), &request, &configs, n_samples.get())?);
             }
             Search::Best(n_best) => (&nothing, n_best.get()),
             Search::Constrained(asked, n) => (asked, n.get()),

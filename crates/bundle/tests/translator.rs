@@ -8,7 +8,7 @@ use attentive_bundle::{
     Bundle, BundleError, DecodingConfig, Input, Search, TooLong, TranslateError, Translation, TranslationModel,
     Translator, WeightFormat,
 };
-use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
 use attentive_decode::{Combination, DecodeError, SamplingConfig};
 use attentive_model::{ModelSpec, RnnConfig, TransformerConfig};
 use attentive_tokenizer::{BpeTrainer, DictionaryBpe, Specials, Tokenizer, with_languages};
@@ -164,6 +164,54 @@ fn the_settings_hold_in_every_search() {
     for tokens in tokens(&DecodingConfig { no_repeat_ngram: 1, min_len: 4, ..config() }) {
         assert!(tokens.iter().enumerate().all(|(at, token)| !tokens[..at].contains(token)), "{tokens:?}");
     }
+}
+
+/// A model to which all tokens are equally probable; its state is its number of rows.
+struct Even {
+    vocab_size: usize,
+}
+
+impl NextToken for Even {
+    type State = usize;
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        None
+    }
+
+    fn advance(&self, _: &[TokenId], state: &mut usize, _: Want) -> Result<Scores, DeviceError> {
+        Ok(Scores::All(vec![-(self.vocab_size as f32).ln(); *state * self.vocab_size]))
+    }
+
+    fn reorder(&self, state: &mut usize, parents: &[usize]) {
+        *state = parents.len();
+    }
+}
+
+impl EncoderDecoder for Even {
+    fn start(&self, source: &TokenMatrix) -> usize {
+        source.n_rows()
+    }
+}
+
+#[test]
+fn each_text_is_drawn_by_its_own_random_numbers() {
+    let tokenizer = tokenizer();
+    let translator = Translator::new(Even { vocab_size: tokenizer.vocab_size() }, tokenizer).unwrap();
+    let config = DecodingConfig { min_len: 8, ..config() };
+    let sampling = SamplingConfig { seed: 3, ..SamplingConfig::default() };
+    let drawn = |texts: &[&str]| -> Vec<Vec<u32>> {
+        let found = translator.sample(texts, &config, &sampling, two()).unwrap();
+        found.into_iter().flatten().map(|one| one.tokens).collect()
+    };
+    let together = drawn(&TEXTS);
+    for (at, tokens) in together.iter().enumerate() {
+        assert!(together[..at].iter().all(|other| other[..8] != tokens[..8]), "{together:?}");
+    }
+    assert_eq!(TEXTS.map(|text| drawn(&[text])).concat(), together, "a text's samples depend on the others");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Texts drawn at random, a token at a time.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{collections::BTreeMap, ops::ControlFlow, slice};
 
 use attentive_core::{LanguageModel, NextToken, TokenId, Want};
 
@@ -130,7 +130,7 @@ pub fn generate_held<M: LanguageModel>(
         if let Some(Held { form, places }) = held {
             lines.hold(Holder::new(form), |at| places[group[at / n_samples]])?;
         }
-        let mut sampler = Sampler::new(config, n_samples);
+        let mut sampler = Sampler::new(slice::from_ref(config), n_samples);
         for n_written in 0.. {
             let is_forced = n_written < rules.n_forced(&[]);
             let want =
@@ -162,30 +162,33 @@ pub fn generate_held<M: LanguageModel>(
     Ok(ended)
 }
 
-/// Draws `n_samples` hypotheses of each sentence, in the order of samples.
+/// Draws `n_samples` hypotheses of each sentence, in the order of samples; each sentence has its settings.
 ///
-/// A hypothesis is a function of its sentence, the settings and the index of its sample, as those of [`generate`] are.
+/// A hypothesis is a function of its sentence, its settings and the index of its sample, as those of [`generate`] are.
+/// Sentences of one seed are drawn by the same random numbers: [`SamplingConfig::of_text`] gives each its own.
 ///
 /// # Errors
 /// [`DecodeError`], where the settings or the request are at odds with themselves or with the model, or the device
 /// fails.
 ///
 /// # Panics
-/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than there are sentences.
+/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than there are sentences, or
+/// there are not as many settings as sentences.
 pub fn sample<M: NextToken>(
     model: &M,
     state: M::State,
     request: &DecodeRequest<'_>,
-    config: &SamplingConfig,
+    configs: &[SamplingConfig],
     n_samples: usize,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
-    config.validate()?;
+    assert_eq!(configs.len(), request.n_sentences(), "sample: settings for each sentence");
+    configs.iter().try_for_each(SamplingConfig::validate)?;
     request.validate(model)?;
     if n_samples == 0 {
         return Err(DecodeError::ZeroSamples);
     }
     let mut lines = Lines::of_request(model, state, request, n_samples);
-    let mut sampler = Sampler::new(config, n_samples);
+    let mut sampler = Sampler::new(configs, n_samples);
     let mut draw =
         |at: usize, line: &Line<'_>, row: RowScores<'_>, admitted: &Admitted<'_>| sampler.draw(at, line, row, admitted);
     while lines.step(Want::All, &mut draw, |_, _| ControlFlow::Continue(()))? {}
@@ -214,15 +217,17 @@ impl GenerateRequest<'_> {
 
 /// Draws the tokens of lines, which are in the order of samples within that of prompts.
 pub(crate) struct Sampler {
-    /// The settings of each sample.
+    /// The settings of each line; they are repeated if there are fewer.
     configs: Vec<SamplingConfig>,
     scores: Vec<f32>,
     top: TopCandidates,
 }
 
 impl Sampler {
-    pub(crate) fn new(config: &SamplingConfig, n_samples: usize) -> Self {
-        let configs = (0..n_samples as u64).map(|sample| config.of_sample(sample)).collect();
+    /// Draws by the settings of each prompt, or by one for all of them.
+    pub(crate) fn new(of_prompts: &[SamplingConfig], n_samples: usize) -> Self {
+        let of_samples = |config| (0..n_samples as u64).map(move |sample| SamplingConfig::of_sample(config, sample));
+        let configs = of_prompts.iter().flat_map(of_samples).collect();
         Self { configs, scores: Vec::new(), top: TopCandidates::new(1) }
     }
 

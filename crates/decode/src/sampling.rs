@@ -87,6 +87,20 @@ impl SamplingConfig {
         Self { seed, ..self.clone() }
     }
 
+    /// The settings of one text of many: the same with a seed of its own, which is a function of [`seed`](Self::seed) and
+    /// of what the model reads. Without it, the tokens at one place of all texts are drawn by one random number.
+    ///
+    /// ```
+    /// use attentive_decode::SamplingConfig;
+    ///
+    /// let config = SamplingConfig::default();
+    /// assert_ne!(config.of_text(&[3, 5]).seed, config.of_text(&[3, 6]).seed);
+    /// ```
+    pub fn of_text(&self, text: &[TokenId]) -> Self {
+        let with = |seed: u64, &id: &TokenId| mix64(seed ^ mix64(u64::from(id) + 1));
+        Self { seed: text.iter().fold(self.seed, with), ..self.clone() }
+    }
+
     /// The tokens that may be drawn after `text`, with their probabilities, most probable first, the lower id in a tie.
     ///
     /// One filter after another, probabilities made to sum to 1 in between: the penalty of repetitions, temperature,

@@ -152,7 +152,7 @@ proptest! {
         let (prefixes, max_len) = ([prefix.clone()], [prefix.len() + extra]);
         let model = Model { is_even: false, ..model(&scores, false) };
         let config = SamplingConfig { seed, ..SamplingConfig::default() };
-        let samples = sample(&model, model.rows(1), &request(&rules, &prefixes, &max_len), &config, 3).unwrap().remove(0);
+        let samples = sample(&model, model.rows(1), &request(&rules, &prefixes, &max_len), &[config], 3).unwrap().remove(0);
         prop_assert_eq!(samples.len(), 3);
         for found in samples {
             let ended = [&found.tokens[..], if found.finished { &[EOS] } else { &[] }].concat();
@@ -173,7 +173,7 @@ proptest! {
         let model = model(&scores, false);
         let request = request(&rules, &prefixes, &max_len);
         let cold = SamplingConfig { temperature: 0.0, ..SamplingConfig::default() };
-        let drawn = sample(&model, model.rows(1), &request, &cold, 1).unwrap().remove(0).remove(0);
+        let drawn = sample(&model, model.rows(1), &request, &[cold], 1).unwrap().remove(0).remove(0);
         let best = greedy(&model, model.rows(1), &request).unwrap().remove(0);
         prop_assert_eq!((drawn.tokens, drawn.finished), (best.tokens, best.finished));
     }

@@ -247,7 +247,7 @@ impl<M: SpeechRecognizer<State: Clone>> Transcriber<M> {
         let state = RuledState::new(state, 1);
         let mut found = if temperature > 0.0 {
             let sampling = SamplingConfig { temperature, seed: config.seed, ..SamplingConfig::default() };
-            sample(&model, state, &request, &sampling, 1)?.swap_remove(0)
+            sample(&model, state, &request, &[sampling], 1)?.swap_remove(0)
         } else if config.beam > 1 {
             beam_search(&model, state, &request, &config.search())?.swap_remove(0)
         } else {

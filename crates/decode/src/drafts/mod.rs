@@ -10,6 +10,7 @@ mod tests;
 use std::{
     fmt,
     ops::{AddAssign, ControlFlow},
+    slice,
 };
 
 use attentive_core::{LanguageModel, Scores, TokenId, Turn, Want};
@@ -121,7 +122,7 @@ fn write<M: LanguageModel, D: LanguageModel>(
 ) -> Result<(Vec<Ended>, Acceptance), DecodeError> {
     request.validate(model.vocab_size(), config)?;
     drafts.validate(model.vocab_size())?;
-    let (sampler, accepted) = (Sampler::new(config, request.n_samples), Acceptance::default());
+    let (sampler, accepted) = (Sampler::new(slice::from_ref(config), request.n_samples), Acceptance::default());
     let mut writer = Writer { model, drafts, request, is_greedy: config.is_greedy(), sampler, accepted };
     let text = |of: usize| Text::new(of, &request.prompts[of / request.n_samples], &writer);
     let mut texts: Vec<Text<'_, M, D>> = (0..request.prompts.len() * request.n_samples).map(text).collect();
