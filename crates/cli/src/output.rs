@@ -14,6 +14,7 @@ use std::{
     sync::OnceLock,
 };
 
+use anyhow::Context;
 use attentive_weights::write_atomically;
 
 /// The first failure of standard output.
@@ -94,8 +95,10 @@ pub(crate) fn aside(text: fmt::Arguments<'_>) {
 }
 
 /// Writes a file in one step; a pipe or a device as it is.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if path.exists() && !path.is_file() { fs::write(path, bytes) } else { write_atomically(path, bytes) }
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let is_special = path.exists() && !path.is_file();
+    let written = if is_special { fs::write(path, bytes) } else { write_atomically(path, bytes) };
+    written.with_context(|| format!("can't write {}", path.display()))
 }
 
 /// The exit code of a command that would end with `code`, after the last of its output is written.

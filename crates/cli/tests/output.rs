@@ -3,9 +3,9 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{BufRead, BufReader, Write, pipe},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::symlink},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -126,12 +126,12 @@ fn folder() -> Folder {
     folder.write("ids", "4 5\n");
     folder.write("labels", "the\tA\nanimal\tB\n");
     let picture = attentive_vision::Picture::new([4, 4], 1, (0..16).collect());
-    std::fs::write(folder.path("picture.png"), picture.to_png()).unwrap();
+    fs::write(folder.path("picture.png"), picture.to_png()).unwrap();
     folder.succeed(&["train", "copy.toml"], "");
-    std::fs::rename(folder.path("runs/copy-1"), folder.path("run")).unwrap();
+    fs::rename(folder.path("runs/copy-1"), folder.path("run")).unwrap();
     folder.write("pole.toml", POLE);
     folder.succeed(&["train", "pole.toml"], "");
-    std::fs::rename(folder.path("runs/pole-1"), folder.path("pole")).unwrap();
+    fs::rename(folder.path("runs/pole-1"), folder.path("pole")).unwrap();
     for (model, name) in [
         ("gpt2", "gpt"),
         ("gguf/llama.gguf", "llama"),
@@ -148,7 +148,7 @@ fn folder() -> Folder {
     }
     folder.write("adapted.toml", ADAPTED);
     folder.succeed(&["train", "adapted.toml"], "");
-    std::fs::rename(folder.path("runs/adapted-1"), folder.path("adapted")).unwrap();
+    fs::rename(folder.path("runs/adapted-1"), folder.path("adapted")).unwrap();
     folder
 }
 
@@ -246,6 +246,21 @@ fn a_reader_that_left_is_no_error_of_any_command_which_does_its_work_all_the_sam
         assert_eq!(code, Some(0), "{call}: {stderr}");
         assert!(!stderr.contains("error"), "{call}: {stderr}");
         all_there(&folder, call, &out, files);
+    }
+}
+
+#[test]
+fn a_drawing_does_not_take_the_place_of_a_device() {
+    let folder = folder();
+    let is_drawing = |file: &&&str| ["OUT.svg", "OUT.png", "OUT.html"].contains(*file);
+    for (idx, (call, files)) in CALLS.iter().enumerate() {
+        let out = format!("device-{idx}");
+        let Some(file) = files.iter().find(is_drawing) else { continue };
+        let link = folder.path(&file.replace("OUT", &out));
+        symlink("/dev/null", &link).unwrap();
+        let (code, stderr) = ended(attentive(&folder, &words(call, &out)).stdout(Stdio::null()));
+        assert_eq!(code, Some(0), "{call}: {stderr}");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "{call}: a file is in the place of the device");
     }
 }
 

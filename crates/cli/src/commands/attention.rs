@@ -11,6 +11,7 @@ use attentive_vision::Picture;
 use clap::Args;
 
 use super::{LanguageArgs, ModelArgs, check_writable, pictures};
+use crate::output::write_file;
 
 /// Show what a model of texts looks at: for a word that it reads, layer by layer and head by head, which words it
 /// attends to; for each word that a translation model writes, where it comes from. Of a model that reads pictures, draw what it
@@ -60,10 +61,10 @@ impl Attention {
             let map = encoder.attention(&picture)?;
             if let Some(html) = &html {
                 let page = AttentionPage::of_picture(&text, encoder.attention_of_heads(&picture)?);
-                attentive_weights::write_atomically(html, page.as_bytes())?;
+                write_file(html, page.as_bytes())?;
             }
             if let Some(out) = &out {
-                attentive_weights::write_atomically(out, &map.to_file(out))?;
+                write_file(out, &map.to_file(out))?;
             }
             report!("{}", map.title);
             out.iter().chain(&html).for_each(|file| report!("drawn in {}", file.display()));
@@ -73,11 +74,11 @@ impl Attention {
         let attention = paper::Attention { model, text, word, target, source_language, target_language, is_alignment };
         let (exhibit, page) = attention.make_with_page(&backend.device()?)?;
         if let Some(html) = &html {
-            attentive_weights::write_atomically(html, page.as_bytes())?;
+            write_file(html, page.as_bytes())?;
         }
         report!("{exhibit}");
         for (figure, out) in exhibit.figures.iter().zip(&out) {
-            attentive_weights::write_atomically(out, figure.svg.as_bytes())?;
+            write_file(out, figure.svg.as_bytes())?;
         }
         out.iter().chain(&html).for_each(|file| report!("drawn in {}", file.display()));
         Ok(())

@@ -11,7 +11,7 @@ use super::{
     ModelArgs, check_new, check_writable,
     numbers::{LONG, integer, share},
 };
-use crate::metric::read_lines;
+use crate::{metric::read_lines, output::write_file};
 
 /// Find the heads of a translation model that resolve "it": how often each looks at the noun that the pronoun refers to, over the
 /// built-in corpus's held-out sentences; and how many pronouns are translated right without the best.
@@ -154,7 +154,7 @@ impl Saliency {
 /// Draws an exhibit's only figure in a file that was asked for, and prints the rest.
 fn show(exhibit: &Exhibit, out: Option<&Path>) -> Result<()> {
     for (figure, out) in exhibit.figures.iter().zip(out) {
-        attentive_weights::write_atomically(out, figure.svg.as_bytes())?;
+        write_file(out, figure.svg.as_bytes())?;
         report!("drawn in {}", out.display());
     }
     say!("{exhibit}")?;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use attentive_backend::BackendKind;
 use attentive_model::table1::LayerSizes;
 use attentive_paper::{self as paper, Exhibit};
@@ -17,7 +17,7 @@ use super::{
     check_writable,
     numbers::{LONG, MANY_TOKENS, MANY_UPDATES, MANY_VALUES, above_0, integer, probability},
 };
-use crate::terminal::Terminal;
+use crate::{output::write_file, terminal::Terminal};
 
 /// The paper's tables and figures, computed again: as tables on the terminal, as drawings in SVG files.
 #[derive(Debug, Args)]
@@ -71,8 +71,7 @@ impl Paper {
 fn show(exhibit: &Exhibit, files: &[&Path]) -> Result<()> {
     report!("{exhibit}");
     for (figure, path) in exhibit.figures.iter().zip(files) {
-        attentive_weights::write_atomically(path, figure.svg.as_bytes())
-            .with_context(|| format!("can't write {}", path.display()))?;
+        write_file(path, figure.svg.as_bytes())?;
         report!("drawing in {}", path.display());
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_plot::{Chart, Series, to_png, to_svg};
 use clap::Args;
 
@@ -47,7 +47,7 @@ impl Format {
             Self::Svg => to_svg(charts).into_bytes(),
             Self::Png => to_png(charts),
         };
-        write_file(path, &drawing).with_context(|| format!("can't write {}", path.display()))
+        write_file(path, &drawing)
     }
 }
 

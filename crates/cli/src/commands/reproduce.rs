@@ -183,10 +183,7 @@ impl Table3 {
             report!("the same command goes on");
             return Ok(ExitCode::from(INTERRUPTED));
         };
-        if let Some(path) = &out {
-            write_file(path, exhibit.to_string().as_bytes())
-                .with_context(|| format!("can't write {}", path.display()))?;
-        }
+        out.iter().try_for_each(|path| write_file(path, exhibit.to_string().as_bytes()))?;
         report!("\n{exhibit}");
         out.iter().for_each(|path| report!("table in {}", path.display()));
         Ok(ExitCode::SUCCESS)
@@ -246,7 +243,7 @@ fn write_exhibits(folder: &Path, exhibits: &[(&str, Exhibit)]) -> Result<()> {
         let drawings = exhibit.figures.iter().map(|figure| (format!("{}.svg", figure.name), figure.svg.clone()));
         for (file, text) in drawings.chain([(format!("{name}.md"), exhibit.to_string())]) {
             let path = folder.join(file);
-            write_file(&path, text.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
+            write_file(&path, text.as_bytes())?;
             report!("{}", path.display());
         }
     }

@@ -138,7 +138,7 @@ impl Translate {
             let text = &self.text[0];
             let (_, trace) = translator.trace(Input::from(text), &self.prefix, &config, search, config.beam)?;
             let tree = SearchTree::new(text, &trace, tokenizer).to_file(file)?;
-            attentive_weights::write_atomically(file, tree.as_bytes())?;
+            output::write_file(file, tree.as_bytes())?;
         }
         let nothing = TranslationConstraints::default();
         let constraints = constraints.as_ref().unwrap_or(&nothing);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_task::{
     config::{TokenizerKind, TokenizerRecipe},
     with_causes,
@@ -129,7 +129,7 @@ impl Train {
         if let Some(path) = &self.codes
             && let Some(codes) = tokenizer.to_model().and_then(|model| model.to_codes())
         {
-            write_file(path, codes.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
+            write_file(path, codes.as_bytes())?;
             report!("codes of subword-nmt in {}", path.display());
         }
         Ok(())
