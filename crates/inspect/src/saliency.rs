@@ -95,9 +95,9 @@ impl TextViewer {
 
 impl TranslationViewer {
     /// What made the model write the token `at` of `target`, counted from 0; by default its last one, and its end if `at` is the
-    /// number of its tokens. The tokens of `target` are as those of [`look_at_tokens`](Self::look_at_tokens); `predicted` asks
-    /// why another one was not written. Shares are of the tokens of the source and of those written before. In blank texts what
-    /// stands around texts is the same.
+    /// number of its tokens. The tokens of `target` are as those of [`look_at_tokens`](Self::look_at_tokens); the one that all
+    /// targets begin with is not counted, and is a part of the frame. `predicted` asks why another one was not written. Shares
+    /// are of the tokens of the source and of those written before. In blank texts what stands around texts is the same.
     ///
     /// # Errors
     /// [`InspectError`] if the family's layers are no stacks, a text is too long for the model, or there is no such token.
@@ -113,6 +113,8 @@ impl TranslationViewer {
         how: Saliency,
     ) -> Result<PairAttribution, InspectError> {
         let (stacks, n_ids) = (self.stacks()?, self.tokenizer().vocab_size());
+        let first = self.frame()?.first;
+        let target = first.and_then(|first| target.strip_prefix(&[first])).unwrap_or(target);
         let at = at.unwrap_or(target.len().saturating_sub(1));
         let written = target.get(at).copied().or(self.tokenizer().specials().end().filter(|_| at == target.len()));
         let none = InspectError::NoSuchToken { n_tokens: target.len(), n_ids };

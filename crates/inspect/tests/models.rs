@@ -361,3 +361,20 @@ fn shares_of_a_translation_sum_to_the_difference() {
     let beyond = viewer.attribute("to be", &written, Some(written.len() + 1), None, Saliency::GradientTimesInput);
     assert!(matches!(beyond, Err(InspectError::NoSuchToken { .. })));
 }
+
+/// A model's own translation has the token, and one that is given as text does not.
+#[test]
+fn the_token_that_all_targets_begin_with_is_not_counted() {
+    let mut bundle = translator();
+    let first = 7;
+    bundle.decoding.forced_first = Some(first);
+    let viewer = TranslationViewer::new(&bundle, &device().autodiff()).unwrap();
+    let given = bundle.tokenizer().unwrap().encode_target("or not");
+    assert_ne!(given[0], first);
+    let own = [&[first][..], &given].concat();
+    for at in [None, Some(0), Some(1), Some(given.len())] {
+        let of =
+            |target: &[u32]| viewer.attribute("to be", target, at, None, Saliency::Integrated { steps: 2 }).unwrap();
+        assert_eq!(of(&own), of(&given), "{at:?}");
+    }
+}
