@@ -143,7 +143,7 @@ fn letters_are_learnt_and_the_model_can_be_used() {
 #[test]
 fn texts_are_drafted_contrasted_and_told_as_objects() {
     let folder = folder();
-    folder.succeed(&["train", "recipe.toml"], "");
+    folder.succeed(&["train", "recipe.toml", "--set", "generation.sampling.top_k=1"], "");
     folder.succeed(&["train", "recipe.toml", "--set", "model.d_model=8"], "");
     let greedy = ["generate", "--model", "runs/letters-1", "--temperature", "0", "--max-tokens", "27"];
     let plain = folder.succeed(&[&greedy[..], &["ab", "e"]].concat(), "");
@@ -175,6 +175,9 @@ fn texts_are_drafted_contrasted_and_told_as_objects() {
     let contrastive = ["generate", "--model", "runs/letters-1", "--max-tokens", "6", "ab", "--contrastive"];
     assert_eq!(folder.succeed(&[&contrastive[..], &["0"]].concat(), ""), "abcdefgh\n");
     assert_ne!(folder.succeed(&[&contrastive[..], &["1", "--top-k", "20"]].concat(), ""), "abcdefgh\n");
+    // A limit of sampling in the model's folder is not the number of candidates.
+    let among_four = folder.succeed(&[&contrastive[..], &["1", "--top-k", "4"]].concat(), "");
+    assert_eq!(folder.succeed(&[&contrastive[..], &["1"]].concat(), ""), among_four);
 
     let jsonl = ["--format", "jsonl", "--max-tokens", "4", "--samples", "2", "--stop", "h", "ab", "e"];
     let objects = folder.succeed(&[&greedy[..5], &jsonl[..]].concat(), "");

@@ -110,15 +110,14 @@ struct FormArgs {
 impl GenerationArgs {
     /// The model's settings, and these over them.
     pub(super) fn over(&self, model: &GenerationConfig) -> Result<GenerationConfig> {
-        let sampling = &model.sampling;
         let config = GenerationConfig {
             max_tokens: self.max_tokens.unwrap_or(model.max_tokens),
             min_tokens: self.min_tokens.unwrap_or(model.min_tokens),
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
             stop: if self.stop.is_empty() { model.stop.clone() } else { self.stop.clone() },
             sampling: SamplingConfig {
-                repetition_penalty: self.repetition_penalty.unwrap_or(sampling.repetition_penalty),
-                ..self.sampling.over(sampling)
+                repetition_penalty: self.repetition_penalty.unwrap_or(model.sampling.repetition_penalty),
+                ..self.sampling.over(&model.sampling)
             },
             form: self.form.json_schema.as_ref().or(self.form.regex.as_ref()).or(self.form.grammar.as_ref()).cloned(),
             ..model.clone()
@@ -138,10 +137,11 @@ impl Generate {
         let open = |path| anyhow::Ok(bundle.draft_model(&Bundle::open(resolve(path))?, &device, precision)?);
         let draft = self.draft.as_deref().map(open).transpose()?;
         let drafted = |source| Strategy::Drafted(Drafts { source, n_tokens: self.draft_tokens });
+        let n_candidates = self.generation.sampling.top_k.unwrap_or_default(); // the model's is a limit of sampling
         let strategy = match (&draft, self.draft_ngrams, self.contrastive) {
             (Some(draft), ..) => drafted(DraftSource::Model(draft)),
             (None, Some(longest), _) => drafted(DraftSource::Ngrams(longest)),
-            (None, None, Some(alpha)) => Strategy::Contrastive(ContrastiveConfig::new(alpha, config.sampling.top_k)),
+            (None, None, Some(alpha)) => Strategy::Contrastive(ContrastiveConfig::new(alpha, n_candidates)),
             (None, None, None) => Strategy::Sampling,
         };
         if self.prompt.iter().filter(|prompt| *prompt == "-").count() > 1 {
