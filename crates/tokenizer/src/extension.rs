@@ -36,7 +36,7 @@ pub enum ExtensionError {
 /// `special`, only where special tokens are read, and they are no part of what is decoded.
 ///
 /// # Errors
-/// [`ExtensionError`]: a token is empty or there already, or the tokenizer is of a kind that has no file.
+/// [`ExtensionError`]: a token is empty, white space alone or there already, or the tokenizer is of a kind that has no file.
 ///
 /// ```
 /// use attentive_tokenizer::{BpeTrainer, Tokenizer, with_tokens};
@@ -61,6 +61,10 @@ pub fn with_tokens(
     let mut known: HashMap<String, TokenId> = tokens.map(|(token, id)| (token.into(), id)).collect();
     let mut added = Vec::new();
     for (content, id) in contents.iter().map(AsRef::as_ref).zip(n as TokenId..) {
+        // It would be found in a text before the tokenizer sees the white space that its words begin after.
+        if content.trim().is_empty() {
+            return Err(refused(format!("{content:?} is white space alone: leave it out")));
+        }
         if let Some(id) = known.insert(content.to_owned(), id) {
             return Err(ExtensionError::Known { content: content.to_owned(), id });
         }
@@ -133,6 +137,8 @@ mod tests {
         assert!(extended.encode_with_specials("a <x>").contains(&n));
         assert_eq!(extended.decode(&[n]).unwrap(), "");
         assert!(with_tokens(&tokenizer, &["", "b"], false).is_err());
+        let blank = with_tokens(&tokenizer, &["b", " \t"], false).err().expect("white space alone").to_string();
+        assert!(blank.contains(r#"" \t" is white space alone"#), "{blank}");
         assert!(with_tokens(&tokenizer, &["c", "c"], false).is_err());
     }
 }

@@ -51,7 +51,7 @@ impl Extend {
             let mut tokens = self.tokens;
             if !self.file.is_empty() {
                 for line in input::open(&self.file, "tokens") {
-                    tokens.extend(Some(line?.text).filter(|token| !token.is_empty()));
+                    tokens.extend(Some(line?.text).filter(|token| !token.trim().is_empty()));
                 }
             }
             if tokens.is_empty() {
