@@ -23,8 +23,10 @@ fn main() -> ExitCode {
     attentive_kernels::keep_pages();
     // Within the thread pool from the beginning: entering it costs as much as a small product. Its threads get the main
     // thread's usual room.
-    let pool = rayon::ThreadPoolBuilder::new().stack_size(8 << 20).build_global();
-    debug_assert!(pool.is_ok(), "nothing has used the pool yet");
+    if let Err(cause) = rayon::ThreadPoolBuilder::new().stack_size(8 << 20).build_global() {
+        warning!("error: can't start threads: {cause}; set RAYON_NUM_THREADS to fewer");
+        return ExitCode::FAILURE;
+    }
     let cli = match commands::Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => return output::end(usage(&error)),

@@ -63,9 +63,7 @@ impl Attention {
                 let page = AttentionPage::of_picture(&text, encoder.attention_of_heads(&picture)?);
                 write_file(html, page.as_bytes())?;
             }
-            if let Some(out) = &out {
-                write_file(out, &map.to_file(out))?;
-            }
+            out.iter().try_for_each(|out| write_file(out, &map.to_file(out)))?;
             report!("{}", map.title);
             out.iter().chain(&html).for_each(|file| report!("drawn in {}", file.display()));
             return Ok(());
@@ -73,9 +71,7 @@ impl Attention {
         let is_alignment = alignment;
         let attention = paper::Attention { model, text, word, target, source_language, target_language, is_alignment };
         let (exhibit, page) = attention.make_with_page(&backend.device()?)?;
-        if let Some(html) = &html {
-            write_file(html, page.as_bytes())?;
-        }
+        html.iter().try_for_each(|html| write_file(html, page.as_bytes()))?;
         report!("{exhibit}");
         for (figure, out) in exhibit.figures.iter().zip(&out) {
             write_file(out, figure.svg.as_bytes())?;
