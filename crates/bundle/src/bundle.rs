@@ -244,6 +244,15 @@ impl Bundle {
     pub fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), BundleError> {
         folder::write_record(path, record)
     }
+
+    /// A sum of all that makes the model in a folder, wherever it is: of the sums of its files, or, if it is of an older version
+    /// and has none, of its record.
+    ///
+    /// # Errors
+    /// [`BundleError`] if there is no record, or it is damaged.
+    pub fn sum(path: impl AsRef<Path>) -> Result<String, BundleError> {
+        folder::sum(path.as_ref())
+    }
 }
 
 impl Bundle<Stored> {

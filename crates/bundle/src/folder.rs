@@ -383,6 +383,13 @@ pub(crate) fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), B
     RecordFile { record: record.clone(), files }.write(path)
 }
 
+/// The sum of the sums of a folder's files, or of the record if it has none.
+pub(crate) fn sum(path: &Path) -> Result<String, BundleError> {
+    let RecordFile { record, files } = RecordFile::read(path)?;
+    let json = if files.is_empty() { serde_json::to_string(&record) } else { serde_json::to_string(&files) };
+    Ok(Sum::of_text(&json.expect("numbers and names")))
+}
+
 /// Writes `config.toml` alone, and its sum in the record, if there is one.
 pub(crate) fn write_config(path: &Path, config: &str) -> Result<(), BundleError> {
     write_text(&path.join(CONFIG), config)?;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Folder, TINY};
+use crate::support::{Folder, TINY, contains};
 
 const SMALLER: &str = "d_model = 8\nd_ff = 8\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\ndropout = 0.0\n";
 
@@ -55,6 +55,26 @@ fn a_translator_learns_what_its_teacher_expects() {
         let key = setting.split('=').next().unwrap();
         assert!(error.contains(&format!("distillation.{key}")), "{error}");
     }
+}
+
+#[test]
+fn translations_of_one_model_do_not_go_on_with_another_at_its_path() {
+    let folder = Folder::new();
+    folder.write_copying("copy", [6, 2, 3], TINY);
+    folder.succeed(&["train", "copy.toml"], "");
+    folder.succeed(&["train", "copy.toml", "--set", "schedule.lr=1e-2"], "");
+    let rename = |from: &str, to: &str| fs::rename(folder.path(from), folder.path(to)).unwrap();
+    rename("runs/copy-1", "teacher");
+    let distill = |teacher| ["distill", "--model", teacher, "--out", "out.tsv", "text"];
+    // The second block of lines is refused when the pairs of the first are written.
+    fs::write(folder.path("text"), [b"ab\n".repeat(512), b"\xff\n".to_vec()].concat()).unwrap();
+    let error = folder.fail(&distill("teacher"), "");
+    assert!(folder.path("out.tsv.progress").exists(), "{error}");
+    folder.write("text", &"ab\n".repeat(513));
+    rename("teacher", "moved");
+    rename("runs/copy-2", "teacher");
+    contains(&folder.fail(&distill("teacher"), ""), &["was begun with another model"]);
+    folder.succeed(&distill("moved"), "");
 }
 
 #[test]

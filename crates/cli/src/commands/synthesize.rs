@@ -95,7 +95,7 @@ impl Made {
             config: &config,
             sampling: self.sampling.is_given().then_some(&sampling),
             synthesis,
-            identity: format!("{} {:?} {languages:?}", folder.display(), self.decoding.weights.precision),
+            identity: format!("{} {:?} {languages:?}", Bundle::sum(&folder)?, self.decoding.weights.precision),
         };
         let stop = flag(true)?;
         let go_on = || !stop.load(Ordering::Relaxed);
