@@ -262,6 +262,11 @@ fn what_is_read_is_not_written_over() {
     let error = folder.fail(&eval, "");
     assert!(error.contains("text is read, and would be written over"), "{error}");
     assert_eq!(fs::read_to_string(folder.path("text")).unwrap(), text);
+    // Nor what a file is called until it is whole.
+    fs::rename(folder.path("text"), folder.path("out.part")).unwrap();
+    let error = folder.fail(&["distill", "--out", "out", "out.part"], "");
+    assert!(error.contains("out.part is read, and would be written over"), "{error}");
+    assert_eq!(fs::read_to_string(folder.path("out.part")).unwrap(), text);
 }
 
 #[test]

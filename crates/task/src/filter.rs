@@ -20,7 +20,7 @@ use crate::{
     Context, Log, Result,
     folder::resolve,
     log::warn_of,
-    synthetic::{beside, finish, on_one_line},
+    synthetic::{beside, finish, on_one_line, refuse_overwriting},
     thousands,
 };
 
@@ -164,22 +164,12 @@ impl Filtering {
         let scores = self.scoring.as_ref().and_then(|scoring| scoring.out.as_ref());
         let place = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let written: Vec<&PathBuf> = self.out.iter().chain(scores).chain(&self.report).collect();
-        let is_read =
-            |out: &Path| self.source.iter().chain(&self.target).any(|file| file == out || same_file(file, out));
         for (idx, out) in written.iter().enumerate() {
             let shown = out.display();
-            if is_read(out) {
-                refuse!("{shown} is read, and would be written over: name another file");
-            }
+            refuse_overwriting(out, self.source.iter().chain(&self.target))?;
             // Its lines are in another file until it is whole.
             let is_report = self.report.as_ref() == Some(*out);
             let part = beside(out, if is_report { ".tmp" } else { PART });
-            if is_read(&part) {
-                refuse!(
-                    "{} is read, and would be written over on the way to {shown}: name another file",
-                    part.display()
-                );
-            }
             if let Some(other) = written.iter().find(|other| place(other) == place(&part)) {
                 refuse!("{} would be written over on the way to {shown}: name another file", other.display());
             }
@@ -210,10 +200,6 @@ impl Filtering {
         let told = json!({ "rules": self.rules, "scoring": scoring, "report": report });
         attentive_weights::write_atomically(path, format!("{told:#}\n").as_bytes()).with_context(unwritable)
     }
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
 
 /// The files of what stays.

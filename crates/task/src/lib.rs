@@ -101,7 +101,7 @@ pub use span_corruption::Infilling;
 pub use speech::{RecordingPart, Recordings, SpeechRecognition, Window};
 pub use start::Start;
 pub use statistics::{TokenCounter, TokenStatistics};
-pub use synthetic::{Synthesis, SyntheticPairs, SyntheticReport};
+pub use synthetic::{Synthesis, SyntheticPairs, SyntheticReport, refuse_overwriting};
 pub use task::{Resizable, Task, initial};
 pub use text::{TextSource, Texts};
 pub use trajectories::Trajectories;

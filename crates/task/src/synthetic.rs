@@ -1,7 +1,7 @@
 //! Pairs of which a model has written one side.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Write},
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -86,8 +86,8 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
     /// Beside `out` are its beginning and how far it goes until it is whole; a run that was killed or ended goes on there.
     ///
     /// # Errors
-    /// A file can't be read or written; lines are not UTF-8; references are not as many as lines; what is there was begun with
-    /// another model, other settings or other lines.
+    /// A file can't be read or written, or another process writes it; lines are not UTF-8; references are not as many as lines;
+    /// what is there was begun with another model, other settings or other lines.
     pub fn write(
         &self,
         mut text: Lines,
@@ -97,6 +97,10 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<SyntheticReport>> {
         let [part, state] = [".part", ".progress"].map(|end| beside(out, end));
+        let unwritable = || format!("can't write {}", part.display());
+        let mut file = open_locked(&part, log)?;
+        // Held until the pairs have their name and the progress is removed.
+        let _lock = file.try_clone().with_context(unwritable)?;
         let identity = format!("{} | {:?} | {:?} | {:?}", self.identity, self.synthesis, self.config, self.sampling);
         let mut progress = match fs::read_to_string(&state) {
             Ok(json) => serde_json::from_str(&json).with_context(|| format!("can't read {}", state.display()))?,
@@ -115,8 +119,6 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
                 state.display()
             );
         }
-        let unwritable = || format!("can't write {}", part.display());
-        let mut file = OpenOptions::new().create(true).append(true).open(&part).with_context(unwritable)?;
         if file.metadata().with_context(unwritable)?.len() < progress.n_bytes {
             refuse!("{} is shorter than {} says: remove both", part.display(), state.display());
         }
@@ -269,6 +271,25 @@ fn digest(before: &str, block: &[(Line, Option<String>)]) -> String {
     sha256_of(std::iter::once(before.to_owned()).chain(block.iter().map(of_pair)))
 }
 
+/// The pairs so far, which no other process writes while the file is open.
+fn open_locked(part: &Path, log: &dyn Log) -> Result<File> {
+    let shown = part.display();
+    let file = OpenOptions::new().read(true).append(true).create(true).open(part);
+    let file = file.with_context(|| format!("can't write {shown}"))?;
+    match file.try_lock() {
+        // Where another process had it until now, the file may have another name.
+        Ok(()) if part.exists() => {}
+        Ok(()) | Err(TryLockError::WouldBlock) => {
+            refuse!("another process writes {shown}: wait for it, or stop it with Ctrl-C")
+        }
+        Err(TryLockError::Error(cause)) => {
+            let what = "this file system has no locks";
+            log.warning(&format!("{shown}: {what} ({cause}): let one process at a time write it"));
+        }
+    }
+    Ok(file)
+}
+
 /// A text without what would end its column.
 pub(crate) fn on_one_line(text: &str) -> String {
     text.replace(['\t', '\n', '\r'], " ")
@@ -279,6 +300,20 @@ pub(crate) fn beside(out: &Path, end: &str) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(end);
     name.into()
+}
+
+/// Refuses to write a file that is read, too, or one that is called so until it is whole.
+///
+/// # Errors
+/// [`Error::Refused`](crate::Error::Refused) names the file.
+pub fn refuse_overwriting<'a>(out: &Path, read: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    let read: Vec<PathBuf> = read.into_iter().filter_map(|file| file.canonicalize().ok()).collect();
+    for written in ["", ".part", ".progress", ".tmp"].map(|end| beside(out, end)) {
+        if written.canonicalize().is_ok_and(|file| read.contains(&file)) {
+            refuse!("{} is read, and would be written over: name another file", written.display());
+        }
+    }
+    Ok(())
 }
 
 /// Gives the file of all pairs its name.

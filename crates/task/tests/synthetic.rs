@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -123,6 +123,23 @@ fn what_was_ended_goes_on_to_the_same_pairs() {
     assert_eq!((report, n_blocks.get()), (whole, 2));
     assert_eq!(fs::read(&out).unwrap(), fs::read(made.path("whole")).unwrap());
     assert!(!part.exists() && !made.path("out.progress").exists());
+}
+
+#[test]
+fn one_process_at_a_time_writes_the_pairs() {
+    let made = Made::new();
+    let text = made.write("text", &"ab\n".repeat(600));
+    let out = made.path("out");
+    let pairs = made.pairs(Synthesis::Distilled);
+    assert_eq!(pairs.write(lines(&text), None, &out, &(), &|| false).unwrap(), None);
+    let other = File::options().write(true).open(made.path("out.part")).unwrap();
+    other.try_lock().unwrap();
+    let before = fs::read(made.path("out.part")).unwrap();
+    let error = pairs.write(lines(&text), None, &out, &(), &|| true).unwrap_err().to_string();
+    assert!(error.contains("another process writes"), "{error}");
+    assert_eq!(fs::read(made.path("out.part")).unwrap(), before);
+    drop(other);
+    assert!(pairs.write(lines(&text), None, &out, &(), &|| true).unwrap().is_some());
 }
 
 #[test]

@@ -61,7 +61,7 @@ use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
 use attentive_paper::ModelOfTexts;
-use attentive_task::on_one_line;
+use attentive_task::{on_one_line, refuse_overwriting};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use encoder::EncoderArgs;
@@ -396,15 +396,6 @@ impl LanguageArgs {
             bundle.processor.between(self.source_language.as_deref(), self.target_language.as_deref())?;
         Ok(bundle)
     }
-}
-
-/// Refuses to write a file that is read, too.
-fn refuse_overwriting<'a>(out: &Path, read: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
-    let Ok(written) = out.canonicalize() else { return Ok(()) };
-    if read.into_iter().any(|file| file.canonicalize().is_ok_and(|file| file == written)) {
-        bail!("{} is read, and would be written over: name another file", out.display());
-    }
-    Ok(())
 }
 
 /// Refuses a file that can't be written, before what is to be in it is made.
