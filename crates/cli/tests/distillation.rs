@@ -78,6 +78,21 @@ fn translations_of_one_model_do_not_go_on_with_another_at_its_path() {
 }
 
 #[test]
+fn settings_of_a_search_are_refused_if_translations_are_drawn() {
+    let folder = Folder::new();
+    folder.write("text", "ab\n");
+    let distill = ["distill", "--seed", "1", "--out", "out", "text"];
+    let fails = |flags: &[&str]| folder.fail(&[&distill[..], flags].concat(), "");
+    let reference = ["--reference", "text"];
+    for flags in [["--beam", "2"], ["--length-penalty", "1"], ["--beam-rules", "early"]] {
+        contains(&fails(&flags), &["leave out one or the other"]);
+        // With references, the beam is how many are drawn: what is missing is the model.
+        let error = fails(&[flags, reference].concat());
+        assert_eq!(error.contains("leave out one or the other"), flags[0] != "--beam", "{error}");
+    }
+}
+
+#[test]
 fn a_language_model_learns_what_its_teacher_expects() {
     let folder = Folder::new();
     folder.write("text.txt", &"the animal was tired\na street was too wide\n".repeat(30));

@@ -84,6 +84,15 @@ impl Made {
         if self.out.exists() && !self.force {
             bail!("{} is there already: name another file, or give --force", self.out.display());
         }
+        let DecodingArgs { length_penalty, beam_rules, .. } = &self.decoding;
+        let is_ranked = length_penalty.is_some() || beam_rules.is_some();
+        // With references, the beam is how many are drawn.
+        if self.sampling.is_given() && (is_ranked || references.is_empty() && self.decoding.is_of_beam()) {
+            bail!(
+                "--length-penalty, --beam-rules and, without --reference, --beam are for a search, and the options of \
+                 sampling draw at random: leave out one or the other"
+            );
+        }
         let folder = resolve(&self.of.model);
         let bundle = self.of.languages.over(Bundle::open(&folder)?)?;
         let config = self.decoding.over(&bundle.decoding)?;
