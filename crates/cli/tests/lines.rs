@@ -246,4 +246,18 @@ fn eval_says_how_translations_that_exist_are_scored() {
     FOLDER.write("ref.txt", "a b c d\n");
     let (score, _) = both(&["eval", "--hypotheses", "-", "--reference", "ref.txt"], "a b c d\n");
     assert!(score.starts_with("BLEU = 100.00"), "{score}");
+    let eval = ["eval", "--hypotheses", "ref.txt", "--reference", "ref.txt"];
+    for (flags, problem) in [
+        (["--model", "nowhere"], "cannot be used with"),
+        (["--target-language", "de"], "cannot be used with"),
+        (["--beam", "2"], "cannot be used with"),
+        (["--precision", "int8"], "cannot be used with"),
+        (["--on-long", "crop"], "cannot be used with"),
+        (["--confidence-n", "9"], "required arguments were not provided"),
+    ] {
+        let output = FOLDER.run(&[&eval[..], &flags].concat(), "");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        contains(&error, &[problem]);
+    }
 }

@@ -30,7 +30,9 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
     /// Score these translations, a line each, in place of the model's; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output", "model", "source_language",
+        "target_language", "beam", "length_penalty", "beam_rules", "min_length", "max_length", "no_repeat_ngram",
+        "repetition_penalty", "batch_tokens", "precision", "on_long"])]
     hypotheses: Option<PathBuf>,
     /// Translations by people; may be given several times.
     #[arg(long, value_name = "FILE", required = true)]
@@ -45,7 +47,7 @@ pub(crate) struct Eval {
     #[arg(long)]
     confidence: bool,
     /// Samples of the bootstrap.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = integer(1..=MANY_RESAMPLED))]
+    #[arg(long, value_name = "N", requires = "confidence", default_value_t = 1000, value_parser = integer(1..=MANY_RESAMPLED))]
     confidence_n: usize,
     /// What its random numbers start from.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED")]
