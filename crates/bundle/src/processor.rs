@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
 
 use attentive_core::TrajectoryProcessor;
 use attentive_tokenizer::{
-    AddedToken, FrameError, Framing, Model, Place, Specials, Token, TokenId, Tokenizer, UnknownId,
+    AddedToken, FrameError, Framing, Model, Place, SampleStrength, Specials, Token, TokenId, Tokenizer, UnknownId,
 };
 use attentive_vision::ImageProcessor;
 use attentive_weights::{read_settings, write_atomically};
@@ -226,6 +226,10 @@ impl Tokenizer for Adapted {
 
     fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
         self.inner.sample_target(text, strength, seed)
+    }
+
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        self.inner.sample_strength()
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

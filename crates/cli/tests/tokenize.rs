@@ -213,6 +213,12 @@ fn samples_are_seeded() {
     let twice =
         folder.succeed(&["tokenize", "encode", "-t", "tokenizer.json", "--sample", "0.5"], &"the street\n".repeat(9));
     assert!(twice.lines().any(|line| Some(line) != twice.lines().next()), "{twice}");
+    let encode = ["tokenize", "encode", "-t", "tokenizer.json"];
+    for strength in ["-0.1", "1.1", "NaN"] {
+        let error = folder.fail(&[&encode[..], &["--sample", strength]].concat(), TEXT);
+        contains(&error, &[&format!("--sample {strength}: must be between 0 and 1")]);
+    }
+    assert_eq!(folder.run(&[&encode[..], &["--seed", "2"]].concat(), TEXT).status.code(), Some(2));
 }
 
 #[test]
@@ -247,6 +253,7 @@ fn bad_input_is_named() {
     contains(&tokenize(&["encode", "latin1", "-t", "byt5"]), &["latin1:2 is not UTF-8"]);
     contains(&tokenize(&["encode", "nowhere", "-t", "byt5"]), &["nowhere"]);
     contains(&tokenize(&["encode", "text", "-t", "byt5", "--sample", "-1"]), &["--sample -1"]);
+    contains(&tokenize(&["encode", "text", "-t", "byt5", "--sample", "0.1"]), &["--sample 0.1: ", "one segmentation"]);
     contains(&tokenize(&["decode", "ids", "-t", "byt5"]), &["ids:2", "\"x\""]);
     folder.write("ids", "384\n");
     contains(&tokenize(&["decode", "ids", "-t", "byt5"]), &["ids:1", "384"]);

@@ -11,6 +11,7 @@ use crate::byte_level::gpt2_split::is_word_character;
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::place::Place;
+use crate::sampling::SampleStrength;
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer};
 use crate::trie::Trie;
@@ -280,6 +281,10 @@ impl Tokenizer for WithAddedTokens {
             None => self.inner.sample_target(part, strength, seed.wrapping_add(index)),
         });
         ids.collect()
+    }
+
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        self.inner.sample_strength()
     }
 
     /// Added tokens as they are written, and the ids between them as the inner tokenizer decodes them; special tokens

@@ -17,7 +17,7 @@ use crate::error::UnknownId;
 use crate::file::Model;
 use crate::merges::Merges;
 use crate::place::Place;
-use crate::sampling::SplitMix64;
+use crate::sampling::{SampleStrength, SplitMix64};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer, push_spans};
 use crate::vocabulary;
@@ -194,6 +194,10 @@ impl Tokenizer for Bpe {
             all.extend(ids);
         }
         all
+    }
+
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        Some(SampleStrength::Dropout)
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

@@ -18,7 +18,7 @@ use crate::file::Model;
 use crate::files;
 use crate::merges::Merges;
 use crate::place::Place;
-use crate::sampling::SplitMix64;
+use crate::sampling::{SampleStrength, SplitMix64};
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer, push_spans};
 use crate::vocabulary;
@@ -175,6 +175,10 @@ impl Tokenizer for ByteLevelBpe {
             all.extend(ids);
         }
         all
+    }
+
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        Some(SampleStrength::Dropout)
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

@@ -11,7 +11,7 @@ use crate::bpe::{END_OF_WORD, MergeList};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::merges::Merges;
-use crate::sampling::SplitMix64;
+use crate::sampling::{SampleStrength, SplitMix64};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer, push_spans};
 use crate::vocabulary::{self, Spellings};
@@ -231,6 +231,10 @@ impl Tokenizer for DictionaryBpe {
 
     fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
         self.target.sample(text, strength, seed)
+    }
+
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        Some(SampleStrength::Dropout)
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

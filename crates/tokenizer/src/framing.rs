@@ -11,6 +11,7 @@ use crate::added::AddedToken;
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::place::Place;
+use crate::sampling::SampleStrength;
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer};
 
@@ -372,6 +373,10 @@ impl Tokenizer for Framed {
 
     fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
         self.inner.sample_target(text, strength, seed)
+    }
+
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        self.inner.sample_strength()
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

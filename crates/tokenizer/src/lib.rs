@@ -85,6 +85,7 @@ pub use m2m100::M2m100;
 pub use marian::Marian;
 pub use open::{OpenOptions, Opened, open};
 pub use place::Place;
+pub use sampling::{SampleStrength, StrengthError, check_strength};
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;
 pub use subword_nmt::subword_nmt;

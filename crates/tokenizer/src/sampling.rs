@@ -1,4 +1,56 @@
-//! Random numbers for sampling segmentations.
+//! Sampling segmentations: its strength, and its random numbers.
+
+use thiserror::Error;
+
+use crate::tokenizer::Tokenizer;
+
+/// What the strength of [`Tokenizer::sample`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleStrength {
+    /// The probability of BPE-dropout.
+    Dropout,
+    /// The temperature of a Unigram model's segmentations.
+    Temperature,
+}
+
+/// A strength that a tokenizer can't sample with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StrengthError {
+    /// There is nothing to sample.
+    #[error("this kind of tokenizer has one segmentation of a text: leave it out")]
+    OneSegmentation,
+    /// It is not a probability.
+    #[error("must be between 0 and 1: it is the probability of BPE-dropout")]
+    Dropout,
+    /// It is not a temperature.
+    #[error("must be at least 0: it is the temperature of a Unigram model")]
+    Temperature,
+}
+
+/// Checks a strength of [`Tokenizer::sample`].
+///
+/// # Errors
+/// [`StrengthError`]: it is out of range, or the tokenizer has one segmentation of a text.
+///
+/// ```
+/// use attentive_tokenizer::{BpeTrainer, StrengthError, check_strength};
+///
+/// let tokenizer = BpeTrainer::with_merges(5).train(["too tired"])?;
+/// assert_eq!(check_strength(&tokenizer, 0.1), Ok(()));
+/// assert_eq!(check_strength(&tokenizer, 2.0), Err(StrengthError::Dropout));
+/// # Ok::<(), attentive_tokenizer::TokenizerError>(())
+/// ```
+pub fn check_strength(tokenizer: &dyn Tokenizer, strength: f64) -> Result<(), StrengthError> {
+    match tokenizer.sample_strength() {
+        None => Err(StrengthError::OneSegmentation),
+        Some(SampleStrength::Dropout) if !(0.0..=1.0).contains(&strength) => Err(StrengthError::Dropout),
+        Some(SampleStrength::Temperature) if !(0.0..f64::INFINITY).contains(&strength) => {
+            Err(StrengthError::Temperature)
+        }
+        Some(_) => Ok(()),
+    }
+}
 
 /// SplitMix64: small, fast, and the same numbers everywhere.
 ///

@@ -21,7 +21,7 @@ use crate::bytes::{byte_token, parse_byte_token};
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::place::Place;
-use crate::sampling::SplitMix64;
+use crate::sampling::{SampleStrength, SplitMix64};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::trie::Trie;
@@ -333,6 +333,13 @@ impl Tokenizer for SentencePiece {
             Segmenter::Bpe(bpe) => bpe.segment(normalized, || rng.next_f64() < strength),
         });
         spans.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        Some(match &self.segmenter {
+            Segmenter::Unigram(_) => SampleStrength::Temperature,
+            Segmenter::Bpe(_) => SampleStrength::Dropout,
+        })
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

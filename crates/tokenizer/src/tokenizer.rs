@@ -8,6 +8,7 @@ use crate::error::UnknownId;
 use crate::file::Model;
 use crate::framing::{self, FrameError, Framing, PairFrame};
 use crate::place::Place;
+use crate::sampling::SampleStrength;
 use crate::specials::Specials;
 
 /// An index into a vocabulary.
@@ -121,6 +122,11 @@ pub trait Tokenizer: Send + Sync {
     /// [`encode_target`](Self::encode_target).
     fn sample_target(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
         self.sample(text, strength, seed)
+    }
+
+    /// What the strength of [`sample`](Self::sample) is; `None` for kinds with one segmentation of a text.
+    fn sample_strength(&self) -> Option<SampleStrength> {
+        None
     }
 
     /// The bytes that `ids` stand for; special tokens stand for none.

@@ -6,8 +6,8 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Result, bail};
-use attentive_tokenizer::{Tokenizer, subword_nmt};
+use anyhow::{Context, Result, bail};
+use attentive_tokenizer::{Tokenizer, check_strength, subword_nmt};
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
@@ -32,7 +32,7 @@ pub(super) struct Encode {
     #[arg(long, value_name = "STRENGTH", allow_negative_numbers = true)]
     sample: Option<f64>,
     /// What --sample starts from; each line has numbers of its own.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "sample")]
     seed: u64,
 }
 
@@ -49,13 +49,13 @@ enum Format {
 
 impl Encode {
     pub(super) fn run(self) -> Result<()> {
-        if let Some(strength) = self.sample.filter(|strength| !(*strength >= 0.0 && strength.is_finite())) {
-            bail!("--sample {strength}: must be at least 0");
-        }
         if self.sample.is_some() && matches!(self.format, Format::SubwordNmt) {
             bail!("--sample and --format subword-nmt do not go together: samples have no offsets");
         }
         let tokenizer = self.tokenizer.open()?;
+        if let Some(strength) = self.sample {
+            check_strength(&*tokenizer, strength).with_context(|| format!("--sample {strength}"))?;
+        }
         let mut out = BufWriter::new(output::stdout());
         let mut first = 0_u64;
         for block in input::open(&self.files, "text").verbatim().blocks(LINES_AT_ONCE) {
