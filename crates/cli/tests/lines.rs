@@ -17,7 +17,7 @@ static FOLDER: LazyLock<Folder> = LazyLock::new(|| {
     assert!(output.status.success(), "{said}");
     contains(&said, &["sentence 2 has ", "positions for 16; its beginning is translated"]);
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden");
-    for (model, name) in [("bert-masked-lm", "bert"), ("bert-classification", "classes")] {
+    for (model, name) in [("bert-masked-lm", "bert"), ("bert-classification", "classes"), ("bert-rank", "rank")] {
         folder.succeed(&["import", &format!("{golden}/{model}"), "--out", name], "");
     }
     folder
@@ -109,6 +109,14 @@ fn a_line_that_is_too_long_ends_a_command_after_the_lines_before_it() {
         let output = FOLDER.run(&call, &long);
         contains(&String::from_utf8(output.stderr).unwrap(), &["error: line 2 has ", "positions for 10"]);
         assert_eq!(String::from_utf8(output.stdout).unwrap(), both(&call, "animal").0);
+    }
+    for [command, model] in [["rerank", "rank"], ["similar", "bert"]] {
+        let call = [command, "--model", model, "--query", "animal"];
+        let output = FOLDER.run(&call, &format!("animal\n{}\nanimal\n", "animal ".repeat(40)));
+        contains(&String::from_utf8(output.stderr).unwrap(), &["error: line 2 has "]);
+        let before = both(&call, "animal\n").0;
+        assert!(output.status.code() == Some(1) && !before.is_empty(), "{before}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), before);
     }
     contains(&FOLDER.fail(&["embed", "--model", "bert", "--npy", "long.npy"], &long), &["error: line 2 has "]);
     assert_eq!(npy("long.npy").0, "(1, 6)");

@@ -48,7 +48,7 @@ impl Rerank {
             encoder.score_pairs(&pairs.collect::<Vec<_>>())
         };
         let mut scored = Vec::new();
-        for_each_line(
+        let ended = for_each_line(
             lines,
             tokenizer,
             &self.long,
@@ -58,7 +58,7 @@ impl Rerank {
                 scored.extend(score.map(|score| (score, line)));
                 Ok(())
             },
-        )?;
+        );
         scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let mut out = output::stdout();
         for (score, line) in scored.into_iter().take(self.top_k.unwrap_or(usize::MAX)) {
@@ -68,6 +68,6 @@ impl Rerank {
                 false => writeln!(out, "{score:.4}\t{number}\t{}", on_one_line(&text))?,
             }
         }
-        Ok(out.flush()?)
+        Ok(out.flush()?).and(ended) // after the lines before the one that is refused
     }
 }

@@ -62,16 +62,15 @@ impl Similar {
         let search =
             |(vector, query)| Ok(Nearest::new(Result::with_context(vector, || format!("{query:?}"))?, self.top));
         let mut searches = vectors.into_iter().zip(&queries).map(search).collect::<Result<Vec<_>>>()?;
-
-        for block in input::open(&self.files, "lines").blocks(LINES_AT_ONCE) {
+        let ended = input::open(&self.files, "lines").blocks(LINES_AT_ONCE).try_for_each(|block| -> Result<()> {
             let block = block?;
             let (vectors, refused) =
                 self.long.read_all(tokenizer, &block, |texts| encoder.embed_all(texts, &of_documents))?;
             for (line, vector) in block.iter().zip(vectors).filter_map(|(line, vector)| Some((line, vector?))) {
                 searches.iter_mut().for_each(|search| search.push(&vector, || (line.at.clone(), line.text.clone())));
             }
-            refused.map_or(Ok(()), Err)?;
-        }
+            refused.map_or(Ok(()), |error| Err(error.into()))
+        });
         let mut out = output::stdout();
         for (query, search) in queries.iter().zip(&searches) {
             for ((at, line), cosine) in search.found() {
@@ -82,6 +81,6 @@ impl Similar {
                 writeln!(out, "{cosine:.4}\t{place}\t{}", on_one_line(line))?;
             }
         }
-        Ok(out.flush()?)
+        Ok(out.flush()?).and(ended) // after the lines before the one that is refused
     }
 }
