@@ -2,7 +2,9 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, TryLockError},
+    thread,
+    time::Duration,
 };
 
 use attentive::{
@@ -17,11 +19,14 @@ use rayon::ThreadPool;
 use crate::{
     arguments::{Integer, Texts, device, precision},
     errors::OrRaise,
-    work::{pool, work},
+    work::{Stop, pool, work},
 };
 
 /// Texts that are read before the next look for Ctrl-C.
 const TEXTS_AT_ONCE: usize = 64;
+
+/// Time between two looks for the encoder while another thread has it.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Makes vectors of texts with an encoder.
 ///
@@ -82,7 +87,7 @@ impl Encoder {
             return Err(PyValueError::new_err(problem));
         }
         let (values, width) = work(py, |stop| {
-            let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(mut encoder) = self.wait(stop) else { return Ok((Vec::new(), 0)) };
             let mut rows = Vec::with_capacity(texts.as_slice().len());
             for some in texts.as_slice().chunks(TEXTS_AT_ONCE) {
                 if stop.is_raised() {
@@ -113,6 +118,19 @@ impl Encoder {
 }
 
 impl Encoder {
+    /// The encoder when no other thread has it; none after Ctrl-C.
+    fn wait(&self, stop: &Stop) -> Option<MutexGuard<'_, TextEncoder>> {
+        loop {
+            match self.encoder.try_lock() {
+                Ok(encoder) => return Some(encoder),
+                Err(TryLockError::Poisoned(error)) => return Some(error.into_inner()),
+                Err(TryLockError::WouldBlock) if stop.is_raised() => return None,
+                // Another thread may have a list of texts to read.
+                Err(TryLockError::WouldBlock) => thread::sleep(MOMENT),
+            }
+        }
+    }
+
     /// The vectors of some texts, `n_before` others coming before them; none of a text without tokens.
     fn rows(
         &self,

@@ -1,6 +1,8 @@
 """Vectors of texts."""
 
 import json
+import threading
+import time
 
 import attentive
 import numpy as np
@@ -68,3 +70,13 @@ def test_ctrl_c_ends_the_reading(encoder):
     with interrupted(0.3):
         encoder.encode(TEXTS * 200_000)
     assert encoder.encode(TEXTS).shape == (3, 32)
+
+
+def test_ctrl_c_ends_the_wait_for_another_thread(encoder):
+    other = threading.Thread(target=encoder.encode, args=(TEXTS * 50_000,))
+    other.start()
+    time.sleep(0.2)
+    with interrupted(0.3):
+        encoder.encode(TEXTS)
+    assert other.is_alive()
+    other.join()
