@@ -109,7 +109,7 @@ fn add_settings(table: &str, settings: &toml::Table, facts: &mut Vec<Fact>) {
                 let tables = values.iter().filter_map(toml::Value::as_table).enumerate();
                 tables.for_each(|(idx, settings)| add_settings(&format!("{key}[{idx}]."), settings, facts));
             }
-            _ if is_data_file(&key) => {}
+            value if is_data_file(&key, Some(value)) => {}
             // As JSON, every value is one line.
             value => facts.push((format!("setting {key}"), serde_json::to_string(value).expect("a value of TOML"))),
         }
@@ -238,6 +238,8 @@ mod tests {
         let toml =
             "name = \"run\"\n\n[data.train]\ntsv = \"/a\"\n[training]\nsteps = 3\n[training.divergence]\nmax_bad = 2\n";
         let facts = of_recipe(toml);
+        let moved = of_recipe("[preferences]\ntrain = \"/a\"\n[data]\ntrain = [\"/b\", \"/c\"]\nexamples = 3\n");
+        assert_eq!(moved, [("setting data.examples".to_owned(), "3".to_owned())]);
         let keys: BTreeSet<&str> = facts.iter().map(|(key, _)| &**key).collect();
         assert_eq!(keys, ["setting name", "setting training.divergence.max_bad", "setting training.steps"].into());
     }

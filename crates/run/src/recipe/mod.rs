@@ -73,15 +73,27 @@ fn learns_preferences(table: &Table) -> bool {
     kind.and_then(Value::as_str) == Some("dpo")
 }
 
-/// Whether a setting is the path of data, which may have moved: its hash tells whether it is the same.
-pub(crate) fn is_data_file(key: &str) -> bool {
+/// Whether a setting, which has a value, is the path of data, which may have moved: its hash tells whether it is the same.
+pub(crate) fn is_data_file(key: &str, value: Option<&Value>) -> bool {
     let parts: Vec<&str> = key.split('.').collect();
     let of_text = ["text", "tsv", "source", "target"];
     let of_pictures = ["folder", "images", "labels", "cifar"];
-    let ["data", part, file] = parts[..] else { return false };
-    // One of several: `data.train[0].tsv`.
-    let part = part.split_once('[').map_or(part, |(part, _)| part);
-    ["train", "validation", "test"].contains(&part) && (of_text.contains(&file) || of_pictures.contains(&file))
+    let is_part = |part: &str| ["train", "validation", "test"].contains(&part);
+    match parts[..] {
+        // Conversations, pairs of answers and episodes are files without more.
+        ["data" | "conversations" | "preferences", part] => is_part(part) && value.is_some_and(is_path),
+        ["data", part, file] => {
+            // One of several: `data.train[0].tsv`.
+            let part = part.split_once('[').map_or(part, |(part, _)| part);
+            is_part(part) && (of_text.contains(&file) || of_pictures.contains(&file))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value is a path, or several.
+fn is_path(value: &Value) -> bool {
+    value.is_str() || value.as_array().is_some_and(|values| !values.is_empty() && values.iter().all(Value::is_str))
 }
 
 impl Recipe {
@@ -158,7 +170,8 @@ impl Recipe {
         for setting in settings {
             let (key, _) = layers::split(setting)?;
             let is_in = |top: &str| key.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            if !MAY_CHANGE.iter().any(|top| is_in(top)) && !is_data_file(key) {
+            let now = key.split_once('.').and_then(|(table, part)| layers.table.get(table)?.get(part));
+            if !MAY_CHANGE.iter().any(|top| is_in(top)) && !is_data_file(key, now) {
                 refuse!(
                     "--set {setting}: {key} can't change when a run goes on, for what it has learnt depends on it; \
                      these can: {}, and the paths of files that have moved (data.train.tsv)",
@@ -653,6 +666,35 @@ mod tests {
         ] {
             let error = with(setting).unwrap_err().to_string();
             assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_that_have_moved_are_named_in_every_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (recipe, settings, key) in [
+            ("dpo", &["preferences.train=a.jsonl"][..], "preferences.train"),
+            (
+                "gpt",
+                &["pretrained=m", "conversations={train=\"a.jsonl\", validation=\"b.jsonl\"}"][..],
+                "conversations.validation",
+            ),
+            ("cartpole", &["data={train=\"a.jsonl\"}"][..], "data.train"),
+        ] {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            let text = Recipe::of_command(Some(Path::new(recipe)), &settings).unwrap().to_toml();
+            std::fs::write(&path, text).unwrap();
+            let with = |setting: String| Recipe::of_run(&path, &[setting]);
+            for value in ["moved.jsonl", "[\"moved.jsonl\", \"more.jsonl\"]"] {
+                assert!(with(format!("{key}={value}")).unwrap().to_toml().contains("moved.jsonl"), "{key}");
+            }
+            // What a run does not learn from is not a file that has moved.
+            let others = key.replace("train", "test").replace("validation", "test");
+            assert!(
+                with(format!("{others}=moved.jsonl")).unwrap_err().to_string().contains("can't change"),
+                "{others}"
+            );
         }
     }
 
