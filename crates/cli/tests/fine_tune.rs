@@ -91,6 +91,14 @@ fn morse_code_that_the_window_of_a_model_cuts_off_is_refused() {
 }
 
 #[test]
+fn positions_that_end_before_a_text_of_a_later_epoch_are_refused() {
+    let folder = Folder::new();
+    let train = ["train", "morse", "--set", "model.max_target_len=8", "--set", "data.morse.sizes=[2, 1, 0]"];
+    let error = folder.fail(&train, "");
+    assert!(error.contains("model.max_target_len = 8 is too short for the longest Morse code"), "{error}");
+}
+
+#[test]
 fn a_translator_that_is_told_languages_learns_between_them() {
     let folder = imported("nllb", &["--source-language", "eng_Latn", "--target-language", "deu_Latn"]);
     folder.write("train.en", &"the animal was tired\nthe street was wide\n".repeat(10));

@@ -27,5 +27,5 @@ pub use augment::SpecAugment;
 pub use error::SpeechError;
 pub use features::{FeatureConfig, LogMel};
 pub use filters::mel_filters;
-pub use morse::{MORSE_ALPHABET, MorseConfig, keyed, morse, morse_text};
+pub use morse::{MORSE_ALPHABET, MorseConfig, keyed, longest_morse_text, morse, morse_text};
 pub use resample::resample;

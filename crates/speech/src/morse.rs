@@ -132,6 +132,13 @@ pub fn morse_text(config: &MorseConfig, seed: u64) -> String {
     Keying::draw(config, &Random::new(seed)).text
 }
 
+/// Characters of the longest text that [`morse`] may draw.
+pub fn longest_morse_text(config: &MorseConfig) -> usize {
+    let n_dots = (config.seconds * config.words_per_minute[1] / DOT_AT_ONE_WPM).ceil() as usize;
+    // `E` is the shortest, a dot and the space before it; the space between words takes as much more.
+    1 + n_dots.saturating_sub(1) / (1 + LETTER_SPACE).min(WORD_SPACE - LETTER_SPACE)
+}
+
 /// What is keyed, and how.
 struct Keying {
     /// Seconds of a dot, and of the silence before the first.
@@ -205,6 +212,23 @@ fn envelope(marks: &[bool], dot: f64, time: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_is_longer_than_the_longest() {
+        for (seconds, words_per_minute) in [(0.01, [20.0, 30.0]), (1.2, [24.0, 36.0]), (2.0, [300.0, 300.0])] {
+            let config = MorseConfig { seconds, words_per_minute, ..MorseConfig::default() };
+            let longest = longest_morse_text(&config);
+            for seed in 0..2_000 {
+                let text = morse_text(&config, seed);
+                assert!((1..=longest).contains(&text.chars().count()), "{text} of {longest}");
+            }
+            let n_dots = (seconds * words_per_minute[1] / DOT_AT_ONE_WPM).ceil() as usize;
+            for text in ["E".repeat(longest), format!("E{}", " E".repeat((longest - 1) / 2))] {
+                assert!(longest == 1 || keyed(&text).len() <= n_dots, "{text} of {n_dots} dots");
+            }
+            assert!(keyed(&"E".repeat(longest + 1)).len() > n_dots);
+        }
+    }
 
     #[test]
     fn paris_is_fifty_dots_long_with_the_space_after_it() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use attentive_core::{Dropout, Epochs, Spectrograms, SpeechBatch, TokenId, TokenMatrix};
 use attentive_data::{derived_seed, permutation, seeded_rng};
-use attentive_speech::{LogMel, SpecAugment};
+use attentive_speech::{LogMel, MORSE_ALPHABET, SpecAugment};
 use attentive_tokenizer::Tokenizer;
 use rayon::prelude::*;
 
@@ -71,9 +71,21 @@ impl Batches {
         Ok(target)
     }
 
-    /// Holds every text that is known against the model's positions.
+    /// Holds every text that is known against the model's positions, and the longest that may come.
     pub(super) fn check(&self) -> Result<()> {
-        self.part.texts.iter().try_for_each(|text| self.target(text).map(drop))
+        self.part.texts.iter().try_for_each(|text| self.target(text).map(drop))?;
+        let Some(n_characters) = self.part.longest_to_come() else { return Ok(()) };
+        let n_tokens = |(letter, _): &(char, &str)| self.tokenizer.encode(&letter.to_string()).len();
+        let of_letter = MORSE_ALPHABET.iter().map(n_tokens).max().unwrap_or(1);
+        let n = self.frame.prompt.len() + n_characters * of_letter;
+        if n > self.max_len {
+            refuse!(
+                "model.max_target_len = {} is too short for the longest Morse code of a later epoch, which may have {n} tokens \
+                 with its frame: raise it, or set data.examples, so that epochs have the same",
+                self.max_len
+            );
+        }
+        Ok(())
     }
 
     /// Tokens of the longest text that is known, with its frame.

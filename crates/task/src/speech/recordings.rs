@@ -8,7 +8,9 @@ use std::{
 use attentive_bundle::DataRecord;
 use attentive_core::mix64;
 use attentive_data::{FileReport, LabeledText, derived_seed, sha256_of};
-use attentive_speech::{LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, morse, morse_text, resample};
+use attentive_speech::{
+    LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, longest_morse_text, morse, morse_text, resample,
+};
 use rayon::prelude::*;
 
 use crate::{
@@ -222,6 +224,14 @@ impl RecordingPart {
                 *is_new = false;
                 self.texts.truncate(n);
             }
+        }
+    }
+
+    /// Characters of the longest text that may come after those that are known, of Morse code that is new in each epoch.
+    pub fn longest_to_come(&self) -> Option<usize> {
+        match &self.source {
+            Source::Morse { config, is_new: true, .. } => Some(longest_morse_text(config)),
+            _ => None,
         }
     }
 
