@@ -211,6 +211,8 @@ pub(crate) struct Places {
     pub(crate) slots: Vec<Slot>,
     /// The order of the model's width there.
     pub(crate) order: Order,
+    /// What is added to the gains of norms there to get ours: 1 where gains are stored as what is above 1.
+    pub(crate) gain_offset: f32,
 }
 
 /// Finds the places of a model's parameters.
@@ -218,7 +220,7 @@ pub(crate) type FindPlaces = fn(&Bundle) -> Result<Places, InterchangeError>;
 
 impl Places {
     pub(crate) fn new(slots: Vec<Slot>, order: Order) -> Self {
-        Self { slots, order }
+        Self { slots, order, gain_offset: 0.0 }
     }
 
     /// As [`export`].

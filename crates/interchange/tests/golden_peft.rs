@@ -124,6 +124,28 @@ fn adapters_that_are_written_are_read_again() {
     }
 }
 
+/// Gemma stores what a gain is above 1.
+#[test]
+fn norms_that_are_trained_as_a_whole_are_written_as_the_model_s_are() {
+    let before = base("gemma");
+    let gains = before.params.iter().filter(|(name, _)| name.ends_with(".gamma"));
+    let params: Tensors = gains.map(|(name, gain)| (name.clone(), gain.clone())).collect();
+    let adapter = Adapter { params, ..Adapter::default() };
+    let folder = tempfile::tempdir().unwrap();
+    export_adapter(&before, &(adapter.clone(), on(&[])), Format::Gemma, folder.path()).unwrap();
+    let stored = attentive_weights::read(&golden().path("gemma/model.safetensors")).unwrap();
+    let written = attentive_weights::read(&folder.path().join("adapter_model.safetensors")).unwrap();
+    assert_eq!(written.len(), adapter.params.len());
+    for (name, gain) in &written {
+        let name = name.strip_prefix("base_model.model.").unwrap();
+        assert_close(&gain.values, &stored[name].values, 0.0, 1e-6);
+    }
+    let again = read_adapter(folder.path(), &before).unwrap();
+    for (name, gain) in &adapter.params {
+        assert_close(&again.params[name].values, &gain.values, 0.0, 1e-6);
+    }
+}
+
 #[test]
 fn what_has_no_place_is_refused_by_name() {
     let llama = base("llama");

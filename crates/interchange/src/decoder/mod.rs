@@ -180,7 +180,7 @@ fn places<A: Architecture + ?Sized>(bundle: &Bundle) -> Result<Places, Interchan
     theirs.insert("model_type".into(), json!(A::MODEL_TYPE));
     theirs.entry(CONTEXT).or_insert(json!(ExportConfig::default().max_len));
     check_expressed::<A>(config, &theirs)?;
-    Ok(Places::new(A::NAMES.slots(config), Order::SAME))
+    Ok(Places { gain_offset: A::NAMES.gain_offset, ..Places::new(A::NAMES.slots(config), Order::SAME) })
 }
 
 /// A tensor's name without the prefix, or its end: files of a part of a model lack what stands before.
@@ -191,7 +191,7 @@ fn without_prefix<'a>(name: &'a str, prefix: &str) -> &'a str {
 }
 
 /// Adds a number to the gains of all norms.
-fn add_to_gains(params: &mut Tensors, offset: f32) {
+pub(crate) fn add_to_gains(params: &mut Tensors, offset: f32) {
     let gains = params.iter_mut().filter(|(name, _)| offset != 0.0 && name.ends_with(".gamma"));
     gains.for_each(|(_, gain)| gain.values.iter_mut().for_each(|value| *value += offset));
 }

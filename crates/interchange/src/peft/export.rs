@@ -125,7 +125,8 @@ impl Writing<'_> {
             let Some(param) = self.bundle.params.get(&slot.ours) else { continue };
             let whole = || zeros(slot.layout.theirs());
             let tensor = written.entry(format!("{PREFIX}{}", slot.theirs)).or_insert_with(whole);
-            slot.layout.for_each(&self.places.order, |from, to| tensor.values[to] = param.values[from]);
+            let offset = if slot.ours.ends_with(".gamma") { self.places.gain_offset } else { 0.0 };
+            slot.layout.for_each(&self.places.order, |from, to| tensor.values[to] = param.values[from] - offset);
         }
         self.tensors.extend(written);
         modules.into_iter().collect()

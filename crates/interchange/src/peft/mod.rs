@@ -16,6 +16,7 @@ use self::config::{CONFIG, Settings, WEIGHTS};
 pub use self::export::export_adapter;
 use crate::{
     Format, InterchangeError,
+    decoder::add_to_gains,
     layout::{Linear, Order, Places, Slot, zeros},
 };
 
@@ -105,7 +106,10 @@ impl Reading<'_> {
             self.problems.push(format!("{name} {:?} is not of a linear map of this model", tensor.shape));
             return None;
         }
-        Some(slots.into_iter().map(|slot| (slot.ours.clone(), part(slot, tensor, &self.places.order))).collect())
+        let own = slots.into_iter().map(|slot| (slot.ours.clone(), part(slot, tensor, &self.places.order)));
+        let mut own: Tensors = own.collect();
+        add_to_gains(&mut own, self.places.gain_offset);
+        Some(own)
     }
 
     /// The changes of ours that are one of a module.
