@@ -264,9 +264,10 @@ fn what_t5_lacks_is_listed() {
     config.scale_embeddings = true;
     config.bias = true;
     config.window = Some(3);
+    config.share_embeddings = false;
     let out = tempfile::tempdir().unwrap();
     let result = export(&bundle, Format::T5, &ExportConfig::default(), out.path());
-    says(result, &["T5 can't express", "scale_embeddings", "bias: it", "window"]);
+    says(result, &["T5 can't express", "share_embeddings", "scale_embeddings", "bias: it", "window"]);
 }
 
 #[test]

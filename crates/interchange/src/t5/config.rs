@@ -141,6 +141,7 @@ impl T5Config {
             (config.norm == NormPlacement::Pre, "norm: its layers are pre-norm"),
             (config.norm_kind == NormKind::Rms, "norm_kind: its norms are of the kind rms"),
             (buckets.is_some(), "positions: they are relative-buckets"),
+            (config.share_embeddings, "share_embeddings: it has one table"),
             (!config.bias, "bias: it has none"),
             (!config.projection_bias, "projection_bias: it has none"),
             (!config.embedding_norm, "embedding_norm: its embeddings are not normalised"),
