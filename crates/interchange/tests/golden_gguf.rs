@@ -3,7 +3,7 @@
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, Conversation, Message, WeightFormat};
 use attentive_core::LanguageModel;
-use attentive_interchange::{ImportConfig, Imported, InterchangeError, import};
+use attentive_interchange::{ImportConfig, Imported, InterchangeError, export_onnx, import};
 use attentive_testkit::{Area, Comparison, Golden};
 use serde::Deserialize;
 use serde_json::Value;
@@ -160,6 +160,9 @@ fn a_file_has_its_chat_template() {
     let text = bundle.chat.as_ref().unwrap().render(&conversation, false).unwrap();
     assert_eq!(text, "<s>the street</s>");
     assert!(read("qwen3").bundle.chat.is_none());
+    let folder = tempfile::tempdir().unwrap();
+    let notes = export_onnx(&bundle, 16, &folder.path().join("onnx")).unwrap();
+    assert!(notes.contains(&"the chat template is left out".to_owned()), "{notes:?}");
     let damaged = with("llama", "{% endfor %}", "{% endxor %}").unwrap();
     assert!(damaged.bundle.chat.is_none());
     assert!(damaged.notes[0].contains("tokenizer.chat_template is left out"), "{:?}", damaged.notes);

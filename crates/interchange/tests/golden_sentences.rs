@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
-use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, import};
+use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, export_onnx, import};
 use attentive_testkit::{Golden, named};
 use attentive_weights::{HostTensor, Tensors};
 use serde::Deserialize;
@@ -131,6 +131,17 @@ fn settings_take_the_place_of_the_folder_s() {
     assert!(error.contains("has 12 numbers") && error.contains("takes 6"), "{error}");
     let notes = export(&own, Format::Bert, &ExportConfig::default(), out.path()).unwrap();
     assert!(notes.iter().any(|note| note.contains("embedding.frame = false is left out")), "{notes:?}");
+}
+
+#[test]
+fn a_graph_has_no_vectors_of_texts_and_says_so() {
+    let case = cases().into_iter().find(|case| case.name.starts_with("dense")).unwrap();
+    let plain = read(&golden().path("bert-model")).bundle;
+    let dense = read(folder("", &case.files).path()).bundle;
+    let out = tempfile::tempdir().unwrap();
+    let notes = |bundle: &Bundle| export_onnx(bundle, 16, &out.path().join("onnx")).unwrap().join("\n");
+    assert!(notes(&dense).contains("how one of a text is made is left out: pooling, dense layers"));
+    assert!(!notes(&plain).contains("how one of a text"));
 }
 
 #[test]

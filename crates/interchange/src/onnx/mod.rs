@@ -13,7 +13,7 @@ mod tests;
 use std::{collections::BTreeSet, path::Path};
 
 use attentive_attention::{NormKind, PositionsConfig};
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, EmbeddingConfig};
 use attentive_model::{BertConfig, GptConfig, PoolerActivation, PoolerInput, TransformerConfig};
 use attentive_weights::{Source, WeightsError};
 
@@ -50,7 +50,7 @@ pub fn export_onnx(bundle: &Bundle, max_len: usize, folder: &Path) -> Result<Vec
     }
     let write = |folder: &Path| {
         std::fs::create_dir_all(folder).map_err(io)?;
-        let exporter = Exporter { params: &bundle.params, max_len, notes: Vec::new() };
+        let exporter = Exporter { params: &bundle.params, max_len, notes: left_out(bundle) };
         if let Some(config) = bundle.model.spec::<GptConfig>() {
             exporter.gpt(&config, folder)
         } else if let Some(config) = bundle.model.spec::<BertConfig>() {
@@ -66,6 +66,25 @@ pub fn export_onnx(bundle: &Bundle, max_len: usize, folder: &Path) -> Result<Vec
         }
     };
     attentive_bundle::write_folder(folder, write, io)
+}
+
+/// Notes of what stands around a model, of which graphs have nothing.
+fn left_out(bundle: &Bundle) -> Vec<String> {
+    let (ours, usual) = (&bundle.embedding, EmbeddingConfig::default());
+    let parts = [
+        ((&ours.pooling, ours.frame) != (&usual.pooling, usual.frame), "pooling"),
+        (!ours.dense.is_empty(), "dense layers"),
+        (ours.normalize, "normalize"),
+        (ours.max_len.is_some(), "max_len"),
+        (ours.lowercase, "lowercase"),
+        (!ours.prompts.is_empty(), "prompts"),
+    ];
+    let named: Vec<&str> = parts.iter().filter(|(is_there, _)| *is_there).map(|&(_, name)| name).collect();
+    let of_vectors = (!named.is_empty()).then(|| {
+        format!("the graph ends with vectors of tokens; how one of a text is made is left out: {}", named.join(", "))
+    });
+    let of_chat = bundle.chat.is_some().then(|| "the chat template is left out".to_owned());
+    of_vectors.into_iter().chain(of_chat).collect()
 }
 
 /// A model that is being exported.
