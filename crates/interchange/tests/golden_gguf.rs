@@ -1,9 +1,11 @@
 //! GGUF files (`tests/golden/generate_gguf.py`) against the folders of transformers that they are made from.
 
+use attentive_attention::{PositionsConfig, Rotary, RotaryScaling};
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, Conversation, Message, WeightFormat};
 use attentive_core::LanguageModel;
 use attentive_interchange::{ImportConfig, Imported, InterchangeError, export_onnx, import};
+use attentive_model::GptConfig;
 use attentive_testkit::{Area, Comparison, Golden};
 use serde::Deserialize;
 use serde_json::Value;
@@ -202,6 +204,35 @@ fn a_text_of_llama_3_has_its_begin_token_where_the_file_does_not_say() {
         let bundle = with_texts("llama", &[("gpt-2", pre), (KEY, &other)]).unwrap().bundle;
         assert_eq!((bundle.generation.begin, bundle.generation.begin_id), (begin_id.is_some(), begin_id), "{pre}");
     }
+}
+
+#[test]
+fn what_a_file_does_not_say_is_what_llama_cpp_assumes() {
+    let config = |imported: Imported| imported.bundle.model.spec::<GptConfig>().unwrap();
+    let without_caps = config(with("gemma2", "logit_softcapping", "logit_xoftcapping").unwrap());
+    assert_eq!((without_caps.attention_cap, without_caps.logit_cap), (Some(50.0), Some(30.0)));
+    let without_window = config(with("gemma2", "sliding_window", "sliding_xindow").unwrap());
+    assert_eq!((without_window.window, without_window.full_layers), (Some(4096), vec![1]));
+}
+
+#[test]
+fn the_factor_of_cosines_is_followed_or_refused() {
+    let key = |part: &str| format!("gemma3.rope.{part}");
+    let (window_theta, factor) = (key("freq_base_swa"), key("scaling.attn_factor"));
+    let other = format!("tokenizer.ggml.add_bos_token{}", "x".repeat(32 - (factor.len() - window_theta.len())));
+    // 100, which is the base of the frequencies of windows.
+    let texts = [(&*window_theta, &*factor), ("tokenizer.ggml.add_bos_token", &*other)];
+    let error = with_texts("gemma3", &texts).expect_err("refused").to_string();
+    assert!(error.contains("rope.scaling.attn_factor is 100"), "{error}");
+    let other = format!("{other}xx");
+    let texts = [texts[0], ("tokenizer.ggml.add_bos_token", &*other), ("linear", "yarn")];
+    let config = with_texts("gemma3", &texts).unwrap().bundle.model.spec::<GptConfig>().unwrap();
+    let PositionsConfig::Rotary(Rotary { scaling: Some(RotaryScaling::Yarn { amplitude, .. }), .. }) = config.positions
+    else {
+        panic!("{:?}", config.positions)
+    };
+    // llama.cpp multiplies it by what YaRN has (`rope_yarn` of ggml): 1 + 0.1 ln 8.
+    assert!((amplitude - 100.0 * (1.0 + 0.1 * 8_f64.ln())).abs() < 1e-9, "{amplitude}");
 }
 
 /// A golden file with some of its bytes replaced by as many.

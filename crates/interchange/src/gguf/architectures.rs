@@ -21,6 +21,9 @@ pub(super) struct Architecture {
     adapt: fn(&mut Metadata<'_>, GptConfig) -> Result<GptConfig, InterchangeError>,
 }
 
+/// Key of the number that cosines and sines are multiplied by.
+pub(super) const AMPLITUDE: &str = "rope.scaling.attn_factor";
+
 /// Names that all have.
 const NAMES: Names = Names {
     prefix: "",
@@ -111,11 +114,14 @@ fn scores_by_head_dim(metadata: &Metadata<'_>, config: &GptConfig, n_layers: usi
 
 fn gemma2(metadata: &mut Metadata<'_>, config: GptConfig) -> Result<GptConfig, InterchangeError> {
     scores_by_head_dim(metadata, &config, 46)?;
-    let window = metadata.size("attention.sliding_window")?.filter(|&window| window > 0);
+    // What llama.cpp assumes of files without the keys (`llama-model.cpp`), as old ones are.
+    let window = metadata.size("attention.sliding_window")?.or(Some(4096)).filter(|&window| window > 0);
+    let attention_cap = metadata.float("attn_logit_softcapping")?.or(Some(50.0));
+    let logit_cap = metadata.float("final_logit_softcapping")?.or(Some(30.0));
     Ok(GptConfig {
         norm: NormPlacement::Both,
-        attention_cap: metadata.float("attn_logit_softcapping")?.filter(|&cap| cap > 0.0),
-        logit_cap: metadata.float("final_logit_softcapping")?.filter(|&cap| cap > 0.0),
+        attention_cap: attention_cap.filter(|&cap| cap > 0.0),
+        logit_cap: logit_cap.filter(|&cap| cap > 0.0),
         window,
         full_layers: if window.is_some() { (1..config.n_layers).step_by(2).collect() } else { Vec::new() },
         ..gemma(config)
@@ -188,6 +194,7 @@ impl Architecture {
         let factor = metadata.float("rope.scaling.factor")?.filter(|&factor| factor > 0.0);
         let original = metadata.size("rope.scaling.original_context_length")?;
         let context = metadata.size("context_length")?;
+        let amplitude = metadata.float(AMPLITUDE)?.unwrap_or(1.0);
         let scaling = match (metadata.word("rope.scaling.type")?.as_deref(), factor) {
             (None | Some("linear"), Some(factor)) => Some(RotaryScaling::Linear { factor }),
             (Some("yarn"), Some(factor)) => Some(RotaryScaling::Yarn {
@@ -195,7 +202,7 @@ impl Architecture {
                 original_len: original.or(context).unwrap_or(1),
                 beta_fast: 32.0,
                 beta_slow: 1.0,
-                amplitude: 1.0 + 0.1 * factor.ln(),
+                amplitude: amplitude * (1.0 + 0.1 * factor.ln()),
             }),
             (None | Some("none" | "linear"), _) => None,
             (Some(other), _) => {

@@ -11,7 +11,7 @@ use attentive_model::{GptConfig, ModelConfig, ModelSpec};
 use attentive_tokenizer::{Lists, Specials, TokenId, Tokenizer};
 use attentive_weights::{Gguf, check_finite};
 
-use self::metadata::Metadata;
+use self::{architectures::AMPLITUDE, metadata::Metadata};
 use crate::{
     ImportConfig, Imported, InterchangeError, chat,
     decoder::rotary,
@@ -63,7 +63,7 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     let mut config = architecture.config(&mut metadata, vocab_size, tied)?;
     let context = metadata.size("context_length")?.unwrap_or(1);
     let original = metadata.size("rope.scaling.original_context_length")?.unwrap_or(context);
-    let amplitude = metadata.float("rope.scaling.attn_factor")?.unwrap_or(1.0);
+    let amplitude = metadata.float(AMPLITUDE)?.unwrap_or(1.0);
     let (tokenizer, begin) = read_tokenizer(&mut metadata, path)?;
     let mut notes = Vec::new();
     if options.lowercase.is_some() {
@@ -89,6 +89,9 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
             RotaryScaling::LongRope { short: short?, long: long?, original_len: original, amplitude, is_long: false };
         config.positions = scaled(&config, Some(scaling));
         source.drop_all(|name| OF_LENGTHS.contains(&name));
+    } else if amplitude != 1.0 && !is_yarn(&config) {
+        let problem = format!("{AMPLITUDE} is {amplitude}; it is followed with YaRN and with factors of two lengths");
+        return Err(InterchangeError::Unsupported { path: path.to_owned(), problems: vec![problem] });
     }
     match rotary::for_length(&mut config.positions, options.long_context) {
         Ok(note) => notes.extend(note),
@@ -209,6 +212,11 @@ fn scaled(config: &GptConfig, scaling: Option<RotaryScaling>) -> PositionsConfig
         _ => Rotary::default(),
     };
     PositionsConfig::Rotary(Rotary { scaling, ..plain })
+}
+
+fn is_yarn(config: &GptConfig) -> bool {
+    let PositionsConfig::Rotary(rotary) = &config.positions else { return false };
+    matches!(rotary.scaling, Some(RotaryScaling::Yarn { .. }))
 }
 
 /// Positions whose frequencies are divided by these numbers: for those of Llama 3.1 and 3.2, which a file has as numbers alone,
