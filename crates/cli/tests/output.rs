@@ -48,7 +48,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("heads --model run --sentences 1", &[]),
     ("heads --model gpt --data lines", &[]),
     ("prune-heads --model gpt --heads decoder.0.self:0 --out OUT", &["OUT/model.safetensors"]),
-    ("prune-heads --model gpt --keep 1 --data lines --out OUT", &["OUT/model.safetensors"]),
+    ("prune-heads --model gpt --keep 1 --data lines --force --out OUT", &["OUT/model.safetensors"]),
     ("probe --model bert --data labels --test labels", &[]),
     ("lens --model gpt --out OUT.svg the", &["OUT.svg"]),
     ("saliency --model gpt --steps 2 --out OUT.svg the", &["OUT.svg"]),

@@ -48,6 +48,9 @@ pub(crate) struct PruneHeads {
     /// Folder of the new model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Take the place of a model that is there.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     of: ModelArgs,
 }
@@ -114,12 +117,12 @@ impl Heads {
 
 impl PruneHeads {
     pub(super) fn run(self) -> Result<()> {
-        check_new(&self.out, false)?;
+        check_new(&self.out, self.force)?;
         let lines = self.data.map_or_else(|| Ok(Vec::new()), |data| read_lines(&data))?;
         let heads = HeadsToPrune { named: self.heads, keep: self.keep, fraction: self.fraction, lines };
         let (device, of) = self.of.model()?;
         let (bundle, pruned) = heads.prune(&of, &device)?;
-        bundle.save(&self.out)?;
+        super::save(&bundle, &self.out, self.force)?;
         report!("pruned {} heads, {pruned}, into {}", pruned.len(), self.out.display());
         Ok(())
     }

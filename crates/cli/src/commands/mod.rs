@@ -56,7 +56,7 @@ use std::{
     process::{ExitCode, Termination},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
@@ -413,10 +413,8 @@ fn check_writable(out: &Path) -> Result<()> {
 /// Refuses to write into a folder that is not empty, before what is to be in it is made, unless the user wants to.
 fn check_new(folder: &Path, force: bool) -> Result<()> {
     let is_new = folder.read_dir().map_or(!folder.exists(), |mut files| files.next().is_none());
-    match force || is_new {
-        true => Ok(()),
-        false => bail!("{} is there already, and not empty; name a new folder, or give --force", folder.display()),
-    }
+    ensure!(force || is_new, "{} is there already, and not empty; name a new one, or give --force", folder.display());
+    Ok(())
 }
 
 /// Writes a new model's folder; a model that is there gives way if the user wants it to.
