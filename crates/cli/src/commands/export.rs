@@ -19,8 +19,8 @@ pub(crate) struct Export {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// marian, pegasus, bart, mbart, m2m_100, gpt2, bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, canine, t5 or decision_transformer (transformers;
-    /// post-norm, pre-norm, language models, encoders, T5 and ByT5), ctranslate2, or onnx.
+    /// The system: ctranslate2, onnx, or an architecture of transformers, as marian, bart, t5, gpt2, llama, bert, whisper or vit;
+    /// `import --list` has all of these names.
     #[arg(long, value_name = "NAME", value_parser = target)]
     format: Target,
     /// Folder of the exported model.
