@@ -156,18 +156,8 @@ fn cell(x: f64, top: f64, fill: &str, ink: &str, label: &str) -> String {
     rect + &words(x + CELL / 2.0, top + 14.5, "middle", ink, label)
 }
 
-/// Escaped text; control characters, which SVG does not have, as the sign for what can't be shown.
 fn words(x: f64, y: f64, anchor: &str, ink: &str, text: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
+    let escaped = attentive_plot::escaped(text);
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{ink}\">{escaped}</text>\n")
 }
 

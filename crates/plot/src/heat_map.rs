@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::svg::escaped;
+
 /// Longer side of a map, and least and greatest side of a cell.
 const SIDE: f64 = 360.0;
 const CELL: [f64; 2] = [2.0, 18.0];
@@ -136,7 +138,7 @@ fn colour(shade: i64) -> String {
 }
 
 fn text(x: f64, y: f64, anchor: &str, content: &str, attributes: &str) -> String {
-    let content = content.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let content = escaped(content);
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{attributes}>{content}</text>\n")
 }
 
@@ -172,6 +174,12 @@ mod tests {
         let maps = [map(3, |row, column| row as f64 - column as f64), map(0, |_, _| 0.0), map(2, |_, _| f64::NAN)];
         assert_well_formed(&heat_maps(&maps, 2));
         assert_well_formed(&heat_maps(&[], 1));
+    }
+
+    #[test]
+    fn characters_that_xml_does_not_have_are_replaced() {
+        let svg = heat_maps(&[HeatMap { title: "\u{1b}&\u{ffff}".into(), ..map(1, |_, _| 1.0) }], 1);
+        assert!(svg.contains("\u{fffd}&amp;\u{fffd}") && !svg.contains(['\u{1b}', '\u{ffff}']), "{svg}");
     }
 
     #[test]

@@ -24,3 +24,4 @@ pub use chart::{Chart, Series};
 pub use event_file::EventFile;
 pub use heat_map::{HeatMap, heat_maps};
 pub use landscape::Landscape;
+pub use svg::escaped;

@@ -41,7 +41,7 @@ impl Canvas for Svg {
     }
 
     fn text(&mut self, (x, y): (f64, f64), text: &str, style: TextStyle) {
-        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let text = escaped(text);
         let anchor = match style.anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -53,6 +53,17 @@ impl Canvas for Svg {
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\"{weight}>{text}</text>"
         ));
     }
+}
+
+/// A text as SVG has it in an element: escaped; characters that XML does not have, and other control characters, as the sign
+/// for what can't be shown.
+///
+/// ```
+/// assert_eq!(attentive_plot::escaped("a < b\u{1b}"), "a &lt; b\u{fffd}");
+/// ```
+pub fn escaped(text: &str) -> String {
+    let is_hidden = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.replace(is_hidden, "\u{fffd}").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 pub(crate) fn hex([red, green, blue]: Colour) -> String {

@@ -48,6 +48,8 @@ pub fn overlay(picture: &Picture, grid: [usize; 2], values: &[f32]) -> Picture {
 pub fn to_svg(drawing: &Picture, title: &str) -> String {
     const LINE: usize = 28;
     let [height, width] = drawing.size();
+    // XML does not have control characters.
+    let title = title.replace(char::is_control, "\u{fffd}");
     let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {total}\" width=\"{width}\" height=\"{total}\" \
