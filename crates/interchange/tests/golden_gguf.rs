@@ -201,7 +201,7 @@ fn a_text_of_llama_3_has_its_begin_token_where_the_file_does_not_say() {
     const KEY: &str = "tokenizer.ggml.add_bos_token";
     for (pre, begin_id) in [("llama-bpe", Some(1)), ("smollm", None)] {
         let other = format!("{KEY}{}", "x".repeat(32 + "gpt-2".len() - pre.len()));
-        let bundle = with_texts("llama", &[("gpt-2", pre), (KEY, &other)]).unwrap().bundle;
+        let bundle = with_texts("llama", &[("gpt-2", pre), (KEY, &*other)]).unwrap().bundle;
         assert_eq!((bundle.generation.begin, bundle.generation.begin_id), (begin_id.is_some(), begin_id), "{pre}");
     }
 }
