@@ -5,6 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{self, Write},
+    path::Path,
     process::{Command, Stdio},
     sync::Mutex,
     thread,
@@ -57,7 +58,9 @@ struct Seen {
 /// Measures `attentive serve --model DIR`, `--seconds N` each time; with `--peer`, CTranslate2 behind FastAPI beside it.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let (mut model, mut seconds) = (OsString::from("runs/latest"), SECONDS);
-    let (peers, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--peer");
+    let (flags, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--peer" || *arg == "--built");
+    let has = |flag: &str| flags.iter().any(|arg| *arg == flag);
+    let program = if has("--built") { app::built_program()? } else { app::server_program()? };
     let mut rest = args.into_iter();
     while let Some(arg) = rest.next() {
         match (arg.to_str(), rest.next()) {
@@ -67,18 +70,13 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
                 seconds =
                     parsed.ok_or_else(|| Failure::Message(format!("--seconds {}: no number", value.display())))?;
             }
-            _ => return fail("bench serve takes --model DIR, --seconds N and --peer"),
+            _ => return fail("bench serve takes --model DIR, --seconds N, --peer and --built"),
         }
     }
     // As many connections as the overload needs; queues and limits are the usual ones.
-    let server = Server::start([
-        "--connections".into(),
-        "1024".into(),
-        "--languages".into(),
-        "en:de".into(),
-        "--model".into(),
-        model.clone(),
-    ])?;
+    let mut serve = Command::new(&program);
+    serve.args(["serve", "--port", "0", "--connections", "1024", "--languages", "en:de", "--model"]);
+    let server = Server::listening(serve.arg(&model))?;
     let time = Duration::from_secs(seconds);
     ask_all(&server.address, 4, Duration::from_secs(2)); // not counted: caches and threads
     say!("clients  requests/s      p50 ms      p99 ms  refused  wrong");
@@ -96,12 +94,12 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         say!("the server's largest memory: {} MiB before the overload, {} MiB after it", before >> 10, after >> 10);
     }
     let after = ask_all(&server.address, 1, Duration::from_secs(1));
-    if !peers.is_empty() {
-        beside(&server, &model, time)?;
+    if has("--peer") {
+        beside(&program, &server, &model, time)?;
     }
     let is_right = seen.n_wrong == 0 && !after.seconds.is_empty() && after.n_wrong + after.n_refused == 0;
     drop(server);
-    let rate = by_command(&model)?;
+    let rate = by_command(&program, &model)?;
     say!(
         "attentive translate, all sentences at once: {rate:.1} sentences/s; {} clients have {:.2} of it",
         CLIENTS[1],
@@ -111,13 +109,13 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
 }
 
 /// Asks the peer and the server in turn, three times, with the same weights and sentences.
-fn beside(server: &Server, model: &OsStr, time: Duration) -> Outcome {
+fn beside(program: &Path, server: &Server, model: &OsStr, time: Duration) -> Outcome {
     let folder = TempDir::new("serve")?;
     let (exported, tokens) = (folder.path().join("model"), folder.path().join("tokens.json"));
-    let mut export = Command::new(app::server_program()?);
+    let mut export = Command::new(program);
     export.args(["export", "--format", "ctranslate2", "--model"]).arg(model).arg("--out").arg(&exported);
     run_program(export.stdout(Stdio::null()))?;
-    fs::write(&tokens, tokens_of_sentences(model)?).map_err(|error| unwritten(&error))?;
+    fs::write(&tokens, tokens_of_sentences(program, model)?).map_err(|error| unwritten(&error))?;
     let venv = release_dir()?.with_file_name("bench").join("serve-venv");
     let python = python::with(python::find()?, &root().join("bench/requirements-serve.txt"), &venv)?;
     let n_threads = thread::available_parallelism().map_or(1, usize::from);
@@ -146,8 +144,8 @@ fn beside(server: &Server, model: &OsStr, time: Duration) -> Outcome {
 }
 
 /// The tokens of each sentence by their names, as JSON.
-fn tokens_of_sentences(model: &OsStr) -> Outcome<String> {
-    let mut command = Command::new(app::server_program()?);
+fn tokens_of_sentences(program: &Path, model: &OsStr) -> Outcome<String> {
+    let mut command = Command::new(program);
     command.args(["tokenize", "encode", "--format", "pieces", "--model"]).arg(model);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| not_started(&command, &error))?;
@@ -169,8 +167,8 @@ fn unwritten(error: &io::Error) -> Failure {
 }
 
 /// Sentences that `attentive translate` translates in a second, its start included.
-fn by_command(model: &OsStr) -> Outcome<f64> {
-    let mut command = Command::new(app::server_program()?);
+fn by_command(program: &Path, model: &OsStr) -> Outcome<f64> {
+    let mut command = Command::new(program);
     command.args(["translate", "--model"]).arg(model).stdin(Stdio::piped()).stdout(Stdio::null());
     let lines = format!("{}\n", SENTENCES.join("\n")).repeat(N_TRANSLATED / SENTENCES.len());
     let begin = Instant::now();

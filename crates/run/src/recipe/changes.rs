@@ -1,0 +1,156 @@
+//! What may change in the recipe of a run that goes on.
+
+use attentive_task::Result;
+use toml::{Table, Value};
+
+use super::layers;
+
+/// Settings that may change when a run goes on: what it has learnt until then does not depend on them, those excepted that
+/// [`IN_PREFERENCES`] names.
+const MAY_CHANGE: &[&str] = &[
+    "data.cache",
+    "distillation.teacher",
+    "training.steps",
+    "training.validate_every",
+    "training.checkpoint_every",
+    "training.keep_every",
+    "training.early_stopping",
+    "training.divergence",
+    "training.recompute",
+    "schedule",
+    "evaluation",
+    "decoding",
+    "generation",
+];
+
+/// Settings that are in the rows of tokens of a pair, which DPO's reference has scored: they stay where pairs are learnt.
+const IN_PREFERENCES: &[&str] = &["generation.begin", "generation.begin_id", "generation.ends"];
+
+/// Whether a recipe learns from pairs of answers.
+fn learns_preferences(table: &Table) -> bool {
+    let kind = table.get("objective").and_then(|objective| objective.get("kind"));
+    kind.and_then(Value::as_str) == Some("dpo")
+}
+
+/// Whether a setting, which has a value, is the path of data, which may have moved: its hash tells whether it is the same.
+pub(crate) fn is_data_file(key: &str, value: Option<&Value>) -> bool {
+    let parts: Vec<&str> = key.split('.').collect();
+    let of_text = ["text", "tsv", "source", "target"];
+    let of_pictures = ["folder", "images", "labels", "cifar"];
+    let is_part = |part: &str| ["train", "validation", "test"].contains(&part);
+    match parts[..] {
+        // Conversations, pairs of answers and episodes are files without more.
+        ["data" | "conversations" | "preferences", part] => is_part(part) && value.is_some_and(is_path),
+        ["data", part, file] => {
+            // One of several: `data.train[0].tsv`.
+            let part = part.split_once('[').map_or(part, |(part, _)| part);
+            is_part(part) && (of_text.contains(&file) || of_pictures.contains(&file))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value is a path, or several.
+fn is_path(value: &Value) -> bool {
+    value.is_str() || value.as_array().is_some_and(|values| !values.is_empty() && values.iter().all(Value::is_str))
+}
+
+/// Refuses a setting that what a run has learnt depends on; `recipe` is that of the run.
+pub(super) fn check(setting: &str, recipe: &Table) -> Result<()> {
+    let (key, _) = layers::split(setting)?;
+    let is_in = |top: &str| key.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let now = key.split_once('.').and_then(|(table, part)| recipe.get(table)?.get(part));
+    if !MAY_CHANGE.iter().any(|top| is_in(top)) && !is_data_file(key, now) {
+        refuse!(
+            "--set {setting}: {key} can't change when a run goes on, for what it has learnt depends on it; these can: {}, \
+             and the paths of files that have moved (data.train.tsv)",
+            MAY_CHANGE.join(", ")
+        );
+    }
+    let changes_pairs = key == "generation" || IN_PREFERENCES.iter().any(|top| is_in(top));
+    if changes_pairs && learns_preferences(recipe) {
+        refuse!(
+            "--set {setting}: {key} can't change when a run goes on that learns from pairs of answers, for its reference \
+             has scored them with {}",
+            IN_PREFERENCES.join(", ")
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use attentive_backend::Recompute;
+
+    use crate::Recipe;
+
+    #[test]
+    fn a_run_that_goes_on_takes_what_may_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, Recipe::of_command(None, &[]).unwrap().to_toml()).unwrap();
+        let with = |setting: &str| Recipe::of_run(&path, &[setting.to_owned()]);
+        assert_eq!(with("training.steps=5000").unwrap().run.training.steps, 5000);
+        assert!(with("training.early_stopping={patience=3}").unwrap().run.training.early_stopping.is_some());
+        assert!(with("data.train.tsv=moved.tsv").unwrap().to_toml().contains("moved.tsv"));
+        assert_eq!(with("training.recompute=layers").unwrap().run.training.recompute, Recompute::Layers);
+        for setting in [
+            "training.exchange=bf16",
+            "data.train={}",
+            "training.seed=2",
+            "training={}",
+            "model.dropout=0.2",
+            "schedules.peak=1.0",
+        ] {
+            let error = with(setting).unwrap_err().to_string();
+            assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_that_have_moved_are_named_in_every_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (recipe, settings, key) in [
+            ("dpo", &["preferences.train=a.jsonl"][..], "preferences.train"),
+            (
+                "gpt",
+                &["pretrained=m", "conversations={train=\"a.jsonl\", validation=\"b.jsonl\"}"][..],
+                "conversations.validation",
+            ),
+            ("cartpole", &["data={train=\"a.jsonl\"}"][..], "data.train"),
+        ] {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            let text = Recipe::of_command(Some(Path::new(recipe)), &settings).unwrap().to_toml();
+            std::fs::write(&path, text).unwrap();
+            let with = |setting: String| Recipe::of_run(&path, &[setting]);
+            for value in ["moved.jsonl", "[\"moved.jsonl\", \"more.jsonl\"]"] {
+                assert!(with(format!("{key}={value}")).unwrap().to_toml().contains("moved.jsonl"), "{key}");
+            }
+            // What a run does not learn from is not a file that has moved.
+            let others = key.replace("train", "test").replace("validation", "test");
+            assert!(
+                with(format!("{others}=moved.jsonl")).unwrap_err().to_string().contains("can't change"),
+                "{others}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_run_that_learns_from_pairs_keeps_what_is_in_their_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let with = |recipe: &str, setting: &str| {
+            std::fs::write(&path, Recipe::of_command(Some(Path::new(recipe)), &[]).unwrap().to_toml()).unwrap();
+            Recipe::of_run(&path, &[setting.to_owned()])
+        };
+        assert!(with("dpo", "generation.max_tokens=9").is_ok());
+        for setting in ["generation={}", "generation.begin=true", "generation.begin_id=3", "generation.ends=[3]"] {
+            let error = with("dpo", setting).unwrap_err().to_string();
+            assert!(error.contains("can't change when a run goes on that learns from pairs"), "{error}");
+            assert!(with("gpt", setting).is_ok(), "{setting}");
+        }
+    }
+}
