@@ -69,7 +69,9 @@ impl ModuleVisitor for Accumulate<'_> {
         let value: Tensor<1> = value.flatten(0, D - 1);
         let name = self.path.join(".");
         let mean = match self.means.remove(&name) {
-            Some(mean) => mean * self.decay + value * (1.0 - self.decay),
+            // δ and 1 - δ are rounded, and so do not add up to 1: as a sum of the two, the mean of a parameter that stays as it
+            // is would not be that parameter.
+            Some(mean) => mean.clone() + (value - mean) * (1.0 - self.decay),
             None => value,
         };
         self.means.insert(name, mean);

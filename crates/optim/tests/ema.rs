@@ -52,3 +52,19 @@ fn means_are_those_of_the_formula_with_and_without_a_pause() {
         assert_close(&[matrix, bias].concat(), &expected, 1e-5, 1e-6);
     }
 }
+
+/// A mean is moved by what it differs from a parameter, and so is equal to one that is frozen, bit for bit.
+#[test]
+fn the_mean_of_a_parameter_that_stays_is_that_parameter() {
+    let device = BackendKind::Flex.device().unwrap();
+    let values: Vec<f32> = (0..64).map(|idx| 0.1 + 0.037 * idx as f32).collect();
+    let model = Pair {
+        matrix: Param::from_tensor(Tensor::from_floats([[0.3, -1.7]], &device)),
+        bias: Param::from_tensor(Tensor::from_floats(values.as_slice(), &device)),
+    };
+    let mut ema = Ema::new(0.9999);
+    // Late updates, in which the decay is not below its own value any more.
+    (1_000_000..1_000_100).for_each(|n| ema.update(&model, n));
+    let mean: Vec<f32> = ema.apply(model).bias.val().into_data().try_into_vec().unwrap();
+    assert_eq!(mean, values);
+}
