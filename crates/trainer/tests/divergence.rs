@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use attentive_core::Position;
-use attentive_trainer::{DivergenceConfig, TrainError, TrainerConfig};
+use attentive_trainer::{CheckpointDir, DivergenceConfig, TrainError, TrainerConfig};
 
 use crate::common::{Ragged, Watch, config, run};
 
@@ -49,6 +49,24 @@ fn a_callback_ends_training_where_it_went_back() {
     assert!(outcome.stopped);
     assert_eq!((&watch.rolled_back_to[..], outcome.state.step), (&[6][..], 6));
     assert_eq!(outcome.state.divergence.n_rollbacks, 1);
+}
+
+/// A checkpoint that is kept for good is not where a run goes on if training went back from it.
+#[test]
+fn what_training_went_back_from_is_not_kept_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    // Updates 8 to 11 are bad, and 9 is saved among them.
+    let poison = |position: Position| position >= Position { epoch: 4, batch_idx: 2 };
+    let divergence = DivergenceConfig { max_bad: 4, ..DivergenceConfig::default() };
+    let config = || TrainerConfig { divergence, keep_every: 9, ..config(16) };
+    let mut watch = Watch { breaks_at_rollback: true, ..Watch::default() };
+    run(config(), folder.path(), &Ragged { poison, ..Ragged::new() }, &mut watch).unwrap();
+    assert!(watch.saved.contains(&9) && watch.rolled_back_to == [6], "{:?}", watch.saved);
+    let (_, newest) = CheckpointDir::new(folder.path(), 2).latest().unwrap().checkpoint.unwrap();
+    assert_eq!((newest.state.step, newest.state.divergence.n_rollbacks), (6, 1));
+    let mut resumed = Watch::default();
+    let outcome = run(config(), folder.path(), &Ragged::new(), &mut resumed).unwrap();
+    assert_eq!((resumed.losses.keys().next(), outcome.state.divergence.lr_scale), (Some(&7), 0.5));
 }
 
 #[test]

@@ -141,7 +141,8 @@ impl CheckpointDir {
     fn drop_old(&self, state: &TrainState) -> Result<(), TrainError> {
         let best = state.best.map(|(_, step)| step);
         let kept: BTreeSet<u64> = state.scheduled.iter().copied().chain(best).chain([state.step]).collect();
-        let for_good = |step: u64| self.keep_every > 0 && step.is_multiple_of(self.keep_every);
+        // What lies after this step is damaged, or training went back from it: a run that is resumed must not begin there.
+        let for_good = |step: u64| step <= state.step && self.keep_every > 0 && step.is_multiple_of(self.keep_every);
         for path in self.list()? {
             if Self::step_of(&path).is_some_and(|step| !kept.contains(&step) && !for_good(step)) {
                 self.discard(&path).map_err(|cause| io_error(&path, cause))?;
