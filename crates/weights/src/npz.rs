@@ -27,6 +27,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const EXTENSION: &str = ".npy";
 /// The longest header of an array, in bytes: that of version 1.
 const MAX_HEADER: usize = 1 << 16;
+/// The most axes that NumPy's arrays have. A header has room for thousands, and values are gathered by a call for each.
+const MAX_AXES: usize = 64;
 
 /// An open `.npz` file, its arrays stored as they are or compressed; each is read when it is requested.
 ///
@@ -249,7 +251,10 @@ impl Header {
         let kind = kind(&descr).ok_or(TensorProblem::Kind(descr))?;
         let shape = within(value("shape")?, '(', ')').ok_or("its shape is damaged")?;
         let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
-        let shape = sizes.map(str::parse).collect::<Result<_, _>>().map_err(|_| "its shape is damaged")?;
+        let shape: Vec<usize> = sizes.map(str::parse).collect::<Result<_, _>>().map_err(|_| "its shape is damaged")?;
+        if shape.len() > MAX_AXES {
+            return Err(TensorProblem::Other("it has more than 64 axes").into());
+        }
         let by_columns = match value("fortran_order")? {
             order if order.starts_with("True") => true,
             order if order.starts_with("False") => false,
@@ -275,4 +280,19 @@ fn kind(descr: &str) -> Option<DType> {
         "|u1" | "|b1" => DType::U8,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_has_as_many_axes_as_numpy_allows_at_most() {
+        let header = |n_axes: usize| {
+            let text = format!("{{'descr': '<f4', 'fortran_order': True, 'shape': ({}), }}", "1,".repeat(n_axes));
+            Header::parse(&text)
+        };
+        assert!(header(64).is_ok_and(|header| header.shape == [1; 64]));
+        assert!(matches!(header(65), Err(Problem::Tensor(TensorProblem::Other(_)))));
+    }
 }
