@@ -163,6 +163,10 @@ impl WeightsFile {
             Some(Ok(stored)) if stored.dtype == DType::I8 && self.entries.contains_key(&scale) => stored,
             _ => return Ok(None),
         };
+        // Bytes may have scales too: read by calls within calls, a long chain of them would take all of the stack.
+        if matches!(self.entries.get(&scale), Some(Ok(scales)) if scales.dtype == DType::I8) {
+            return Err(self.problem(name, TensorProblem::Other("its scales are bytes")));
+        }
         let scales = self.tensor(&scale)?;
         let bytes = self.bytes(name, stored)?.into_iter().map(u8::cast_signed).collect();
         Int8Tensor::new(bytes, &stored.shape, scales).map(Some).map_err(|problem| self.problem(name, problem))

@@ -248,6 +248,21 @@ fn bytes_without_scales_are_numbers_and_a_matrix_with_a_nan_is_refused_by_name()
     assert!(message.contains("a: it holds bytes [2, 2] and its scales are [1, 3]"), "{message}");
 }
 
+/// A file may have any number of them in a chain.
+#[test]
+fn scales_are_not_bytes_with_scales_of_their_own() {
+    let (_folder, path) = file("model.safetensors");
+    let scales = [1.0_f32.to_le_bytes(), 2.0_f32.to_le_bytes()].concat();
+    let tensors: [(&str, &str, &[usize], Vec<u8>); 3] = [
+        ("a", "I8", &[2, 2], vec![1; 4]),
+        ("a.scale", "I8", &[1, 2], vec![1; 2]),
+        ("a.scale.scale", "F32", &[1, 2], scales),
+    ];
+    safetensors(&path, &tensors);
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("a: it is not a tensor (its scales are bytes)"), "{message}");
+}
+
 proptest! {
     #[test]
     fn views_are_those_of_strides(
