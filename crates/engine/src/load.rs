@@ -124,59 +124,62 @@ impl<'a> Loader<'a> {
         })
     }
 
+    /// What is read of a parameter; nothing if that failed, which `finish` then reports.
+    fn noted<T>(&mut self, read: Result<Option<T>, WeightsError>) -> Option<T> {
+        read.unwrap_or_else(|failure| {
+            self.failure.get_or_insert(failure);
+            None
+        })
+    }
+
     /// The blocks of a matrix, if the format is theirs and the file has the matrix in them.
     fn blocks(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Cow<'a, Blocks>> {
-        if self.format != WeightFormat::Blocks || self.params.shape(name) != Some(&shape[..]) {
+        let params = self.params;
+        if self.format != WeightFormat::Blocks || params.shape(name) != Some(&shape[..]) {
             return None;
         }
-        match self.params.blocks(name) {
-            Ok(blocks) => {
-                let blocks = blocks.filter(|blocks| blocks.axis() == axis && *blocks.shape() == shape)?;
-                self.taken.insert(name.to_owned());
-                self.has_blocks = true;
-                Some(blocks)
-            }
-            Err(failure) => {
-                self.failure.get_or_insert(failure);
-                None
-            }
+        let blocks = self.noted(params.blocks(name))?;
+        if blocks.axis() != axis || *blocks.shape() != shape {
+            return None;
         }
+        self.taken.insert(name.to_owned());
+        self.has_blocks = true;
+        Some(blocks)
     }
 
     /// The bytes of a matrix, if the format is int8 and the file has the matrix so.
     fn int8(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Int8Tensor> {
-        if self.format != WeightFormat::Int8 || self.params.shape(name) != Some(&shape[..]) {
+        let params = self.params;
+        if self.format != WeightFormat::Int8 || params.shape(name) != Some(&shape[..]) {
             return None;
         }
-        match self.params.int8(name) {
-            Ok(bytes) => {
-                let bytes = bytes.filter(|bytes| bytes.axis() == axis)?;
-                self.taken.insert(name.to_owned());
-                Some(bytes)
-            }
-            Err(failure) => {
-                self.failure.get_or_insert(failure);
-                None
-            }
+        let bytes = self.noted(params.int8(name))?;
+        if bytes.axis() != axis {
+            return None;
+        }
+        self.taken.insert(name.to_owned());
+        Some(bytes)
+    }
+
+    /// A matrix in the bytes or the blocks that the file has of it, if they are of the format.
+    fn kept(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Weight> {
+        match self.format {
+            WeightFormat::Int8 => Weight::of_int8(&self.int8(name, shape, axis)?),
+            WeightFormat::Blocks => Weight::of_blocks(&self.blocks(name, shape, axis)?),
+            WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => None,
         }
     }
 
     /// The weight `{path}.weight` of a linear layer, in the format, or as the file has it.
-    fn weight(&mut self, path: &str, [d_in, d_out]: [usize; 2]) -> Weight {
-        let bytes = self.int8(&format!("{path}.weight"), [d_in, d_out], ScaleAxis::Columns);
-        if let Some(weight) = bytes.and_then(|bytes| Weight::of_int8(&bytes)) {
-            return weight;
-        }
-        let blocks = self.blocks(&format!("{path}.weight"), [d_in, d_out], ScaleAxis::Columns);
-        self.weight_of(path, [d_in, d_out], blocks.as_deref())
+    fn weight(&mut self, path: &str, dims: [usize; 2]) -> Weight {
+        let kept = self.kept(&format!("{path}.weight"), dims, ScaleAxis::Columns);
+        kept.unwrap_or_else(|| self.packed_weight(path, dims))
     }
 
-    /// As [`weight`](Self::weight), of blocks that are read already, if there are any.
-    fn weight_of(&mut self, path: &str, [d_in, d_out]: [usize; 2], blocks: Option<&Blocks>) -> Weight {
-        blocks.and_then(Weight::of_blocks).unwrap_or_else(|| {
-            let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
-            self.packed(path, MatRef::new(&weight, d_in, d_out))
-        })
+    /// As [`weight`](Self::weight), of numbers.
+    fn packed_weight(&mut self, path: &str, [d_in, d_out]: [usize; 2]) -> Weight {
+        let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
+        self.packed(path, MatRef::new(&weight, d_in, d_out))
     }
 
     /// What `load` takes, of vectors that are `width` wide.
@@ -317,7 +320,8 @@ impl<'a> Loader<'a> {
         as_one.unwrap_or_else(|| {
             let weights = parts.iter().zip(&blocks);
             let weight = |((part, width), blocks): (&(String, usize), &Option<Cow<'_, Blocks>>)| {
-                self.weight_of(part, [d_in, *width], blocks.as_deref())
+                let kept = blocks.as_deref().and_then(Weight::of_blocks);
+                kept.unwrap_or_else(|| self.packed_weight(part, [d_in, *width]))
             };
             Weight::Beside(weights.map(weight).collect())
         })
@@ -394,16 +398,10 @@ impl<'a> Loader<'a> {
     /// A matrix `[vocab, d_model]` whose rows are outputs.
     fn table(&mut self, path: &str, vocab: usize) -> Weight {
         let (d_model, name) = (self.shape.d_model, format!("{path}.weight"));
-        let blocks = self.blocks(&name, [vocab, d_model], ScaleAxis::Rows);
-        if let Some(table) = blocks.and_then(|blocks| Weight::of_blocks(&blocks)) {
-            return table;
-        }
-        let bytes = self.int8(&name, [vocab, d_model], ScaleAxis::Rows);
-        if let Some(table) = bytes.and_then(|bytes| Weight::of_int8(&bytes)) {
-            return table;
-        }
-        let table = self.borrow(&name, &[vocab, d_model]);
-        self.packed(path, MatRef::new(&table, vocab, d_model).t())
+        self.kept(&name, [vocab, d_model], ScaleAxis::Rows).unwrap_or_else(|| {
+            let table = self.borrow(&name, &[vocab, d_model]);
+            self.packed(path, MatRef::new(&table, vocab, d_model).t())
+        })
     }
 
     /// Embeddings that are `scale` times as large; those that are `tied` to a projection have no table of their own.
@@ -411,10 +409,8 @@ impl<'a> Loader<'a> {
         let d_model = self.shape.d_model;
         let table = (!tied).then(|| {
             let name = format!("{path}.weight");
-            let bytes = self.int8(&name, [vocab, d_model], ScaleAxis::Rows);
-            match bytes.and_then(|bytes| Weight::of_int8(&bytes)) {
+            match self.kept(&name, [vocab, d_model], ScaleAxis::Rows) {
                 Some(table) => Table::Packed(table),
-                None if self.format == WeightFormat::Blocks => Table::Packed(self.table(path, vocab)),
                 None => Table::Values(self.values(&name, &[vocab, d_model])),
             }
         });
