@@ -3,11 +3,13 @@
 #![allow(unsafe_code, reason = "an allocator, and an option of a library in C")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use std::{mem::MaybeUninit, slice};
 
 use mimalloc::MiMalloc;
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-use crate::scratch::LARGE_PAGE;
+use crate::scratch::advise_large_pages;
 
 /// `mi_option_purge_delay` of mimalloc 2 and 3.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
@@ -42,11 +44,8 @@ unsafe fn large_block(layout: Layout) -> *mut u8 {
     let block = unsafe { System.alloc(layout) };
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     if layout.size() >= LENT as usize && !block.is_null() {
-        let start = (block as usize).next_multiple_of(LARGE_PAGE);
-        let n_bytes = (block as usize + layout.size() - start) / LARGE_PAGE * LARGE_PAGE;
-        // SAFETY: pages within the block; the advice changes nothing that is in them, and where it can't be followed, nothing
-        // is lost.
-        unsafe { libc::madvise(start as *mut _, n_bytes, libc::MADV_HUGEPAGE) };
+        // SAFETY: as many bytes as were allocated, of which nothing else knows.
+        advise_large_pages(unsafe { slice::from_raw_parts_mut(block.cast::<MaybeUninit<u8>>(), layout.size()) });
     }
     block
 }

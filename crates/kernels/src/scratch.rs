@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 const LINE: usize = 16;
 /// Bytes of a large page of x86-64 and of most ARM systems.
-pub(crate) const LARGE_PAGE: usize = 1 << 21;
+const LARGE_PAGE: usize = 1 << 21;
 
 /// One cache line: vectors that straddle two cost twice.
 #[derive(Clone, Copy, Debug)]
@@ -92,16 +92,19 @@ impl Aligned {
     }
 }
 
-/// Asks for large pages before the memory is first written to.
+/// Asks for large pages, as many whole ones as the memory has room for, before it is first written to.
 #[cfg(target_os = "linux")]
-fn advise_large_pages(room: &mut [MaybeUninit<Line>]) {
-    // SAFETY: memory that the caller owns, from the beginning of a page on; the advice changes nothing that is in it. Where
-    // there are no large pages, the call fails, and nothing is lost.
-    unsafe { libc::madvise(room.as_mut_ptr().cast(), size_of_val(room), libc::MADV_HUGEPAGE) };
+pub(crate) fn advise_large_pages<T>(room: &mut [MaybeUninit<T>]) {
+    let start: *mut u8 = room.as_mut_ptr().cast();
+    let before = start.align_offset(LARGE_PAGE);
+    let n_bytes = size_of_val(room).saturating_sub(before) / LARGE_PAGE * LARGE_PAGE;
+    // SAFETY: pages within memory that the caller owns; the advice changes nothing that is in them. Where there are no large
+    // pages, the call fails, and nothing is lost.
+    unsafe { libc::madvise(start.wrapping_add(before).cast(), n_bytes, libc::MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_large_pages(_: &mut [MaybeUninit<Line>]) {}
+fn advise_large_pages<T>(_: &mut [MaybeUninit<T>]) {}
 
 impl Default for Aligned {
     fn default() -> Self {
