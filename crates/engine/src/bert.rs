@@ -141,7 +141,12 @@ impl CpuBert {
         let d_k = d_model / n_heads.max(1);
         let dims =
             HeadDims { heads: n_heads, kv_heads: n_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt(), cap: None };
-        let is_embedded = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
+        let is_embedded = match positions {
+            PositionsConfig::Sinusoidal
+            | PositionsConfig::FairseqSinusoidal { .. }
+            | PositionsConfig::Learned { .. } => true,
+            PositionsConfig::Rotary(_) | PositionsConfig::Alibi | PositionsConfig::RelativeBuckets(_) => false,
+        };
         // Of those that are added to embeddings, the stack makes nothing.
         let of_stack = relative_buckets.map_or_else(|| positions.clone(), PositionsConfig::RelativeBuckets);
         let of_stack = if is_embedded && relative_buckets.is_none() { PositionsConfig::Sinusoidal } else { of_stack };

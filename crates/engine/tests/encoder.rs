@@ -175,7 +175,8 @@ fn every_field_is_followed() {
 #[test]
 fn positions_of_every_kind() {
     let buckets = PositionsConfig::RelativeBuckets(BUCKETS);
-    for positions in [PositionsConfig::Sinusoidal, PositionsConfig::rotary(1e4), buckets] {
+    let fairseq = PositionsConfig::FairseqSinusoidal { first: 1 };
+    for positions in [PositionsConfig::Sinusoidal, fairseq, PositionsConfig::rotary(1e4), buckets] {
         agrees(&format!("{positions:?}"), &BertConfig { positions: positions.clone(), ..config() });
         // Embeddings of another width than the stack.
         agrees(&format!("{positions:?}, mapped"), &BertConfig { positions, d_embedding: Some(8), ..config() });
