@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use attentive_attention::{NormKind, PositionsConfig};
 use attentive_core::{DeviceError, Encoded, Encoder, EncoderInput};
 use attentive_kernels::ActivationKind;
-use attentive_model::{BertConfig, PoolerActivation, PoolerInput};
+use attentive_model::{BertConfig, ModelSpec, PoolerActivation, PoolerInput};
 use attentive_weights::{Source, WeightsError};
 
 use crate::{
@@ -30,6 +30,8 @@ pub struct CpuBert {
     /// The segments' embeddings, `[segments, d_embedding]`; nothing without segments.
     segments: Vec<f32>,
     first_position: usize,
+    /// The longest text, if there is one; rotations may have an end, too.
+    max_len: Option<usize>,
     norm: Norm,
     embedding_map: Option<Linear>,
     encoder: Stack,
@@ -197,6 +199,7 @@ impl CpuBert {
                 .then(|| loader.at_width(width, |loader| loader.positions(positions, "positions", false))),
             segments,
             first_position,
+            max_len: config.max_len(),
             norm: loader.at_width(width, |loader| loader.norm("norm")),
             embedding_map: d_embedding.map(|width| loader.linear("embedding_map", [width, d_model], bias)),
             encoder: Stack { depth: n_layers, ..loader.stack(plan) },
@@ -266,7 +269,7 @@ impl CpuBert {
 
 impl Encoder for CpuBert {
     fn max_len(&self) -> Option<usize> {
-        self.positions.as_ref()?.max_len().map(|max_len| max_len - self.first_position)
+        self.max_len
     }
 
     fn encode(&self, texts: &[EncoderInput<'_>]) -> Result<Encoded, DeviceError> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
+use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets, Rotary, RotaryScaling};
 use attentive_backend::BackendKind;
 use attentive_core::{Encoder, EncoderInput, TokenId, TokenMatrix, mix64};
 use attentive_engine::{CpuBert, WeightFormat};
@@ -184,6 +184,10 @@ fn positions_of_every_kind() {
     let sinusoidal = PositionsConfig::Sinusoidal;
     let both = BertConfig { positions: sinusoidal, relative_buckets: Some(BUCKETS), ..config() };
     agrees("sinusoids and buckets", &both);
+    // Their frequencies are for texts of so many tokens.
+    let scaling = Some(RotaryScaling::Dynamic { factor: 2.0, original_len: 36 });
+    let ending = PositionsConfig::Rotary(Rotary { scaling, ..Rotary::new(1e4) });
+    agrees("rotations that end", &BertConfig { positions: ending, ..config() });
 }
 
 /// Vectors are the same bits whatever texts are beside, and however many.
