@@ -1,12 +1,12 @@
 //! A model with another vocabulary.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use attentive_model::{ConfigError, FamilyVisitor, ModelConfig, ModelSpec, Role};
 use attentive_tokenizer::{ExtensionError, Specials, TokenId, Tokenizer, with_tokens};
 use attentive_weights::HostTensor;
 
-use crate::{Bundle, BundleError, Processor};
+use crate::{Bundle, BundleError, DecodingConfig, GenerationConfig, Processor};
 
 /// Parameters that have a row, or a number, for each entry of the vocabulary.
 const OF_ENTRIES: [&str; 6] = [
@@ -72,10 +72,11 @@ impl Bundle {
     }
 
     /// Gives the model another tokenizer. Tokens that the old one has too keep their rows, special tokens those of their kind; the
-    /// others begin as the mean of the tokens that the old one cuts their text into. Gives those.
+    /// others begin as the mean of the tokens that the old one cuts their text into. Gives those. Settings that name tokens by
+    /// their ids name the same ones afterwards.
     ///
     /// # Errors
-    /// As [`extend_vocabulary`](Self::extend_vocabulary)'s.
+    /// As [`extend_vocabulary`](Self::extend_vocabulary)'s; also if a setting needs a token that the new tokenizer lacks.
     pub fn replace_vocabulary(&mut self, tokenizer: Arc<dyn Tokenizer>) -> Result<Vec<NewEntry>, VocabularyError> {
         let old = self.tokenizer()?.clone();
         if old.framing().is_some() {
@@ -83,11 +84,12 @@ impl Bundle {
             return Err(VocabularyError::Refused { problem });
         }
         let ids = 0..old.vocab_size() as TokenId;
-        let by_content: std::collections::HashMap<String, TokenId> =
+        let by_content: HashMap<String, TokenId> =
             ids.filter_map(|id| Some((old.token(id)?.into_owned(), id))).collect();
-        let (mut rows, mut new) = (Vec::new(), Vec::new());
+        let (mut rows, mut new, mut new_ids) = (Vec::new(), Vec::new(), HashMap::new());
         for id in 0..tokenizer.vocab_size() as TokenId {
             let content = tokenizer.token(id).unwrap_or_default().into_owned();
+            new_ids.entry(content.clone()).or_insert(id);
             let of_kind = same_kind(tokenizer.specials(), old.specials(), id);
             let pieces = match of_kind.or_else(|| by_content.get(&content).copied()) {
                 Some(same) => vec![same],
@@ -100,7 +102,13 @@ impl Bundle {
             };
             rows.push(pieces);
         }
+        let counterpart = |id: TokenId| {
+            let of_kind = same_kind(old.specials(), tokenizer.specials(), id);
+            of_kind.or_else(|| new_ids.get(&*old.token(id)?).copied())
+        };
+        let (decoding, generation) = with_ids(&self.decoding, &self.generation, counterpart)?;
         self.set_vocabulary(tokenizer, &rows)?;
+        (self.decoding, self.generation) = (decoding, generation);
         Ok(new)
     }
 
@@ -171,11 +179,47 @@ fn taken(table: &HostTensor, rows: &[Vec<TokenId>]) -> HostTensor {
     HostTensor { values: values.collect(), shape }
 }
 
-/// The old special token of the kind that a new one is.
-fn same_kind(new: &Specials, old: &Specials, id: TokenId) -> Option<TokenId> {
+/// The special token of `to` of the kind that `id` is among those of `from`.
+fn same_kind(from: &Specials, to: &Specials, id: TokenId) -> Option<TokenId> {
     let kinds = |specials: &Specials| {
         let Specials { pad, bos, eos, unk, mask, cls, sep } = specials;
         [*pad, *bos, *eos, *unk, *mask, *cls, *sep]
     };
-    kinds(new).into_iter().zip(kinds(old)).find_map(|(new, old)| old.filter(|_| new == Some(id)))
+    kinds(from).into_iter().zip(kinds(to)).find_map(|(from, to)| to.filter(|_| from == Some(id)))
+}
+
+/// Settings with the ids of another vocabulary, each of which is the `counterpart` of one here.
+///
+/// # Errors
+/// [`VocabularyError::Refused`] names a setting that needs a token without one.
+fn with_ids(
+    decoding: &DecodingConfig,
+    generation: &GenerationConfig,
+    counterpart: impl Fn(TokenId) -> Option<TokenId>,
+) -> Result<(DecodingConfig, GenerationConfig), VocabularyError> {
+    let of = |setting: &str, id: TokenId| {
+        let problem =
+            || format!("{setting} has the id {id}, whose token is not in the new tokenizer: take one that has it");
+        counterpart(id).ok_or_else(|| VocabularyError::Refused { problem: problem() })
+    };
+    let all = |setting: &str, ids: &[TokenId]| ids.iter().map(|&id| of(setting, id)).collect::<Result<Vec<_>, _>>();
+    let words = |setting: &str, words: &[Vec<TokenId>]| {
+        words.iter().map(|ids| all(setting, ids)).collect::<Result<Vec<_>, _>>()
+    };
+    // A token that is not there is never written.
+    let suppressed = |ids: &[TokenId]| ids.iter().filter_map(|&id| counterpart(id)).collect();
+    let decoding = DecodingConfig {
+        suppressed: suppressed(&decoding.suppressed),
+        bad_words: words("decoding.bad_words", &decoding.bad_words)?,
+        forced_first: decoding.forced_first.map(|id| of("decoding.forced_first", id)).transpose()?,
+        ..decoding.clone()
+    };
+    let generation = GenerationConfig {
+        begin_id: generation.begin_id.map(|id| of("generation.begin_id", id)).transpose()?,
+        ends: all("generation.ends", &generation.ends)?,
+        suppressed: suppressed(&generation.suppressed),
+        bad_words: words("generation.bad_words", &generation.bad_words)?,
+        ..generation.clone()
+    };
+    Ok((decoding, generation))
 }

@@ -6,7 +6,7 @@ use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, GenerationConfig, Generator, Processor, TextModel, VocabularyError};
 use attentive_decode::SamplingConfig;
 use attentive_model::{BertConfig, GptConfig, ModelConfig, ModelSpec, TransformerConfig};
-use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, TokenId, Tokenizer};
+use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Characters, TokenId, Tokenizer};
 
 const TEXT: &str = "the animal did not cross the street because it was too tired";
 
@@ -123,6 +123,39 @@ fn a_replaced_vocabulary_keeps_what_it_shares() {
         ..GenerationConfig::default()
     };
     generator.generate("the giraffe", &greedy, &mut |_: &str| std::ops::ControlFlow::Continue(())).unwrap();
+}
+
+#[test]
+fn settings_name_the_same_tokens_of_a_replaced_vocabulary() {
+    let characters = |text: &str| Characters::train([text]).framed();
+    let (old, new) = (characters("cde"), characters("abcd"));
+    let ids = |tokenizer: &Characters| [tokenizer.encode("c")[0], tokenizer.encode("d")[0]];
+    let ([c, d], [new_c, new_d], [end, new_end]) =
+        (ids(&old), ids(&new), [&old, &new].map(|tokenizer| tokenizer.specials().eos.unwrap()));
+    assert!(c != new_c && d != new_d && end != new_end);
+    let e = old.encode("e")[0];
+    let mut model = bundle(GptConfig::gpt2_like(old.vocab_size(), 8, [1, 1, 4]), old);
+    (model.decoding.forced_first, model.decoding.bad_words) = (Some(d), vec![vec![d, c]]);
+    model.generation = GenerationConfig {
+        begin_id: Some(c),
+        ends: vec![end, d],
+        suppressed: vec![e, d],
+        bad_words: vec![vec![c, c]],
+        ..GenerationConfig::default()
+    };
+    // Words that can't be told any more are not left out in silence.
+    let before = model.generation.clone();
+    let error = model.replace_vocabulary(Arc::new(characters("abd"))).unwrap_err();
+    assert!(matches!(error, VocabularyError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("decoding.bad_words has the id {c}")), "{error}");
+    assert_eq!(model.generation, before);
+    model.replace_vocabulary(Arc::new(new)).unwrap();
+    assert_eq!(model.decoding.forced_first, Some(new_d));
+    assert_eq!(model.decoding.bad_words, [[new_d, new_c]]);
+    let GenerationConfig { begin_id, ends, suppressed, bad_words, .. } = model.generation;
+    assert_eq!((begin_id, ends), (Some(new_c), vec![new_end, new_d]));
+    // One that is not there is never written.
+    assert_eq!((suppressed, bad_words), (vec![new_d], vec![vec![new_c, new_c]]));
 }
 
 #[test]
