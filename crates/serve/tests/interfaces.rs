@@ -442,7 +442,15 @@ fn operation() {
     assert_eq!(server.get("/openapi.json").ok()["openapi"], "3.1.0");
     assert!(server.get("/docs").text().contains("/api/translate"));
     is_refused(&server.get("/nothing"), 404, "/docs");
-    is_refused(&server.get("/translate"), 405, "method");
+    // An error is worded by the interface whose place it is.
+    let error = |method: &str, path: &str| is_refused(&server.send(method, path, &[], b""), 405, "method");
+    assert!(error("GET", "/translate")["error"].is_string());
+    assert_eq!(error("GET", "/v1/completions")["error"]["type"], "invalid_request_error");
+    assert_eq!(error("GET", "/embed")["error_type"], "Validation");
+    assert_eq!(error("PUT", "/").get("error_type"), Some(&json!("Validation")), "a place of two interfaces");
+    for (method, path) in [("GET", "/api/translate"), ("POST", "/metrics")] {
+        assert_eq!(error(method, path)["error"]["type"], "wrong-method");
+    }
     is_refused(&server.get("/v1/nothing"), 404, "invalid_request_error");
     is_refused(&server.get("/api/runs"), 404, "--runs");
     for place in ["/v1/models/%ff", "/api/runs/%ff/curves"] {

@@ -63,8 +63,12 @@ pub(crate) fn read_as_all(bytes: &[u8]) -> usize {
 
 /// All places, each with the errors of its interface.
 pub(crate) fn router(app: &Arc<App>) -> Result<Router, ServeError> {
-    let of = |interface: Interface, router: Router<Arc<App>>| {
+    let rendered = |interface: Interface, router: Router<Arc<App>>| {
         router.layer(map_response(move |response: Response| async move { interface.render(response) }))
+    };
+    // What answers a wrong method is added before the layer, which renders that too.
+    let of = |interface: Interface, router: Router<Arc<App>>| {
+        rendered(interface, router.method_not_allowed_fallback(answer::wrong_method))
     };
     let with_key = |router: Router<Arc<App>>| router.layer(from_fn_with_state(Arc::clone(app), guard::key));
     let openai = Router::new().nest("/v1", with_key(openai::router()));
@@ -73,7 +77,8 @@ pub(crate) fn router(app: &Arc<App>) -> Result<Router, ServeError> {
         .merge(of(Interface::OpenAi, openai))
         .merge(of(Interface::Tei, with_key(tei::router())))
         .merge(of(Interface::Own, with_key(own::router().merge(operation::admin_router()))))
-        .merge(of(Interface::Own, operation::router().merge(docs::router()).merge(page::router())))
+        // The page's place is TEI's too, and a place has one such answer.
+        .merge(rendered(Interface::Own, operation::router().merge(docs::router()).merge(page::router())))
         .fallback(answer::nothing_there)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(map_response(|response: Response| async move { Interface::Own.render(response) }))
