@@ -3,7 +3,7 @@
 //! The text of a block is read as a whole, so that `<b>` does not cut a sentence in two. Tags within it go where the
 //! words went that they were around: to each piece of a translation the place in the source that it came from is known.
 
-use std::ops::Range;
+use std::{collections::HashMap, iter, ops::Range};
 
 use html5gum::{Token, Tokenizer, emitters::default::DefaultEmitter};
 
@@ -57,6 +57,9 @@ const OPAQUE: [&[u8]; 3] = [b"pre", b"template", b"textarea"];
 /// Elements whose content is not read as HTML.
 const RAW: [&[u8]; 8] = [b"iframe", b"noembed", b"noframes", b"noscript", b"plaintext", b"script", b"style", b"xmp"];
 
+/// The most elements of a run that are open within one another; a deeper one ends the run, as a block does.
+const MAX_DEPTH: usize = 64;
+
 /// Elements without content that are within a sentence.
 const VOID_INLINE: [&[u8]; 2] = [b"img", b"wbr"];
 
@@ -73,9 +76,11 @@ enum Kind {
 pub(crate) fn nodes(html: &str) -> Vec<Node<'_>> {
     let mut builder = Builder { html, nodes: Vec::new(), run: Run::default(), open: Vec::new() };
     let events = events(html);
+    let ends = ends(&events);
     let mut at = 0;
     while let Some((kind, range)) = events.get(at) {
         let raw = &html[range.clone()];
+        let closed_at = ends[at];
         at += 1;
         match kind {
             Kind::Text(text) => builder.text(text),
@@ -84,8 +89,8 @@ pub(crate) fn nodes(html: &str) -> Vec<Node<'_>> {
                 let is_inline = of(&INLINE, name) || of(&OPAQUE_INLINE, name);
                 let is_opaque = *is_no || of(&OPAQUE, name) || of(&OPAQUE_INLINE, name) || of(&RAW, name);
                 // What nothing closes goes on to the end, if it is not HTML.
-                let end = || end_of(&events, at, name).or(of(&RAW, name).then(|| events.len() - 1));
-                if is_opaque && let Some(end) = end() {
+                let end = closed_at.or(of(&RAW, name).then(|| events.len() - 1));
+                if is_opaque && let Some(end) = end {
                     let raw = &html[range.start..events[end].1.end];
                     if is_inline {
                         builder.point(raw);
@@ -95,7 +100,7 @@ pub(crate) fn nodes(html: &str) -> Vec<Node<'_>> {
                     at = end + 1;
                 } else if of(&VOID_INLINE, name) {
                     builder.point(raw);
-                } else if is_inline && !is_opaque {
+                } else if is_inline && !is_opaque && builder.open.len() < MAX_DEPTH {
                     builder.open(name, range.clone());
                 } else {
                     builder.keep(raw);
@@ -155,17 +160,22 @@ fn events(html: &str) -> Vec<(Kind, Range<usize>)> {
     events
 }
 
-/// The event that closes an element `name` which was opened before `from`.
-fn end_of(events: &[(Kind, Range<usize>)], from: usize, name: &[u8]) -> Option<usize> {
-    let mut depth = 1;
-    (from..events.len()).find(|&at| {
-        match &events[at].0 {
-            Kind::Open(other, _) if other == name => depth += 1,
-            Kind::Close(other) if other == name => depth -= 1,
+/// For each event that opens an element the one that closes it, if there is one.
+fn ends(events: &[(Kind, Range<usize>)]) -> Vec<Option<usize>> {
+    let mut open: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    let mut ends = vec![None; events.len()];
+    for (at, (kind, _)) in events.iter().enumerate() {
+        match kind {
+            Kind::Open(name, _) => open.entry(name.as_slice()).or_default().push(at),
+            Kind::Close(name) => {
+                if let Some(first) = open.get_mut(name.as_slice()).and_then(Vec::pop) {
+                    ends[first] = Some(at);
+                }
+            }
             _ => {}
         }
-        depth == 0
-    })
+    }
+    ends
 }
 
 /// Makes nodes of what comes one after another.
@@ -269,27 +279,7 @@ impl<'a> Run<'a> {
     ///
     /// An element that no fragment comes from is put around the one that comes from nearest.
     pub(crate) fn write(&self, fragments: &[Fragment]) -> String {
-        let mut wanted: Vec<Vec<usize>> = fragments.iter().map(|fragment| self.around(fragment.source)).collect();
-        let mut has_place = vec![false; self.elements.len()];
-        wanted.iter().flatten().for_each(|&number| has_place[number] = true);
-        for (number, element) in self.elements.iter().enumerate() {
-            if has_place[number] {
-                continue;
-            }
-            let distance = |fragment: &Fragment| fragment.source.abs_diff(element.of.start);
-            let nearest = (0..fragments.len()).min_by_key(|&at| distance(&fragments[at]));
-            if let Some(nearest) = nearest {
-                let encloses =
-                    |outer: &Element<'_>| outer.of.start <= element.of.start && element.of.end <= outer.of.end;
-                let outer = (0..number).filter(|&outer| encloses(&self.elements[outer]));
-                let wanted = &mut wanted[nearest];
-                let n_before = wanted.len();
-                wanted.extend(outer.chain([number]));
-                wanted[n_before..].iter().for_each(|&number| has_place[number] = true);
-                wanted.sort_unstable();
-                wanted.dedup();
-            }
-        }
+        let wanted = self.wanted(fragments);
         let mut html = String::new();
         let mut open: Vec<usize> = Vec::new();
         let mut points = self.points.iter().peekable();
@@ -321,9 +311,75 @@ impl<'a> Run<'a> {
         html.push_str(raw);
     }
 
+    /// For each of some fragments, one at least, the elements that it is put into, outer ones first.
+    fn wanted(&self, fragments: &[Fragment]) -> Vec<Vec<usize>> {
+        let nesting = Nesting::of(&self.elements);
+        let mut wanted: Vec<Vec<usize>> = fragments.iter().map(|fragment| nesting.around(fragment.source)).collect();
+        let mut has_place = vec![false; self.elements.len()];
+        wanted.iter().flatten().for_each(|&number| has_place[number] = true);
+        let mut sources: Vec<(usize, usize)> =
+            fragments.iter().enumerate().map(|(at, fragment)| (fragment.source, at)).collect();
+        sources.sort_unstable();
+        sources.dedup_by_key(|&mut (source, _)| source); // the first fragment of each stays
+        for (number, element) in self.elements.iter().enumerate() {
+            if has_place[number] {
+                continue;
+            }
+            let start = element.of.start;
+            let after = sources.partition_point(|&(source, _)| source <= start);
+            let beside = &sources[after.saturating_sub(1)..sources.len().min(after + 1)];
+            let nearest = beside.iter().min_by_key(|&&(source, at)| (source.abs_diff(start), at));
+            if let Some(&(_, nearest)) = nearest {
+                let path = nesting.path(Some(number));
+                path.iter().for_each(|&number| has_place[number] = true);
+                wanted[nearest].extend(path);
+            }
+        }
+        for numbers in &mut wanted {
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        wanted
+    }
+}
+
+/// How elements are within one another.
+struct Nesting {
+    /// The element that each is in.
+    parents: Vec<Option<usize>>,
+    /// From which byte on which element is the innermost.
+    innermost: Vec<(usize, Option<usize>)>,
+}
+
+impl Nesting {
+    fn of(elements: &[Element<'_>]) -> Self {
+        let (mut parents, mut innermost) = (Vec::with_capacity(elements.len()), vec![(0, None)]);
+        let mut open: Vec<usize> = Vec::new();
+        for (number, element) in elements.iter().enumerate() {
+            while let Some(last) = open.pop_if(|last| elements[*last].of.end <= element.of.start) {
+                innermost.push((elements[last].of.end, open.last().copied()));
+            }
+            parents.push(open.last().copied());
+            innermost.push((element.of.start, Some(number)));
+            open.push(number);
+        }
+        while let Some(last) = open.pop() {
+            innermost.push((elements[last].of.end, open.last().copied()));
+        }
+        Self { parents, innermost }
+    }
+
     /// The elements around a byte of the text, outer ones first.
     fn around(&self, at: usize) -> Vec<usize> {
-        (0..self.elements.len()).filter(|&number| self.elements[number].of.contains(&at)).collect()
+        let n_before = self.innermost.partition_point(|&(from, _)| from <= at);
+        self.path(self.innermost[..n_before].last().and_then(|&(_, innermost)| innermost))
+    }
+
+    /// An element after those that it is in.
+    fn path(&self, element: Option<usize>) -> Vec<usize> {
+        let mut path: Vec<usize> = iter::successors(element, |&number| self.parents[number]).collect();
+        path.reverse();
+        path
     }
 }
 
@@ -419,6 +475,17 @@ mod tests {
     }
 
     #[test]
+    fn elements_are_as_deep_as_a_reader_could_mean_them() {
+        let html = format!("a {}b c{} <code>d</code><code>e", "<b>".repeat(200), "</b>".repeat(200));
+        assert_eq!(write(&html, same), html);
+        let deepest = |node: &Node<'_>| match node {
+            Node::Run(run) => run.wanted(&same(run)).iter().map(Vec::len).max().unwrap_or(0),
+            Node::Kept(_) => 0,
+        };
+        assert!(nodes(&html).iter().map(deepest).max() <= Some(MAX_DEPTH));
+    }
+
+    #[test]
     fn what_a_model_writes_is_text() {
         let fragments = |_: &Run<'_>| vec![Fragment { text: "<script>&".into(), source: 0 }];
         assert_eq!(write("<p>x</p>", fragments), "<p>&lt;script&gt;&amp;</p>");
@@ -431,6 +498,13 @@ mod tests {
             for tag in ["<p>", "<br/>", "</p>"] {
                 let count = |text: &str| text.matches(tag).count();
                 prop_assert!(count(&written) >= count(&html).min(count(&written)), "{}", written);
+            }
+            for node in nodes(&html) {
+                let Node::Run(Run { text, elements, .. }) = node else { continue };
+                for at in 0..=text.len() {
+                    let around = (0..elements.len()).filter(|&number| elements[number].of.contains(&at));
+                    prop_assert_eq!(Nesting::of(&elements).around(at), around.collect::<Vec<usize>>());
+                }
             }
             // What was written is read as the same parts.
             let texts = |html: &str| nodes(html).into_iter().filter_map(|node| match node {
