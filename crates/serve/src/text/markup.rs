@@ -277,8 +277,11 @@ impl<'a> Run<'a> {
 
     /// The run as HTML again: `fragments` in their order, each within the elements that its source is in.
     ///
-    /// An element that no fragment comes from is put around the one that comes from nearest.
+    /// An element that no fragment comes from is put around the one that comes from nearest; without fragments, around
+    /// nothing.
     pub(crate) fn write(&self, fragments: &[Fragment]) -> String {
+        let nothing = [Fragment { text: String::new(), source: 0 }];
+        let fragments = if fragments.is_empty() { &nothing[..] } else { fragments };
         let wanted = self.wanted(fragments);
         let mut html = String::new();
         let mut open: Vec<usize> = Vec::new();
@@ -472,6 +475,11 @@ mod tests {
         let html = "a <i><b>b</b></i> c";
         let fragments = |_: &Run<'_>| vec![Fragment { text: "x".into(), source: 0 }];
         assert_eq!(write(html, fragments), "<i><b>x</b></i>");
+    }
+
+    #[test]
+    fn elements_are_not_lost_where_nothing_is_written() {
+        assert_eq!(write("<p>see <a href=\"#\">it</a><br>x</p>", |_| Vec::new()), "<p><a href=\"#\"></a><br></p>");
     }
 
     #[test]
