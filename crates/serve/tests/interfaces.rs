@@ -343,6 +343,18 @@ fn vectors_and_classes() {
 }
 
 #[test]
+fn texts_are_cut_only_where_that_is_asked_for() {
+    let server = Running::of(&["short"]);
+    assert_eq!(server.get("/info").ok()["max_input_length"], 4);
+    let embed = |text: &str, truncate: Value| server.post("/embed", &json!({ "inputs": text, "truncate": truncate }));
+    for truncate in [json!(false), Value::Null] {
+        is_refused(&embed("the animal was", truncate), 400, "has 5 tokens, and the model reads 4");
+    }
+    assert_eq!(embed("the animal was", json!(true)).ok(), embed("the animal", json!(false)).ok());
+    is_refused(&server.post("/v1/embeddings", &json!({ "model": "short", "input": SENTENCE })), 400, "reads 4");
+}
+
+#[test]
 fn our_own() {
     let server = Running::of(&["marian", "gpt2", "bert-masked-lm", "bert-classification"]);
     let models = server.get("/api/models").ok();

@@ -214,10 +214,12 @@ async fn info(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
     } else {
         "embedding"
     };
+    // Vectors may be of less than the model has positions for.
+    let of_vectors = served.encoder()?.embedding.max_len.filter(|_| kind == "embedding");
     Ok(Json(json!({
         "model_id": served.name,
         "model_type": { kind: {} },
-        "max_input_length": served.facts.max_len,
+        "max_input_length": served.facts.max_len.into_iter().chain(of_vectors).min(),
         "max_client_batch_size": app.config.limits.texts,
         "max_concurrent_requests": app.config.limits.running,
         "version": env!("CARGO_PKG_VERSION"),

@@ -12,7 +12,7 @@ use attentive_backend::Device;
 use attentive_bundle::{
     Bundle, Class, EmbeddingConfig, EncodeError, Input, Pair, Stored, TextEncoder, TooLong, WeightFormat,
 };
-
+use attentive_tokenizer::Tokenizer;
 use prometheus::IntCounter;
 
 use crate::{ServeError, error::Failure, ticket::Ticket};
@@ -20,12 +20,16 @@ use crate::{ServeError, error::Failure, ticket::Ticket};
 /// Jobs that are looked at together.
 const JOBS_AT_ONCE: usize = 64;
 
+/// Tokens that frame a text.
+const FRAME: usize = 2;
+
 /// Bytes of texts that are read together, a text at least: between such parts it is asked who still waits.
 const BYTES_AT_ONCE: usize = 1 << 14;
 
 /// An encoder in use.
 pub(crate) struct EncoderEngine {
     jobs: mpsc::Sender<Job>,
+    tokenizer: Arc<dyn Tokenizer>,
     /// The model's own settings of vectors.
     pub(crate) embedding: EmbeddingConfig,
 }
@@ -72,7 +76,7 @@ impl EncoderEngine {
         let (jobs, waiting) = mpsc::channel();
         let (told, loaded) = mpsc::channel();
         let device = device.clone();
-        let embedding = bundle.embedding.clone();
+        let (tokenizer, embedding) = (Arc::clone(bundle.tokenizer()?), bundle.embedding.clone());
         let work = move || {
             // Made here, as it does not leave its thread.
             let encoder = match TextEncoder::from_bundle(&bundle, &device, precision) {
@@ -86,16 +90,17 @@ impl EncoderEngine {
         thread::Builder::new().name("encoder".to_owned()).spawn(work).map_err(ServeError::Start)?;
         let ended = || ServeError::Start(std::io::Error::other("a model's thread has ended"));
         loaded.recv().map_err(|_| ended())??;
-        Ok(Self { jobs, embedding })
+        Ok(Self { jobs, tokenizer, embedding })
     }
 
-    /// A vector for each text.
+    /// A vector for each text; one that is not to be cut is refused where the model's own settings would cut it.
     pub(crate) fn embed(
         &self,
         texts: Vec<OwnedInput>,
         how: EmbeddingConfig,
         ticket: &Arc<Ticket>,
     ) -> Result<Vec<Vec<f32>>, Failure> {
+        self.refuse_cut(&texts, &how)?;
         self.ask(ticket, |reply| Job::Embed(texts, how, reply))
     }
 
@@ -125,6 +130,24 @@ impl EncoderEngine {
         };
         self.jobs.send(Job::Call(Box::new(call))).map_err(|_| ended())?;
         answer.recv().map_err(|_| ended())?
+    }
+
+    /// Refuses texts that are not to be cut and have more tokens than the settings read.
+    fn refuse_cut(&self, texts: &[OwnedInput], how: &EmbeddingConfig) -> Result<(), Failure> {
+        let Some(max_len) = how.max_len else { return Ok(()) };
+        let prompt = how.prompt.as_ref().and_then(|name| how.prompts.get(name)).map_or("", String::as_str);
+        for (number, OwnedInput { text, crop }) in texts.iter().enumerate() {
+            let text = format!("{prompt}{text}");
+            let text = if how.lowercase { text.to_lowercase() } else { text };
+            let n_tokens = if *crop { 0 } else { self.tokenizer.encode(&text).len() + FRAME };
+            if n_tokens > max_len {
+                return Err(Failure::invalid(format!(
+                    "text {} has {n_tokens} tokens, and the model reads {max_len}: shorten it, or have it cut",
+                    number + 1
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn ask<T>(&self, ticket: &Arc<Ticket>, job: impl FnOnce(Reply<T>) -> Job) -> Result<Vec<T>, Failure> {
