@@ -10,7 +10,8 @@ use crate::{
 pub struct Class {
     /// Its name.
     pub label: String,
-    /// How probable the model takes it to be; of a classifier with a single label, its score.
+    /// How probable the model takes it to be; of a classifier with a single label, its score. Where raw scores are asked
+    /// for, what the model says.
     pub probability: f64,
 }
 
@@ -36,6 +37,16 @@ impl TextEncoder {
         self.read_labels(rows, |scores| self.classes(scores))
     }
 
+    /// As [`classify_all`](Self::classify_all), with what the model says of each class in place of its probability: before
+    /// the soft-max, or what becomes of a single score.
+    ///
+    /// # Errors
+    /// As [`classify_all`](Self::classify_all).
+    pub fn raw_classes_all(&self, texts: &[Input<'_>]) -> Result<Vec<Result<Vec<Class>, TooLong>>, EncodeError> {
+        let rows = texts.iter().map(|&input| self.row(input, self.tokenizer.encode(input.text))).collect();
+        self.read_labels(rows, |scores| self.named(scores.iter().map(|&score| f64::from(score))))
+    }
+
     /// As [`classify_all`](Self::classify_all), of pairs.
     ///
     /// # Errors
@@ -51,10 +62,27 @@ impl TextEncoder {
     /// # Errors
     /// [`EncodeError::NoHead`] if the model has no classifier, or one of several labels.
     pub fn score_pairs(&self, pairs: &[Pair<'_>]) -> Result<Vec<Result<f64, TooLong>>, EncodeError> {
+        self.read_scores(pairs, |score| self.reading.score.apply(score))
+    }
+
+    /// As [`score_pairs`](Self::score_pairs), what the model says itself.
+    ///
+    /// # Errors
+    /// As [`score_pairs`](Self::score_pairs).
+    pub fn raw_scores_of_pairs(&self, pairs: &[Pair<'_>]) -> Result<Vec<Result<f64, TooLong>>, EncodeError> {
+        self.read_scores(pairs, f64::from)
+    }
+
+    /// What `answer` makes of the score of each pair.
+    fn read_scores(
+        &self,
+        pairs: &[Pair<'_>],
+        answer: impl Fn(f32) -> f64,
+    ) -> Result<Vec<Result<f64, TooLong>>, EncodeError> {
         if self.heads.labels.len() != 1 {
             return Err(self.heads.lack("scores pairs of texts, a classifier with a single label"));
         }
-        self.read_labels(self.pairs(pairs)?, |scores| self.reading.score.apply(scores[0]))
+        self.read_labels(self.pairs(pairs)?, |scores| answer(scores[0]))
     }
 
     /// The tokens of pairs, framed.
@@ -84,12 +112,16 @@ impl TextEncoder {
 
     /// Classes by their scores.
     fn classes(&self, scores: &[f32]) -> Vec<Class> {
-        let probabilities = match scores {
+        self.named(match scores {
             &[score] => vec![self.reading.score.apply(score)],
             scores => softmax(scores),
-        };
+        })
+    }
+
+    /// Classes by what is said of each label, the greatest first.
+    fn named(&self, said: impl IntoIterator<Item = f64>) -> Vec<Class> {
         let class = |(label, probability): (&String, f64)| Class { label: label.clone(), probability };
-        let mut classes: Vec<Class> = self.heads.labels.iter().zip(probabilities).map(class).collect();
+        let mut classes: Vec<Class> = self.heads.labels.iter().zip(said).map(class).collect();
         classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         classes
     }

@@ -339,7 +339,28 @@ fn vectors_and_classes() {
     assert_eq!(order.len(), 3);
     let error = is_refused(&server.post("/embed", &json!({ "inputs": 1 })), 400, "inputs");
     assert_eq!(error["error_type"], "Validation");
-    is_refused(&server.post("/rerank", &json!({ "query": "a", "texts": [], "raw_scores": true })), 400, "raw");
+
+    // Raw scores are what the soft-max and the sigmoid are of.
+    let scores = |list: &Value, key: &str| -> Vec<(String, f64)> {
+        let score = |one: &Value| (one[key].to_string(), one["score"].as_f64().unwrap());
+        list.as_array().unwrap().iter().map(score).collect()
+    };
+    let is_near = |found: &[(String, f64)], expected: &[(String, f64)]| {
+        found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-6)
+    };
+    let raw = server.post("/predict", &json!({ "inputs": SENTENCE, "raw_scores": true })).ok();
+    let raw = scores(&raw, "label");
+    let sum: f64 = raw.iter().map(|(_, score)| score.exp()).sum();
+    let softmax: Vec<_> = raw.into_iter().map(|(label, score)| (label, score.exp() / sum)).collect();
+    assert!(is_near(&softmax, &scores(&classes, "label")), "{softmax:?} {classes}");
+    let pairs = |raw: bool| {
+        let body = json!({ "query": "animal", "texts": ["street", "the animal", "tired"], "raw_scores": raw });
+        scores(&server.post("/rerank", &body).ok(), "index")
+    };
+    let raw = pairs(true);
+    assert!(!is_near(&raw, &pairs(false)));
+    let sigmoid: Vec<_> = raw.into_iter().map(|(index, score)| (index, 1.0 / (1.0 + (-score).exp()))).collect();
+    assert!(is_near(&sigmoid, &pairs(false)), "{sigmoid:?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::body::{Body, Texts, bytes, check_texts, null_is_false, parse};
 use crate::{
     app::{App, Turn},
     error::Failure,
-    models::OwnedInput,
+    models::{OwnedInput, Scale},
 };
 
 /// Texts to make vectors of.
@@ -51,7 +51,7 @@ enum Direction {
 pub(super) struct PredictRequest {
     /// A text, or a list of lists of one text each.
     inputs: Inputs,
-    /// Not supported, unless false.
+    /// Whether scores are what the model says, before the soft-max or the sigmoid.
     #[serde(default, deserialize_with = "null_is_false")]
     raw_scores: bool,
     /// Whether texts that are too long are cut.
@@ -79,7 +79,7 @@ enum Inputs {
 pub(super) struct RerankRequest {
     query: String,
     texts: Vec<String>,
-    /// Not supported, unless false.
+    /// Whether scores are what the model says, before the soft-max or the sigmoid.
     #[serde(default, deserialize_with = "null_is_false")]
     raw_scores: bool,
     /// Whether the answer has the texts.
@@ -144,7 +144,6 @@ async fn embed(State(app): State<Arc<App>>, Body(request): Body<EmbedRequest>) -
 
 async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest>) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "tells classes", |served| served.can("classify"))?;
-    refuse_raw(request.raw_scores)?;
     if let Some(name) = request.parameters.as_ref().and_then(|parameters| parameters.keys().next()) {
         return Err(Failure::field("parameters", format!("parameters: {name} is not supported: leave it out")));
     }
@@ -162,9 +161,10 @@ async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest
         }
     };
     check_texts(&texts, &app.config.limits)?;
+    let scale = scale(request.raw_scores);
     let classify = move |turn: &Turn| {
         turn.reads(texts.iter().map(String::as_str))?;
-        turn.served.encoder()?.classify(OwnedInput::all(texts, request.truncate), &turn.ticket)
+        turn.served.encoder()?.classify(OwnedInput::all(texts, request.truncate), scale, &turn.ticket)
     };
     let classes = app.work(&served, classify).await?;
     let class = |Class { label, probability }: &Class| json!({ "label": label, "score": probability });
@@ -174,11 +174,10 @@ async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest
 
 async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "scores pairs of texts", |served| served.can("rerank"))?;
-    refuse_raw(request.raw_scores)?;
     let _: Option<Direction> = request.truncation_direction;
     let texts: Vec<String> = [&request.query].into_iter().chain(&request.texts).cloned().collect();
     check_texts(&texts, &app.config.limits)?;
-    let crop = request.truncate;
+    let (crop, scale) = (request.truncate, scale(request.raw_scores));
     let score = move |turn: &Turn| {
         let [query, texts @ ..] = &texts[..] else { return Ok(Vec::new()) };
         // The query is read with each text.
@@ -186,7 +185,7 @@ async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>)
         turn.reads_tokens(n_tokens(query) * texts.len() + texts.iter().map(n_tokens).sum::<usize>())?;
         let input = |text: &String| OwnedInput { text: text.clone(), crop };
         let pairs = texts.iter().map(|text| [input(query), input(text)]).collect();
-        turn.served.encoder()?.score_pairs(pairs, &turn.ticket)
+        turn.served.encoder()?.score_pairs(pairs, scale, &turn.ticket)
     };
     let scores = app.work(&served, score).await?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -198,11 +197,8 @@ async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>)
     Ok(Json(order.into_iter().map(entry).collect()))
 }
 
-fn refuse_raw(raw: bool) -> Result<(), Failure> {
-    match raw {
-        true => Err(Failure::field("raw_scores", "raw scores are not told: leave it out")),
-        false => Ok(()),
-    }
+fn scale(is_raw: bool) -> Scale {
+    if is_raw { Scale::Raw } else { Scale::Usual }
 }
 
 async fn info(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {

@@ -48,14 +48,23 @@ impl OwnedInput {
     }
 }
 
+/// What scores are told as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// What the model says.
+    Raw,
+    /// Probabilities, or what else the model's folder makes of its scores.
+    Usual,
+}
+
 /// What is made of each text: an answer, or that it is too long.
 type Answers<T> = Result<Vec<Result<T, TooLong>>, Failure>;
 
 /// What a request asks for.
 enum Job {
     Embed(Vec<OwnedInput>, EmbeddingConfig, Reply<Vec<f32>>),
-    Classify(Vec<OwnedInput>, Reply<Vec<Class>>),
-    ScorePairs(Vec<[OwnedInput; 2]>, Reply<f64>),
+    Classify(Vec<OwnedInput>, Scale, Reply<Vec<Class>>),
+    ScorePairs(Vec<[OwnedInput; 2]>, Scale, Reply<f64>),
     Call(Box<dyn FnOnce(&Guarded) + Send>),
 }
 
@@ -105,13 +114,23 @@ impl EncoderEngine {
     }
 
     /// The classes of each text, the most probable first.
-    pub(crate) fn classify(&self, texts: Vec<OwnedInput>, ticket: &Arc<Ticket>) -> Result<Vec<Vec<Class>>, Failure> {
-        self.ask(ticket, |reply| Job::Classify(texts, reply))
+    pub(crate) fn classify(
+        &self,
+        texts: Vec<OwnedInput>,
+        scale: Scale,
+        ticket: &Arc<Ticket>,
+    ) -> Result<Vec<Vec<Class>>, Failure> {
+        self.ask(ticket, |reply| Job::Classify(texts, scale, reply))
     }
 
     /// How well the second text of each pair fits the first.
-    pub(crate) fn score_pairs(&self, pairs: Vec<[OwnedInput; 2]>, ticket: &Arc<Ticket>) -> Result<Vec<f64>, Failure> {
-        self.ask(ticket, |reply| Job::ScorePairs(pairs, reply))
+    pub(crate) fn score_pairs(
+        &self,
+        pairs: Vec<[OwnedInput; 2]>,
+        scale: Scale,
+        ticket: &Arc<Ticket>,
+    ) -> Result<Vec<f64>, Failure> {
+        self.ask(ticket, |reply| Job::ScorePairs(pairs, scale, reply))
     }
 
     /// What `ask` gets of the encoder.
@@ -199,7 +218,8 @@ fn work(encoder: &Guarded, waiting: &mpsc::Receiver<Job>) {
     while let Ok(first) = waiting.recv() {
         let jobs: Vec<Job> = [first].into_iter().chain(waiting.try_iter().take(JOBS_AT_ONCE - 1)).collect();
         let mut embeds: Vec<(EmbeddingConfig, Batch<OwnedInput, Vec<f32>>)> = Vec::new();
-        let (mut classify, mut pairs) = (Batch::default(), Batch::default());
+        let (mut classes, mut raw_classes) = (Batch::default(), Batch::default());
+        let (mut scores, mut raw_scores) = (Batch::default(), Batch::default());
         for job in jobs {
             match job {
                 Job::Embed(texts, how, reply) => match embeds.iter_mut().find(|(other, _)| *other == how) {
@@ -210,16 +230,20 @@ fn work(encoder: &Guarded, waiting: &mpsc::Receiver<Job>) {
                         embeds.push((how, batch));
                     }
                 },
-                Job::Classify(texts, reply) => classify.add(texts, reply),
-                Job::ScorePairs(texts, reply) => pairs.add(texts, reply),
+                Job::Classify(texts, Scale::Usual, reply) => classes.add(texts, reply),
+                Job::Classify(texts, Scale::Raw, reply) => raw_classes.add(texts, reply),
+                Job::ScorePairs(pairs, Scale::Usual, reply) => scores.add(pairs, reply),
+                Job::ScorePairs(pairs, Scale::Raw, reply) => raw_scores.add(pairs, reply),
                 Job::Call(call) => call(encoder),
             }
         }
         for (how, batch) in embeds {
             batch.answer(encoder, |encoder, texts| encoder.embed_all(&inputs(texts), &how));
         }
-        classify.answer(encoder, |encoder, texts| encoder.classify_all(&inputs(texts)));
-        pairs.answer(encoder, |encoder, texts| encoder.score_pairs(&as_pairs(texts)));
+        classes.answer(encoder, |encoder, texts| encoder.classify_all(&inputs(texts)));
+        raw_classes.answer(encoder, |encoder, texts| encoder.raw_classes_all(&inputs(texts)));
+        scores.answer(encoder, |encoder, pairs| encoder.score_pairs(&as_pairs(pairs)));
+        raw_scores.answer(encoder, |encoder, pairs| encoder.raw_scores_of_pairs(&as_pairs(pairs)));
     }
 }
 
