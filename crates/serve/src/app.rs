@@ -107,12 +107,12 @@ impl App {
 
     /// Writes texts with a language model; what is written is told as it comes.
     pub(crate) async fn write(self: &Arc<Self>, served: &Arc<Served>, task: Task) -> Result<Stream, Failure> {
+        let since = Instant::now();
         let (ticket, wait) = self.ticket();
         let turn = self.turn(served, ticket).await?;
         // As many tokens as were asked for at most, so that a slow reader keeps no search waiting.
         let (teller, told) = mpsc::unbounded_channel();
         let (end, outcome) = oneshot::channel();
-        let since = Instant::now();
         let write = move |turn: &Turn| {
             let Turn { app, served, ticket, .. } = turn;
             let mut is_first = true;

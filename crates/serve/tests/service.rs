@@ -186,6 +186,22 @@ fn a_full_queue_says_when_to_come_again_and_who_leaves_it_makes_room() {
 }
 
 #[test]
+fn the_time_to_the_first_piece_is_that_from_the_request() {
+    let (server, stream) = busy(|_| ());
+    let body = json!({ "model": "endless", "prompt": "a", "max_tokens": 2 });
+    let waiting = server.begin("POST", "/v1/completions", &[], body.to_string().as_bytes());
+    eventually("one that waits", || server.metric("attentive_queue_length{model=\"endless\"}") == 1.0);
+    thread::sleep(Duration::from_millis(100));
+    leave(&stream);
+    let sum = |name: &str| server.metric(&format!("{name}_sum{{model=\"endless\"}}"));
+    let n_first = || server.metric("attentive_first_piece_seconds_count{model=\"endless\"}");
+    eventually("a second text", || n_first() == 2.0);
+    let (first, queue) = (sum("attentive_first_piece_seconds"), sum("attentive_queue_seconds"));
+    assert!(first >= queue && queue >= 0.1, "{first} s, of which {queue} s in the queue");
+    drop(waiting);
+}
+
+#[test]
 fn a_request_has_its_time() {
     let (server, mut stream) = busy(|config| config.limits.time = Duration::from_millis(1500));
     let (began, reader) = (
