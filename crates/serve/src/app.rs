@@ -120,13 +120,12 @@ impl App {
                 if std::mem::take(&mut is_first) {
                     app.metrics.first_piece(&served.name, since.elapsed());
                 }
+                // At once, as not every text comes to its end.
+                turn.writes(usize::from(piece.token.is_some()));
                 let is_heard = teller.send(piece).is_ok();
                 if is_heard { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
-            let outcome = served.language()?.write(&task, app.config.limits.input_tokens, ticket, tell)?;
-            app.metrics.tokens(&served.name, Side::Read, outcome.n_prompt);
-            turn.writes(outcome.n_written.iter().sum());
-            Ok(outcome)
+            served.language()?.write(&task, |n_prompt| turn.reads_tokens(n_prompt), ticket, tell)
         };
         // Whoever listens no more has left.
         spawn_blocking(move || drop(end.send(turn.guarded(write))));

@@ -164,6 +164,10 @@ fn busy(change: impl FnOnce(&mut ServeConfig)) -> (Running, TcpStream) {
 fn work_ends_when_its_client_leaves() {
     let (server, stream) = busy(|_| ());
     assert_eq!(server.metric("attentive_running{model=\"endless\"}"), 1.0);
+    for side in ["read", "written"] {
+        let n_tokens = server.metric(&format!("attentive_tokens_total{{model=\"endless\",side=\"{side}\"}}"));
+        assert!(n_tokens > 0.0, "tokens that are {side} count before the text ends");
+    }
     leave(&stream);
     eventually("a free model", || server.metric("attentive_running{model=\"endless\"}") == 0.0);
     server.post("/v1/completions", &json!({ "model": "endless", "prompt": "a", "max_tokens": 2 })).ok();

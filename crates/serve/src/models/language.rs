@@ -122,26 +122,24 @@ impl LanguageEngine {
         }
     }
 
-    /// Writes; each token is told at once, and ended when nobody listens any more.
+    /// Writes; each token is told at once, and ended when nobody listens any more. `read` gets the tokens of the prompt, and
+    /// may refuse them.
     pub(crate) fn write(
         &self,
         task: &Task,
-        max_prompt: usize,
+        read: impl FnOnce(usize) -> Result<(), Failure>,
         ticket: &Arc<Ticket>,
         mut tell: impl FnMut(Told) -> ControlFlow<()>,
     ) -> Result<Outcome, Failure> {
         let (writer, top) = self.writer(task.n_top, ticket);
         let (prompt, config, writer) = self.prompt(task, writer)?;
         let n_prompt = prompt.ids.len();
-        if n_prompt > max_prompt {
-            let problem = format!("the prompt has {n_prompt} tokens, and the server reads {max_prompt}: shorten it");
-            return Err(Failure::invalid(problem));
-        }
         if let Some(max_len) = self.model.max_len().filter(|&max_len| n_prompt > max_len) {
             let problem =
                 format!("the prompt has {n_prompt} tokens, and the model has {max_len} positions: shorten it");
             return Err(Failure::invalid(problem));
         }
+        read(n_prompt)?;
         let mut n_written = vec![0; task.n];
         let mut tell_piece = |of: usize, piece: Piece<'_>, top: Ranked| {
             n_written[of] += usize::from(piece.token.is_some());
