@@ -78,7 +78,7 @@ fn an_answer_is_the_same_alone_and_among_64() {
 fn limits_are_told() {
     let limits =
         Limits { body_bytes: 2000, characters: 300, texts: 3, input_tokens: 60, output_tokens: 5, ..Limits::default() };
-    let server = with(&["marian", "gpt2"], |config| config.limits = limits);
+    let server = with(&["marian", "gpt2", "bert-rank"], |config| config.limits = limits);
     let translate = |q: Value| server.post("/translate", &json!({ "q": q, "source": "en", "target": "de" }));
     let refused = |answer: Answer, status: u16, what: &str| {
         assert_eq!(answer.status, status, "{}", answer.text());
@@ -88,6 +88,10 @@ fn limits_are_told() {
     refused(translate(json!("a".repeat(400))), 400, "300");
     refused(translate(json!(["a", "b", "c", "d"])), 400, "4 texts");
     refused(translate(json!("ab ".repeat(99).trim())), 400, "tokens");
+    let rerank = |n: usize| server.post("/rerank", &json!({ "query": "a", "texts": vec!["a"; n] }));
+    assert_eq!(server.get("/info").ok()["max_client_batch_size"], 3);
+    assert_eq!(rerank(3).ok().as_array().map(Vec::len), Some(3), "the query is not one of the texts");
+    refused(rerank(4), 400, "4 texts");
     refused(
         server.post("/v1/completions", &json!({ "model": "gpt2", "prompt": "a", "max_tokens": 6 })),
         400,

@@ -93,12 +93,23 @@ impl Texts {
 
 /// Refuses texts that are too many or too long together.
 pub(crate) fn check_texts(texts: &[impl AsRef<str>], limits: &Limits) -> Result<(), Failure> {
-    if texts.len() > limits.texts {
-        let (n, max) = (texts.len(), limits.texts);
-        return Err(Failure::invalid(format!(
+    check_number(texts.len(), limits)?;
+    check_length(texts, limits)
+}
+
+/// Refuses too many texts.
+pub(crate) fn check_number(n: usize, limits: &Limits) -> Result<(), Failure> {
+    let max = limits.texts;
+    match n > max {
+        true => Err(Failure::invalid(format!(
             "there are {n} texts, and the server takes {max} at once: send them in parts"
-        )));
+        ))),
+        false => Ok(()),
     }
+}
+
+/// Refuses texts that are too long together.
+pub(crate) fn check_length(texts: &[impl AsRef<str>], limits: &Limits) -> Result<(), Failure> {
     let n: usize = texts.iter().map(|text| text.as_ref().chars().count()).sum();
     if n > limits.characters {
         let max = limits.characters;

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{Body, Texts, bytes, check_texts, null_is_false, parse};
+use super::body::{Body, Texts, bytes, check_length, check_number, check_texts, null_is_false, parse};
 use crate::{
     app::{App, Turn},
     error::Failure,
@@ -175,8 +175,10 @@ async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest
 async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "scores pairs of texts", |served| served.can("rerank"))?;
     let _: Option<Direction> = request.truncation_direction;
+    // As many texts as /info tells, and the query.
+    check_number(request.texts.len(), &app.config.limits)?;
     let texts: Vec<String> = [&request.query].into_iter().chain(&request.texts).cloned().collect();
-    check_texts(&texts, &app.config.limits)?;
+    check_length(&texts, &app.config.limits)?;
     let (crop, scale) = (request.truncate, scale(request.raw_scores));
     let score = move |turn: &Turn| {
         let [query, texts @ ..] = &texts[..] else { return Ok(Vec::new()) };
