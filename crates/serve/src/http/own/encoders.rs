@@ -104,9 +104,13 @@ pub(super) async fn embed(
     let served = app.models.find(request.model.as_deref(), "makes vectors of texts", |served| served.can("embed"))?;
     check(&app, &request.texts)?;
     let EmbedRequest { texts, word, .. } = request;
-    let vectors = app.work(&served, move |turn| vectors(turn, texts, word)).await?;
-    let similar = |a: &Vec<f32>| vectors.iter().map(|b| cosine(a, b)).collect::<Vec<_>>();
-    let similarities: Vec<Vec<_>> = vectors.iter().map(similar).collect();
+    let compare = move |turn: &Turn| {
+        let vectors = vectors(turn, texts, word)?;
+        let similar = |a: &Vec<f32>| vectors.iter().map(|b| cosine(a, b)).collect::<Vec<_>>();
+        let similarities: Vec<Vec<_>> = vectors.iter().map(similar).collect();
+        Ok::<_, Failure>((vectors, similarities))
+    };
+    let (vectors, similarities) = app.work(&served, compare).await?;
     Ok(Json(json!({ "model": served.name, "vectors": vectors, "similarities": similarities })))
 }
 
@@ -117,14 +121,12 @@ fn vectors(turn: &Turn, texts: Vec<String>, word: Option<String>) -> Result<Vec<
     let Some(word) = word else {
         return engine.embed(OwnedInput::all(texts, false), engine.embedding.clone(), &turn.ticket);
     };
-    let told = word.clone();
-    let found = engine.call(
-        move |encoder| texts.iter().map(|text| encoder.embed_word(text, &word)).collect::<Result<Vec<_>, _>>(),
-        &turn.ticket,
-    )?;
-    let first = |(number, vectors): (usize, Vec<Vec<f32>>)| {
-        let missing = || Failure::field("word", format!("text {} does not have the word {told:?}", number + 1));
+    // One text after another, so that others are read between them, and none for a client that has left.
+    let first = |(number, text): (usize, String)| {
+        let own = word.clone();
+        let vectors = engine.call(move |encoder| encoder.embed_word(&text, &own), &turn.ticket)?;
+        let missing = || Failure::field("word", format!("text {} does not have the word {word:?}", number + 1));
         vectors.into_iter().next().ok_or_else(missing)
     };
-    found.into_iter().enumerate().map(first).collect()
+    texts.into_iter().enumerate().map(first).collect()
 }
