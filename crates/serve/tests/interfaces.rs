@@ -259,6 +259,9 @@ fn openai_streams() {
         assert_eq!(tokens, of_whole, "{model}");
         assert!(of_whole.iter().all(|token| token["top_logprobs"].as_array().unwrap().len() == 2));
     }
+    body["stream_options"] = json!({ "include_usage": null });
+    let without = server.post("/v1/completions", &body).events();
+    assert_eq!(without.len(), events.len() - 1, "null is what is not set");
     let long = json!({ "model": "gpt2", "prompt": SENTENCE.repeat(2) });
     is_refused(&server.post("/v1/completions", &long), 400, "the model has 16 positions");
     // What fails at once has a status of its own.
@@ -323,6 +326,9 @@ fn vectors_and_classes() {
     assert_eq!(floats["data"][1]["object"], "embedding");
     let base64 = json!({ "model": "bert-masked-lm", "input": [SENTENCE, "the dog"], "encoding_format": "base64" });
     let base64 = server.post("/v1/embeddings", &base64).ok();
+    let mut unset = body;
+    unset["encoding_format"] = Value::Null;
+    assert_eq!(server.post("/v1/embeddings", &unset).ok(), floats, "null is what is not set");
     let width = floats["data"][0]["embedding"].as_array().unwrap().len();
     assert_eq!(base64["data"][0]["embedding"].as_str().unwrap().len(), (4 * width).div_ceil(3) * 4);
 

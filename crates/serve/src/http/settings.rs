@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::body::Texts;
+use super::body::{Texts, null_is_false};
 use crate::{config::Limits, error::Failure};
 
 /// The most strings that end a text.
@@ -84,7 +84,7 @@ impl ResponseFormat {
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamOptions {
     /// Whether the last part tells the numbers of tokens.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     pub(super) include_usage: bool,
 }
 

@@ -24,8 +24,7 @@ pub(crate) struct EmbeddingRequest {
     /// A text, or several.
     input: Texts,
     /// `float`, or `base64` of numbers of 32 bits, the lowest byte first.
-    #[serde(default)]
-    encoding_format: Encoding,
+    encoding_format: Option<Encoding>,
     /// The width of the model's vectors, if given.
     dimensions: Option<usize>,
     /// Not read.
@@ -33,10 +32,9 @@ pub(crate) struct EmbeddingRequest {
     user: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Encoding {
-    #[default]
     Float,
     Base64,
 }
@@ -62,7 +60,7 @@ pub(super) async fn embed(
         return Err(Failure::field("dimensions", format!("the model's vectors have {found} dimensions: leave it out")));
     }
     let entry = |(index, vector): (usize, Vec<f32>)| {
-        let embedding = match request.encoding_format {
+        let embedding = match request.encoding_format.unwrap_or(Encoding::Float) {
             Encoding::Float => json!(vector),
             Encoding::Base64 => {
                 let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
