@@ -259,9 +259,13 @@ fn openai_streams() {
         assert_eq!(tokens, of_whole, "{model}");
         assert!(of_whole.iter().all(|token| token["top_logprobs"].as_array().unwrap().len() == 2));
     }
+    let nothing = json!({ "model": "marian", "stream": true, "messages": [{ "role": "user", "content": "" }] });
+    let events = server.post("/v1/chat/completions", &nothing).events();
+    let part = |n: usize| serde_json::from_str::<Value>(&events[n]).unwrap()["choices"][0].clone();
+    assert_eq!((&part(0)["delta"]["role"], &part(1)["finish_reason"]), (&json!("assistant"), &json!("stop")));
     body["stream_options"] = json!({ "include_usage": null });
     let without = server.post("/v1/completions", &body).events();
-    assert_eq!(without.len(), events.len() - 1, "null is what is not set");
+    assert_eq!(without.len(), parts.len(), "null is what is not set");
     let long = json!({ "model": "gpt2", "prompt": SENTENCE.repeat(2) });
     is_refused(&server.post("/v1/completions", &long), 400, "the model has 16 positions");
     // What fails at once has a status of its own.

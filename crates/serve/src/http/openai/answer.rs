@@ -112,8 +112,12 @@ pub(super) async fn streamed<W: Wording>(
             begin.into_iter().chain(piece).map(|choice| head.with([choice])).collect()
         }
         News::Over(outcome) => {
+            // What has no text begins all the same.
+            let is_new = |of: &usize| offsets.get(*of).is_none_or(Option::is_none);
+            let begin = (0..outcome.ended.len()).filter(is_new).filter_map(|of| wording.begin(of));
+            let mut said: Vec<Value> = begin.map(|choice| head.with([choice])).collect();
             let end = |(of, &ended)| wording.end(of, finish_reason(ended));
-            let mut said = vec![head.with(outcome.ended.iter().enumerate().map(end))];
+            said.push(head.with(outcome.ended.iter().enumerate().map(end)));
             if with_usage {
                 let mut last = head.with([]);
                 last["usage"] = usage([&outcome]);
