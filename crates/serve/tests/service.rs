@@ -129,6 +129,11 @@ fn keys_are_asked_for() {
     let mut in_body = body.clone();
     in_body["api_key"] = json!("a-key-of-24-characters-01");
     server.post("/translate", &in_body).ok();
+    in_body["api_key"] = json!("");
+    let in_both = in_body.to_string();
+    let header = [("authorization", "Bearer a-key-of-24-characters-01")];
+    server.send("POST", "/translate", &header, in_both.as_bytes()).ok();
+    assert_eq!(server.post("/translate", &in_body).status, 403);
     server.send("POST", "/translate", &[("authorization", "Bearer a-key-of-24-characters-01")], bytes.as_bytes()).ok();
     assert_eq!(server.get("/v1/models").json()["error"]["code"], "invalid_api_key");
     for open in ["/", "/health/live", "/metrics", "/docs", "/openapi.json", "/languages"] {
