@@ -159,6 +159,14 @@ pub async fn can_be_read_aloud(browser: &Browser) -> Result<()> {
     Ok(())
 }
 
+/// The choice of models has its name on every screen, seen or not.
+pub async fn names_the_choice_of_models(browser: &Browser) -> Result<()> {
+    let tree = browser.accessibility_tree().await?;
+    let names: Vec<&str> = tree.iter().filter(|(role, _)| role == "combobox").map(|(_, name)| &**name).collect();
+    ensure!(names.contains(&"model"), "no combobox is named model, but {names:?}");
+    Ok(())
+}
+
 /// A language model writes, token by token; another token writes on from there.
 pub async fn completes(browser: &Browser) -> Result<()> {
     browser.wait("document.querySelector('#prompt')").await?;

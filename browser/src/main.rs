@@ -95,6 +95,7 @@ impl Page<'_> {
             browser.show_on(screen).await?;
             self.open("").await?;
             checks::opens_with_an_example(browser).await?;
+            checks::names_the_choice_of_models(browser).await?;
             browser.picture(pictures, screen).await?;
             self.passed(&format!("picture: {}", screen.name)).await?;
         }
