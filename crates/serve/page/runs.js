@@ -85,6 +85,8 @@ export function runs() {
         listed = (await call("runs")).runs;
         if (!open) return;
         status.textContent = "";
+        // Nobody could unchoose a run that is gone, whose curves are missing.
+        for (const name of chosen.keys()) if (!listed.some((run) => run.name === name)) chosen.delete(name);
         const running = listed.find((run) => run.state === "running");
         if (first && listed.length) chosen.set((running ?? listed[0]).name, 0);
         list();
