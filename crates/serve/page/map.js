@@ -23,6 +23,8 @@ function canvas(weights, rows, columns) {
   const node = el("canvas.cells", { width: columns, height: rows, "aria-hidden": true });
   // Its colour is known when it is in the document.
   requestAnimationFrame(() => {
+    // Another map may be in its place by then.
+    if (!node.isConnected) return;
     const colour = getComputedStyle(node).color.match(/[\d.]+/g).slice(0, 3);
     const context = node.getContext("2d");
     const image = context.createImageData(columns, rows);
