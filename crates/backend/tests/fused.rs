@@ -238,6 +238,67 @@ fn attention_within_a_window() {
     }
 }
 
+/// A window, a bias whose gradient is wanted, one of all heads, and heads that share keys, each with texts of several lengths.
+#[test]
+fn texts_that_follow_one_another() {
+    let (heads, kv_heads, d_k, d_v) = (4, 2, 3, 5);
+    let lengths = [3, 1, 5, 2];
+    let (seq, longest) = (11, 5);
+    let q_k_v: [&[usize]; 3] = [&[1, seq, heads, d_k], &[1, seq, kv_heads, d_k], &[1, seq, kv_heads, d_v]];
+    // Heads as a layer splits them: views, not copies.
+    let split = |x: &[Tensor<1>]| {
+        let [q, k, v] = [(0, heads, d_k), (1, kv_heads, d_k), (2, kv_heads, d_v)]
+            .map(|(at, heads, d)| shaped(&x[at], [1, seq, heads, d]).swap_dims(1, 2));
+        (q, k, v)
+    };
+    for window in [None, Some(2)] {
+        let mask = Mask::causal().and_window(window);
+        fused_equals_composed(&inputs(21, &q_k_v), |x, _| {
+            let (q, k, v) = split(x);
+            flat(ops::attention_of_texts(q, k, v, &lengths, &mask, 0.0, None).swap_dims(1, 2))
+        });
+        for of_heads in [1, heads] {
+            let [q, k, v] = q_k_v;
+            let shapes: [&[usize]; 4] = [q, k, v, &[1, of_heads, longest, longest]];
+            fused_equals_composed(&inputs(22, &shapes), |x, _| {
+                let (q, k, v) = split(x);
+                let bias = shaped(&x[3], [1, of_heads, longest, longest]);
+                let scoring = Scoring { mask: &mask, bias: Some(&bias), scaled: true, cap: None };
+                flat(ops::attention_of_texts(q, k, v, &lengths, scoring, 0.0, None).swap_dims(1, 2))
+            });
+        }
+    }
+}
+
+/// Each text as a call of its own.
+#[test]
+fn a_text_attends_to_itself_alone() {
+    let (heads, d) = (2, 4);
+    let lengths = [70, 1, 3, 40]; // more and fewer than the kernel takes at once
+    let seq: usize = lengths.iter().sum();
+    let shape: &[usize] = &[1, heads, seq, d];
+    let x = inputs(23, &[shape; 3]);
+    let of_texts = |x: &[Tensor<1>], _: &Device| {
+        let [q, k, v] = [0, 1, 2].map(|at| shaped(&x[at], [1, heads, seq, d]));
+        flat(ops::attention_of_texts(q, k, v, &lengths, &Mask::causal(), 0.0, None))
+    };
+    let one_by_one = |x: &[Tensor<1>], _: &Device| {
+        let mut first = 0;
+        let outputs = lengths.map(|n| {
+            let [q, k, v] = [0, 1, 2].map(|at| shaped(&x[at], [1, heads, seq, d]).narrow(2, first, n));
+            first += n;
+            ops::attention(q, k, v, &Mask::causal(), 0.0, None)
+        });
+        flat(Tensor::cat(outputs.into(), 2))
+    };
+    for kind in [BackendKind::Flex, BackendKind::NdArray] {
+        let [found, expected] = [run(kind, &x, &of_texts), run(kind, &x, &one_by_one)];
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_close(found, expected, 1e-5, 1e-6);
+        }
+    }
+}
+
 #[test]
 fn residual_sums_gates_and_rms_norms() {
     let x = inputs(17, &[&[2, 3, 7], &[2, 3, 7], &[7]]);
@@ -316,6 +377,10 @@ fn gradients_through_dropout_are_those_of_the_mask_that_was_drawn() {
     gradients_equal_differences(&inputs(11, &[&[1, 2, 3, 4], &[1, 2, 5, 4], &[1, 2, 5, 4]]), |x, _| {
         let (q, k, v) = (shaped(&x[0], [1, 2, 3, 4]), shaped(&x[1], [1, 2, 5, 4]), shaped(&x[2], [1, 2, 5, 4]));
         flat(ops::attention(q, k, v, &Mask::none(), rate, Some(&Dropout::new(3))))
+    });
+    gradients_equal_differences(&inputs(24, &[&[1, 2, 5, 4], &[1, 2, 5, 4], &[1, 2, 5, 4]]), |x, _| {
+        let [q, k, v] = [0, 1, 2].map(|at| shaped(&x[at], [1, 2, 5, 4]));
+        flat(ops::attention_of_texts(q, k, v, &[2, 3], &Mask::causal(), rate, Some(&Dropout::new(7))))
     });
     gradients_equal_differences(&inputs(12, &[&[3, 8]]), |x, _| {
         flat(ops::activation(shaped(&x[0], [3, 8]), Activation::Gelu, rate, Some(&Dropout::new(4))))

@@ -9,7 +9,7 @@ use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, MatMut, MatRef
 
 use super::{
     AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, NormArgs, RecurrenceArgs,
-    TargetArgs, recurrence,
+    TargetArgs, recurrence, texts,
 };
 use crate::ops::AdamStep;
 
@@ -97,17 +97,27 @@ fn heads(x: Float) -> Float {
 }
 
 fn head_view(x: &Float) -> Heads<'_> {
+    head_view_from(x, 0)
+}
+
+/// The heads from a position on.
+pub(super) fn head_view_from(x: &Float, first: usize) -> Heads<'_> {
     let strides = x.layout().strides();
     let strides = HeadStrides { batch: strides[0] as usize, head: strides[1] as usize, seq: strides[2] as usize };
-    Heads::new(&x.storage::<f32>()[x.layout().start_offset()..], strides)
+    Heads::new(&x.storage::<f32>()[x.layout().start_offset() + first * strides.seq..], strides)
 }
 
 /// Heads laid out `[batch, seq, heads, d]`, so that joining them again is free; seen as `[batch, heads, seq, d]`.
-fn seq_major(values: Vec<f32>, [batch, heads, seq, d]: [usize; 4]) -> Float {
+pub(super) fn seq_major(values: Vec<f32>, [batch, heads, seq, d]: [usize; 4]) -> Float {
     tensor(values, [batch, seq, heads, d]).permute(&[0, 2, 1, 3])
 }
 
-fn attention<'a>(q: &Float, v: &Float, bias: Option<&'a Float>, args: &'a AttentionArgs) -> kernels::Attention<'a> {
+pub(super) fn attention<'a>(
+    q: &Float,
+    v: &Float,
+    bias: Option<&'a Float>,
+    args: &'a AttentionArgs,
+) -> kernels::Attention<'a> {
     let [batch, heads, q_len, d_k] = dims(q);
     let [_, kv_heads, k_len, d_v] = dims(v);
     kernels::Attention {
@@ -353,6 +363,9 @@ impl FusedGradients for Flex {
         args: AttentionArgs,
     ) -> (Float, Float) {
         let (q, k, v, bias) = (heads(q), heads(k), heads(v), bias.map(contiguous));
+        if let Some(lengths) = &args.texts {
+            return texts::forward([&q, &k, &v], bias.as_ref(), &args, lengths);
+        }
         let attention = attention(&q, &v, bias.as_ref(), &args);
         let AttentionShape { batch, heads, q_len, d_v, .. } = attention.shape;
         let (out, lse) = attention.output(head_view(&q), head_view(&k), head_view(&v));
@@ -368,6 +381,9 @@ impl FusedGradients for Flex {
     ) -> ([Float; 3], Option<Float>) {
         let (q, k, v, out, dy) = (heads(q), heads(k), heads(v), heads(out), heads(dy));
         let bias = bias.map(contiguous);
+        if let Some(lengths) = &args.texts {
+            return texts::backward([&q, &k, &v, &out, &lse], bias.as_ref(), &dy, &args, lengths, wants_bias);
+        }
         let attention = attention(&q, &v, bias.as_ref(), &args);
         let ([dq, dk, dv], d_bias) = attention.gradients(
             head_view(&q),

@@ -7,6 +7,7 @@
 mod autodiff;
 mod flex;
 mod recurrence;
+mod texts;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(crate) struct AttentionArgs {
     pub hidden_keys: Option<Arc<[bool]>>,
     pub causal: bool,
     pub window: Option<usize>,
+    /// Lengths of texts that follow one another in the one sequence, each of which attends to itself alone.
+    pub texts: Option<Arc<[usize]>>,
     /// Factor of the products of queries and keys.
     pub scale: f32,
     pub dropout: DropoutArgs,
@@ -130,7 +133,8 @@ pub(crate) trait FusedOps: Backend {
         args: AttentionArgs,
     ) -> FloatTensor<Self>;
 
-    /// [`fused_attention`](Self::fused_attention) with a bias of scores, `[batch or 1, heads or 1, q_len, k_len]`.
+    /// [`fused_attention`](Self::fused_attention) with a bias of scores, `[batch or 1, heads or 1, q_len, k_len]`; of texts, that
+    /// of the longest.
     fn fused_biased_attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,

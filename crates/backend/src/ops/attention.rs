@@ -61,17 +61,54 @@ pub fn attention<'a>(
         && scoring.cap.is_none()
         && crate::fused::applies(&q)
     {
-        return fused_attention(q, k, v, scoring, rate, pass);
+        return fused_attention([q, k, v], scoring, None, rate, pass);
     }
     dropout(attention_weights(q, k, scoring), rate, pass).matmul(share_heads(v, heads))
 }
 
-#[cfg(feature = "flex")]
-fn fused_attention(
+/// [`attention`] of texts that follow one another in one row, each to itself alone: the same as in rows of their own, without
+/// padding. Lengths are those of the texts; each has at least one token.
+///
+/// # Shapes
+/// - `q`: `[1, heads, seq, d_k]`, `k`: `[1, kv_heads, seq, d_k]`, `v`: `[1, kv_heads, seq, d_v]`
+/// - a bias: `[1, heads or 1, longest, longest]`, of which each text has the first queries and keys
+/// - returns `[1, heads, seq, d_v]`
+///
+/// # Panics
+/// If lengths do not add up to `seq`, or the mask hides more than the future and what is out of a window.
+pub fn attention_of_texts<'a>(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
+    lengths: &[usize],
+    scoring: impl Into<Scoring<'a>>,
+    rate: f64,
+    pass: Option<&Dropout>,
+) -> Tensor<4> {
+    let (scoring, [batch, _, seq, _]) = (scoring.into(), q.dims());
+    let n_tokens: usize = lengths.iter().sum();
+    assert_eq!([batch, seq], [1, n_tokens], "texts of {lengths:?} tokens in rows of another length");
+    assert!(!lengths.contains(&0), "a text of no tokens");
+    let is_hidden = scoring.mask.hidden_keys.is_some() || scoring.mask.hidden.is_some();
+    assert!(!is_hidden, "keys of texts are hidden one by one");
+    #[cfg(feature = "flex")]
+    if scoring.mask.window != Some(0) && scoring.cap.is_none() && crate::fused::applies(&q) {
+        return fused_attention([q, k, v], scoring, Some(lengths), rate, pass);
+    }
+    let [q, k, v] = [q, k, v].map(|x| x.split_with_sizes(lengths.to_vec(), 2));
+    let texts = q.into_iter().zip(k).zip(v).zip(lengths);
+    let outputs = texts.map(|(((q, k), v), &n)| {
+        let bias = scoring.bias.map(|bias| bias.clone().narrow(2, 0, n).narrow(3, 0, n));
+        attention(q, k, v, Scoring { bias: bias.as_ref(), ..scoring }, rate, pass)
+    });
+    Tensor::cat(outputs.collect(), 2)
+}
+
+#[cfg(feature = "flex")]
+fn fused_attention(
+    [q, k, v]: [Tensor<4>; 3],
     scoring: Scoring<'_>,
+    texts: Option<&[usize]>,
     rate: f64,
     pass: Option<&Dropout>,
 ) -> Tensor<4> {
@@ -85,12 +122,16 @@ fn fused_attention(
         hidden_keys,
         causal: mask.causal,
         window: mask.window,
+        texts: texts.map(Into::into),
         scale: scoring.scale(d_k) as f32,
         dropout: dropout_args(rate, pass),
     };
     let bias = scoring.bias.map(|bias| {
         let [batch, heads, ..] = bias.dims();
-        bias.clone().expand([batch, heads, q_len, k_len])
+        match texts {
+            Some(_) => bias.clone(),
+            None => bias.clone().expand([batch, heads, q_len, k_len]),
+        }
     });
     crate::fused::attention([q, k, v], bias, args)
 }

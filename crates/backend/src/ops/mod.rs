@@ -17,7 +17,7 @@ mod squared_norm;
 
 pub use activation::{Activation, activation, gate};
 pub use adam::{AdamStep, AdamTensors, adam};
-pub use attention::{Scoring, attention, attention_weights, bounded};
+pub use attention::{Scoring, attention, attention_of_texts, attention_weights, bounded};
 pub use cross_entropy::{CrossEntropy, cross_entropy, projected_cross_entropy};
 pub use dropout::{dropout, residual};
 pub use embedding::embedding;
