@@ -179,7 +179,11 @@ impl MultiHeadAttention {
 
     /// Attention weights of each position of `x` over `x`, for each head: `[batch, heads, seq, seq]`. Of heads that were pruned,
     /// they are 0.
+    ///
+    /// # Panics
+    /// If the context is that of several texts in a row.
     pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
+        assert!(context.texts.is_none(), "weights are those of one text in each row");
         let k = self.keys(x.clone(), None);
         let [q, k] = [self.queries(x, None), k].map(|x| rotated(x, context.rotation.as_ref()));
         let bias = self.biases(context);
@@ -200,7 +204,11 @@ impl MultiHeadAttention {
         let q = rotated(self.queries(x, pass), context.rotation.as_ref());
         let bias = self.biases(context);
         let scoring = self.scoring(&context.mask, bias.as_ref());
-        self.join(ops::attention(q, kv.k, kv.v, scoring, self.dropout, pass), pass)
+        let heads = match &context.texts {
+            Some(lengths) => ops::attention_of_texts(q, kv.k, kv.v, lengths, scoring, self.dropout, pass),
+            None => ops::attention(q, kv.k, kv.v, scoring, self.dropout, pass),
+        };
+        self.join(heads, pass)
     }
 
     /// The biases of these heads: `[1, heads or 1, new, k_len]`.

@@ -63,7 +63,7 @@ fn equals_definition(
         let positions = config.init(shape, &Initializer::new(2, &device));
         let of_all = positions.context(mask.clone(), 0, LEN, &device);
         for first in [0, 3, LEN - 1] {
-            let AttentionContext { mask, bias, rotation } =
+            let AttentionContext { mask, bias, rotation, .. } =
                 positions.context(mask.clone(), first, LEN - first, &device);
             let tensor = |x: &[f32], heads| Tensor::from_data(TensorData::new(x.to_vec(), [1, heads, LEN, D]), &device);
             let queries = tensor(&q, HEADS).narrow(2, first, LEN - first);

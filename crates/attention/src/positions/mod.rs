@@ -129,6 +129,15 @@ impl Positions {
         matches!(self.config, PositionsConfig::Learned { .. }).then(|| self.learned().narrow(0, first, n))
     }
 
+    /// Encodings that are added to the embeddings of texts that follow one another, each from position 0 on: `[tokens, d_model]`.
+    ///
+    /// # Panics
+    /// If learned encodings end before a text does.
+    pub fn encodings_of_texts(&self, lengths: &[usize], device: &Device) -> Option<Tensor<2>> {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        self.encodings(0, longest, device).map(|encodings| context::of_texts(encodings, lengths))
+    }
+
     /// The context of self-attention for the new positions `first .. first + new`, whose keys are all up to there,
     /// under `mask`: computed once for all layers of a stack.
     pub fn context(&self, mask: Mask, first: usize, new: usize, device: &Device) -> AttentionContext {
@@ -144,7 +153,7 @@ impl Positions {
                 bias = Some(buckets.bias(self.learned(), first, new, causal));
             }
         }
-        AttentionContext { mask, bias, rotation }
+        AttentionContext { mask, bias, rotation, texts: None }
     }
 
     /// The longest sequence that has positions, if there is one.

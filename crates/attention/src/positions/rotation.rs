@@ -1,7 +1,7 @@
 use attentive_backend::ops;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Rotary, fixed};
+use super::{Rotary, context, fixed};
 
 /// Rotary positions: the angles that queries and keys of some positions are turned by.
 ///
@@ -19,6 +19,13 @@ impl Rotation {
         let [cos, sin] = rotary
             .angles(first, n, d)
             .map(|values| fixed(device, |device| Tensor::from_data(TensorData::new(values, [n, width / 2]), device)));
+        Self { cos, sin }
+    }
+
+    /// The angles of texts that follow one another, from those of the positions of the longest.
+    #[must_use]
+    pub fn of_texts(self, lengths: &[usize]) -> Self {
+        let [cos, sin] = [self.cos, self.sin].map(|angles| context::of_texts(angles, lengths));
         Self { cos, sin }
     }
 
