@@ -110,12 +110,15 @@ pub trait Batch {
 pub struct SequenceBatch {
     /// The tokens that the model reads: `[rows, seq]`.
     pub ids: TokenMatrix,
-    /// The target tokens, row after row: `[rows · seq]`; for a causal language model, each row shifted by one token.
+    /// The target tokens, row after row: `[rows · seq]`, or `[tokens]` of packed rows; for a causal language model, each row
+    /// shifted by one token.
     pub targets: Vec<TokenId>,
-    /// Flags of positions that are not scored, at least padding; their targets may have any value: `[rows · seq]`.
+    /// Flags of positions that are not scored, at least padding; their targets may have any value. As many as targets.
     pub ignored: Vec<bool>,
     /// Index of each row in its corpus, from 0.
     pub indices: Vec<u64>,
+    /// Whether the model reads the rows one after another, each by itself, and their padding not at all.
+    pub is_packed: bool,
 }
 
 impl SequenceBatch {
@@ -137,8 +140,34 @@ impl SequenceBatch {
         let said = TokenMatrix::from_rows(&said, pad, 0);
         let n_cols = said.n_cols();
         let ignored = said.lengths().iter().flat_map(|&length| (0..n_cols).map(move |idx| idx >= length)).collect();
-        Self { ids: TokenMatrix::from_rows(&read, pad, 0), targets: said.ids().to_vec(), ignored, indices }
+        let (ids, targets) = (TokenMatrix::from_rows(&read, pad, 0), said.ids().to_vec());
+        Self { ids, targets, ignored, indices, is_packed: false }
     }
+
+    /// The same rows, packed: the loss is the same, and nothing is computed for padding.
+    ///
+    /// ```
+    /// use attentive_core::SequenceBatch;
+    ///
+    /// let batch = SequenceBatch::next_tokens(&[vec![5, 6, 7], vec![8, 9]], 0, vec![0, 1]).packed();
+    /// assert_eq!(batch.ids.lengths(), [2, 1]);
+    /// assert_eq!(batch.targets, [6, 7, 9]);
+    /// ```
+    #[must_use]
+    pub fn packed(self) -> Self {
+        if self.is_packed {
+            return self;
+        }
+        let (targets, ignored) = (of_tokens(self.targets, &self.ids), of_tokens(self.ignored, &self.ids));
+        Self { targets, ignored, is_packed: true, ..self }
+    }
+}
+
+/// Those of `values`, one for each position of `ids`, that are not at padding.
+fn of_tokens<T>(values: Vec<T>, ids: &TokenMatrix) -> Vec<T> {
+    let n_cols = ids.n_cols();
+    let is_token = ids.lengths().iter().flat_map(|&length| (0..n_cols).map(move |idx| idx < length));
+    values.into_iter().zip(is_token).filter(|(_, is_token)| *is_token).map(|(value, _)| value).collect()
 }
 
 impl Batch for SequenceBatch {

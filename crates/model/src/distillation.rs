@@ -10,7 +10,7 @@ use burn::tensor::{
     activation::{log_softmax, softmax},
 };
 
-use crate::{CausalModel, TeacherForced, tokens::vectors_at};
+use crate::{CausalModel, TeacherForced, language_model::hidden_at_targets, tokens::vectors_at};
 
 /// What a model expects at each target of a batch.
 #[derive(Debug, Clone)]
@@ -37,7 +37,8 @@ impl<M: CausalModel> ScoresTargets<SequenceBatch> for M {
         if targets.is_empty() {
             return None;
         }
-        let hidden = vectors_at(self.hidden(&batch.ids, pass), &places);
+        // One row of all targets.
+        let hidden = vectors_at(hidden_at_targets(self, batch, pass).unsqueeze_dim(0), &places);
         let (projection, bias) = self.output_projection();
         let logits = ops::bounded(ops::linear(hidden, projection.transpose(), bias), self.logit_cap());
         Some(TargetLogits { logits, targets })

@@ -9,7 +9,7 @@ use attentive_core::{Batch, DeviceError, LanguageModel, SequenceBatch, TokenId, 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
-use crate::TextStack;
+use crate::{TextStack, tokens::vectors_at};
 
 /// Positions whose logits are held at a time when a text is scored.
 const SCORED_AT_ONCE: usize = 64;
@@ -21,6 +21,19 @@ pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
     /// # Panics
     /// If a row has more tokens than the model has positions.
     fn hidden(&self, tokens: &TokenMatrix, pass: Option<&Dropout>) -> Tensor<3>;
+
+    /// [`hidden`](Self::hidden) at the tokens of each row, one row after another, without the padding: `[tokens, d_model]`.
+    ///
+    /// A model may read the rows without computing anything for padding; here they are read as they are.
+    ///
+    /// # Panics
+    /// As [`hidden`](Self::hidden).
+    fn packed_hidden(&self, tokens: &TokenMatrix, pass: Option<&Dropout>) -> Tensor<2> {
+        let n_cols = tokens.n_cols();
+        let rows = tokens.lengths().iter().enumerate();
+        let places = rows.flat_map(|(row, &length)| (row * n_cols..row * n_cols + length).map(|at| at as u32));
+        vectors_at(self.hidden(tokens, pass), &places.collect::<Vec<_>>())
+    }
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
@@ -75,12 +88,20 @@ impl<M: CausalModel> Objective<M> for CausalLmObjective {
     type Batch = SequenceBatch;
 
     fn loss(&self, model: &M, batch: &SequenceBatch, pass: Option<&Dropout>) -> Loss {
-        let hidden = model.hidden(&batch.ids, pass); // [rows, seq, d_model]
-        let [rows, seq, d_model] = hidden.dims();
-        let hidden = hidden.reshape([rows * seq, d_model]);
+        let hidden = hidden_at_targets(model, batch, pass);
         let loss = cross_entropy_of(model, hidden, &batch.targets, &batch.ignored, self.label_smoothing);
         Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
     }
+}
+
+/// Hidden states that predict the targets of a batch, those that are ignored too: `[targets, d_model]`.
+pub(crate) fn hidden_at_targets(model: &impl CausalModel, batch: &SequenceBatch, pass: Option<&Dropout>) -> Tensor<2> {
+    if batch.is_packed {
+        return model.packed_hidden(&batch.ids, pass);
+    }
+    let hidden = model.hidden(&batch.ids, pass);
+    let [rows, seq, d_model] = hidden.dims();
+    hidden.reshape([rows * seq, d_model])
 }
 
 /// The loss of target tokens by the hidden states that predict them, `[n, d_model]`.

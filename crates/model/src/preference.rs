@@ -121,8 +121,9 @@ impl PreferenceObjective {
 /// Log-probability of the targets of each row that count, in nats: `[rows]`.
 ///
 /// # Panics
-/// If a row has more tokens than the model has positions.
+/// If a row has more tokens than the model has positions, or rows are packed.
 pub fn answer_log_probs(model: &impl CausalModel, batch: &SequenceBatch, pass: Option<&Dropout>) -> Tensor<1> {
+    assert!(!batch.is_packed, "pairs of answers are not packed");
     let hidden = model.hidden(&batch.ids, pass); // [rows, seq, d_model]
     let [rows, seq, _] = hidden.dims();
     let of_row = |row: usize| {

@@ -41,6 +41,15 @@ impl From<AttentionContext> for Sight<'_> {
     }
 }
 
+impl Sight<'_> {
+    /// What is seen by texts that follow one another in one row, from the sight of the longest.
+    #[must_use]
+    pub(crate) fn of_texts(self, lengths: &[usize]) -> Self {
+        let full = self.full.map(|full| full.of_texts(lengths));
+        Self { usual: self.usual.of_texts(lengths), full, ..self }
+    }
+}
+
 impl Windows {
     /// The contexts for the positions `first .. first + new`, of which `mask` hides keys from all layers.
     pub(crate) fn sight(

@@ -19,6 +19,7 @@ mod gpt_oracle;
 mod gpt_presets;
 mod laws;
 mod own_family;
+mod packed;
 mod parameter_paths;
 mod recompute;
 mod rnn;

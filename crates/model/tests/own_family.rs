@@ -215,6 +215,16 @@ fn one_token_after_another_is_scored_as_all_at_once() {
 }
 
 #[test]
+fn packed_rows_are_read_as_they_are_without_their_padding() {
+    let model = CONFIG.init(&device(), 4).unwrap();
+    let rows = SequenceBatch::next_tokens(&[vec![1, 5, 2, 7, 0], vec![3, 6]], 0, vec![0, 1]);
+    let loss = |batch: &SequenceBatch| CausalLmObjective::default().loss(&model, batch, None);
+    let (apart, packed) = (loss(&rows), loss(&rows.clone().packed()));
+    assert_eq!((apart.n_targets, packed.n_targets), (5, 5));
+    assert_close(&[packed.sum.into_scalar::<f32>()], &[apart.sum.into_scalar::<f32>()], 1e-5, 1e-5);
+}
+
+#[test]
 fn its_parameters_are_counted_drawn_by_seed_and_loaded() {
     let model = CONFIG.init(&device(), 7).unwrap();
     assert_eq!(model.num_params(), CONFIG.n_params());

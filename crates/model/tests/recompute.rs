@@ -137,6 +137,7 @@ fn decoders() {
     ] {
         let model = config.init(&device(), 1).unwrap();
         assert_same(of, &model, &CausalLmObjective::default(), &sequences());
+        assert_same(&format!("{of}, packed"), &model, &CausalLmObjective::default(), &sequences().packed());
     }
 }
 

@@ -68,6 +68,15 @@ impl Gpt {
         self.decoder.forward(self.embed(tokens, pass), &sight, pass)
     }
 
+    /// Reads texts that follow one another in one row, each by itself: `[1, tokens]` to `[1, tokens, d_model]`.
+    fn forward_texts(&self, tokens: Tensor<2, Int>, lengths: &[usize], pass: Option<&Dropout>) -> Tensor<3> {
+        let Embedding { weight, scale } = &self.embedding;
+        let encodings = self.positions.encodings_of_texts(lengths, &self.device());
+        let x = ops::embedding(weight.val(), tokens, encodings, *scale, self.dropout, pass);
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        self.decoder.forward(x, &self.sight(0, longest).of_texts(lengths), pass)
+    }
+
     /// What the first layer reads: `[rows, seq]` to `[rows, seq, d_model]`.
     fn embed(&self, tokens: Tensor<2, Int>, pass: Option<&Dropout>) -> Tensor<3> {
         self.embedding.forward(tokens, &self.positions, 0, self.dropout, pass)

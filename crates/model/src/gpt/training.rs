@@ -1,7 +1,7 @@
 //! Whole texts at once.
 
 use attentive_attention::Dropout;
-use attentive_core::TokenMatrix;
+use attentive_core::{TokenId, TokenMatrix};
 use burn::{module::Param, tensor::Tensor};
 
 use super::Gpt;
@@ -10,6 +10,13 @@ use crate::{CausalModel, Stack, TextStack, tokens::token_tensor, windows::Sight}
 impl CausalModel for Gpt {
     fn hidden(&self, tokens: &TokenMatrix, pass: Option<&Dropout>) -> Tensor<3> {
         self.forward(token_tensor(tokens, &self.device()), pass)
+    }
+
+    fn packed_hidden(&self, tokens: &TokenMatrix, pass: Option<&Dropout>) -> Tensor<2> {
+        let rows = (0..tokens.n_rows()).map(|row| tokens.row(row));
+        let lengths: Vec<usize> = rows.clone().map(<[TokenId]>::len).filter(|&length| length > 0).collect();
+        let one = TokenMatrix::from_rows(&[rows.collect::<Vec<_>>().concat()], 0, 0);
+        self.forward_texts(token_tensor(&one, &self.device()), &lengths, pass).squeeze_dim(0)
     }
 
     fn text_stack(&self) -> Option<&dyn TextStack> {
