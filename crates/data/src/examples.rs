@@ -18,6 +18,16 @@ pub trait ExampleSet {
 
     /// Some examples of an epoch together; each comes with its index in [`epoch`](Self::epoch).
     fn batch(&self, epoch: u64, examples: &[(u64, Self::Example)]) -> Self::Batch;
+
+    /// What an example, which comes with its index, takes of the room of a batch: a row, unless several share one.
+    fn size(&self, _example: &(u64, Self::Example)) -> usize {
+        1
+    }
+
+    /// Room of a batch of some rows, in the unit of [`size`](Self::size).
+    fn room(&self, rows: usize) -> usize {
+        rows
+    }
 }
 
 /// Cuts an [`ExampleSet`] into batches of some rows, in an order drawn for each epoch.
@@ -54,7 +64,7 @@ impl<S: ExampleSet> ExampleBatcher<S> {
         Self { rows: rows.max(1), ..self.clone() }
     }
 
-    /// Examples of a batch.
+    /// Rows of a batch: its examples, unless several share a row.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -70,6 +80,8 @@ impl<S: ExampleSet> ExampleBatcher<S> {
 pub struct ExampleEpoch<X> {
     number: u64,
     examples: Vec<(u64, X)>,
+    /// Where each batch starts in `examples`, and where the last one ends.
+    starts: Vec<usize>,
 }
 
 impl<S: ExampleSet> Epochs for ExampleBatcher<S> {
@@ -80,17 +92,36 @@ impl<S: ExampleSet> Epochs for ExampleBatcher<S> {
     fn lay_out(&self, epoch: u64) -> Result<Self::Order, DataError> {
         let examples = self.set.epoch(epoch);
         let order = permutation(examples.len() as u32, &mut seeded_rng(self.seed, "examples", epoch));
-        let examples = order.into_iter().map(|idx| (u64::from(idx), examples[idx as usize].clone())).collect();
-        Ok(ExampleEpoch { number: epoch, examples })
+        let examples: Vec<_> = order.into_iter().map(|idx| (u64::from(idx), examples[idx as usize].clone())).collect();
+        let starts = starts(examples.iter().map(|example| self.set.size(example)), self.set.room(self.rows));
+        Ok(ExampleEpoch { number: epoch, examples, starts })
     }
 
     fn len(&self, epoch: &Self::Order) -> u64 {
-        epoch.examples.len().div_ceil(self.rows) as u64
+        epoch.starts.len() as u64 - 1
     }
 
     fn batch(&self, epoch: &Self::Order, batch_idx: u64) -> Result<S::Batch, DataError> {
-        let first = batch_idx as usize * self.rows;
-        let last = (first + self.rows).min(epoch.examples.len());
-        Ok(self.set.batch(epoch.number, &epoch.examples[first..last]))
+        let batch_idx = batch_idx as usize;
+        let examples = epoch.starts[batch_idx]..epoch.starts[batch_idx + 1];
+        Ok(self.set.batch(epoch.number, &epoch.examples[examples]))
     }
+}
+
+/// Where batches of some room start among examples of these sizes, and where the last one ends. An example that is larger than
+/// the room has a batch of its own.
+fn starts(sizes: impl Iterator<Item = usize>, room: usize) -> Vec<usize> {
+    let (mut starts, mut n_examples, mut filled) = (vec![0], 0, 0);
+    for size in sizes {
+        if filled > 0 && filled + size > room {
+            starts.push(n_examples);
+            filled = 0;
+        }
+        filled += size;
+        n_examples += 1;
+    }
+    if n_examples > 0 {
+        starts.push(n_examples);
+    }
+    starts
 }
