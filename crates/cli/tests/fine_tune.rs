@@ -235,8 +235,16 @@ batch = { context = 64, rows = 3 }
     folder.succeed(&["train", "--resume", "runs/tuned-3", "--set", "training.steps=6"], "");
     assert_eq!(params(&folder, "runs/tuned-3"), params(&folder, "runs/tuned-2"));
 
-    folder.write("bad.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n");
     let moved = ["train", "tune.toml", "--set", "pretrained=moved", "--set"];
+    // Packed, it goes on to the same bytes as well.
+    let packed = |steps: &'static str| [&moved[..], &["conversations.pack=true", "--set", steps]].concat();
+    let shown = folder.succeed(&packed("training.steps=6"), "");
+    assert!(shown.contains(" train batches of up to 3 × 64 tokens"), "{shown}");
+    folder.succeed(&packed("training.steps=4"), "");
+    folder.succeed(&["train", "--resume", "runs/tuned-5", "--set", "training.steps=6"], "");
+    assert_eq!(params(&folder, "runs/tuned-5"), params(&folder, "runs/tuned-4"));
+
+    folder.write("bad.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n");
     let error = folder.fail(&[&moved[..], &["conversations.train=bad.jsonl"]].concat(), "");
     assert!(error.contains("bad.jsonl:1") && error.contains("content"), "{error}");
     let error = folder.fail(&[&moved[..], &["batch.context=2"]].concat(), "");

@@ -10,7 +10,7 @@ use std::{
 use attentive_backend::Device;
 use attentive_bundle::{ChatTemplate, Conversation, DataRecord, Message, Processor, ScoreRecord, Variables};
 use attentive_core::{BatchStream, Endless, SequenceBatch};
-use attentive_data::{AnswerRows, ExampleBatcher, LineReader};
+use attentive_data::{AnswerRows, Epochs, ExampleBatcher, LineReader};
 use attentive_model::{CausalLmObjective, LanguageModelSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
@@ -97,6 +97,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
             let n_read = part.rows.len();
             let n_cut = part.rows.iter().filter(|(ids, _)| ids.len() > context + 1).count();
             let rows = AnswerRows::new(part.rows, context, pad);
+            let rows = if files.pack { rows.packed() } else { rows };
             say!(
                 log,
                 "data      {} {name} conversations, {} tokens of answers",
@@ -115,7 +116,13 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
             }
             records.extend(part.records);
             question = question.take().or(part.question);
-            Ok(ExampleBatcher::new(rows, recipe.batch.rows.or(1), run.training.seed)?)
+            let batches = ExampleBatcher::new(rows, recipe.batch.rows.or(1), run.training.seed)?;
+            if files.pack {
+                let n_batches = batches.len(&batches.lay_out(0)?);
+                let (n_batches, rows) = (thousands(n_batches), batches.rows());
+                say!(log, "packed    {n_batches} {name} batches of up to {rows} × {context} tokens");
+            }
+            Ok(batches)
         };
         let train = batcher("train", files.train.paths())?;
         let validation = files.validation.as_ref().map(|files| batcher("validation", files.paths())).transpose()?;
@@ -295,8 +302,6 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for Conversations<F> {
     }
 
     fn largest_batches(&self) -> Vec<SequenceBatch> {
-        let set = self.train.set();
-        let rows = self.train.rows().min(set.len());
-        vec![SequenceBatch::next_tokens(&vec![vec![0; set.longest()]; rows], 0, vec![0; rows])]
+        vec![self.train.set().largest(self.train.rows())]
     }
 }

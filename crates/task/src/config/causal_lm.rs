@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DistillationRecipe, Problem, TokenizerRecipe,
-    data::{Files, is_true, refuse_beside_builtin, yes},
+    data::{Files, is_false, is_true, refuse_beside_builtin, yes},
     preferences::{CausalObjectiveRecipe, PreferencesRecipe},
     presets::require_role,
     validate_model,
@@ -67,6 +67,10 @@ pub struct ConversationsRecipe {
     /// What tells how good it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Files>,
+    /// Whether a batch has as many conversations as have `batch.rows` times `batch.context` tokens together, in the order of the
+    /// epoch, and no padding; else a row is one conversation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pack: bool,
 }
 
 /// The parts of a text; without files, the English of the built-in corpus.
