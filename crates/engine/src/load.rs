@@ -165,7 +165,7 @@ impl<'a> Loader<'a> {
     fn kept(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Weight> {
         match self.format {
             WeightFormat::Int8 => Weight::of_int8(&self.int8(name, shape, axis)?),
-            WeightFormat::Blocks => Weight::of_blocks(&self.blocks(name, shape, axis)?),
+            WeightFormat::Blocks => Weight::of_blocks(self.blocks(name, shape, axis)?.as_ref()),
             WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => None,
         }
     }
