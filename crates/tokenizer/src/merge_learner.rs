@@ -95,61 +95,120 @@ struct Entry {
 
 impl PairCounts {
     fn new(words: Vec<Word>) -> Self {
-        let mut counts = Self { words: Vec::new(), entries: FxHashMap::default() };
+        let mut entries = FxHashMap::default();
         for (index, word) in (0..).zip(&words) {
-            counts.add(index, word);
+            pairs_of(&word.symbols).for_each(|pair| add(&mut entries, index, pair, word.count));
         }
-        counts.words = words;
-        counts
+        Self { words, entries }
     }
 
     /// Replaces `pair` by `merged` in all words; returns the pairs that are more frequent now.
+    ///
+    /// Pairs that stay as they are keep their counts and are not listed again: a long word would be, at each of its merges, for
+    /// each of its pairs.
     fn merge(&mut self, pair: Pair, merged: TokenId) -> FxHashSet<Pair> {
         let mut grown = FxHashSet::default();
         let affected = self.entries.get_mut(&pair).map(|entry| std::mem::take(&mut entry.words)).unwrap_or_default();
         for index in affected {
-            let mut word = std::mem::replace(&mut self.words[index as usize], Word { symbols: Vec::new(), count: 0 });
-            if pairs_of(&word).any(|other| other == pair) {
-                self.subtract(&word);
-                replace(&mut word.symbols, pair, merged);
-                self.add(index, &word);
-                grown.extend(pairs_of(&word).filter(|&(left, right)| left == merged || right == merged));
+            let word = &mut self.words[index as usize];
+            let (gone, new) = replace(&mut word.symbols, pair, merged);
+            for pair in gone {
+                self.entries.entry(pair).and_modify(|entry| entry.count -= word.count);
             }
-            self.words[index as usize] = word;
+            for pair in new {
+                add(&mut self.entries, index, pair, word.count);
+                grown.insert(pair);
+            }
         }
         grown
     }
+}
 
-    fn add(&mut self, index: u32, word: &Word) {
-        for pair in pairs_of(word) {
-            let entry = self.entries.entry(pair).or_default();
-            entry.count += word.count;
-            if entry.words.last() != Some(&index) {
-                entry.words.push(index);
-            }
-        }
-    }
-
-    fn subtract(&mut self, word: &Word) {
-        for pair in pairs_of(word) {
-            self.entries.entry(pair).and_modify(|entry| entry.count -= word.count);
-        }
+/// Counts a pair of the word at `index`, which occurs `count` times.
+fn add(entries: &mut FxHashMap<Pair, Entry>, index: u32, pair: Pair, count: u64) {
+    let entry = entries.entry(pair).or_default();
+    entry.count += count;
+    if entry.words.last() != Some(&index) {
+        entry.words.push(index);
     }
 }
 
-fn pairs_of(word: &Word) -> impl Iterator<Item = Pair> {
-    word.symbols.windows(2).map(|pair| (pair[0], pair[1]))
+fn pairs_of(symbols: &[TokenId]) -> impl Iterator<Item = Pair> {
+    symbols.windows(2).map(|pair| (pair[0], pair[1]))
 }
 
-/// Replaces each occurrence of `pair`, from the left and without overlap, by `merged`.
-fn replace(symbols: &mut Vec<TokenId>, pair: Pair, merged: TokenId) {
-    let mut write = 0;
-    let mut read = 0;
+/// Replaces each occurrence of `pair`, from the left and without overlap, by `merged`; returns the pairs that are gone, and those
+/// that are new.
+fn replace(symbols: &mut Vec<TokenId>, pair: Pair, merged: TokenId) -> (Vec<Pair>, Vec<Pair>) {
+    let (mut gone, mut new) = (Vec::new(), Vec::new());
+    let (mut write, mut read) = (0, 0);
+    // The symbol before `read`, as it was, and whether it has been merged.
+    let mut before: Option<(TokenId, bool)> = None;
     while read < symbols.len() {
-        let found = symbols[read] == pair.0 && symbols.get(read + 1) == Some(&pair.1);
-        symbols[write] = if found { merged } else { symbols[read] };
-        read += if found { 2 } else { 1 };
+        let is_found = symbols[read] == pair.0 && symbols.get(read + 1) == Some(&pair.1);
+        let symbol = if is_found { merged } else { symbols[read] };
+        if let Some((left, was_merged)) = before
+            && (is_found || was_merged)
+        {
+            gone.push((left, symbols[read]));
+            new.push((symbols[write - 1], symbol));
+        }
+        if is_found {
+            gone.push(pair);
+        }
+        read += if is_found { 2 } else { 1 };
+        before = Some((symbols[read - 1], is_found));
+        symbols[write] = symbol;
         write += 1;
     }
     symbols.truncate(write);
+    (gone, new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words over three letters, by a small generator.
+    fn words(n: u64, len: usize) -> Vec<Word> {
+        let mut state = 7_u64;
+        let mut letter = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as TokenId % 3
+        };
+        (1..=n).map(|count| Word { symbols: (0..len).map(|_| letter()).collect(), count }).collect()
+    }
+
+    /// Merges the most frequent pair `n` times; the last merges give a symbol that there is already.
+    fn merge(counts: &mut PairCounts, n: TokenId) {
+        for id in 0..n {
+            let most = counts.entries.iter().max_by_key(|(pair, entry)| (entry.count, **pair));
+            let pair = *most.unwrap().0;
+            counts.merge(pair, 3 + id.min(n - 2));
+        }
+    }
+
+    #[test]
+    fn counts_are_those_of_counting_anew() {
+        let mut counts = PairCounts::new(words(20, 30));
+        for _ in 0..12 {
+            merge(&mut counts, 3);
+            let anew = PairCounts::new(counts.words.clone());
+            for (pair, entry) in &counts.entries {
+                let expected = anew.entries.get(pair);
+                assert_eq!(entry.count, expected.map_or(0, |entry| entry.count), "{pair:?}");
+                assert!(expected.is_none_or(|anew| anew.words.iter().all(|word| entry.words.contains(word))));
+            }
+            assert!(anew.entries.keys().all(|pair| counts.entries.contains_key(pair)));
+        }
+    }
+
+    #[test]
+    fn words_are_listed_for_their_new_pairs_alone() {
+        let mut counts = PairCounts::new(words(50, 200));
+        merge(&mut counts, 60);
+        let n_listed: usize = counts.entries.values().map(|entry| entry.words.len()).sum();
+        // A merge takes a symbol away and gives two pairs at most.
+        assert!(n_listed <= 50 * 200 * 3, "{n_listed}");
+    }
 }
