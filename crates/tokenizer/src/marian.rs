@@ -172,13 +172,16 @@ impl Side {
 
     /// The vocabulary's ids of the model's pieces.
     pub(crate) fn encode_pieces(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        let mut ids = self.model.encode_with_offsets(text);
         let unknown = self.model.specials().unk;
-        let id_of = |(id, range): (TokenId, Range<usize>)| {
-            // What the model does not know, the vocabulary may: it has the other model's pieces too.
-            let known = self.ids.get(&text[range.clone()]).filter(|_| Some(id) == unknown);
-            (known.copied().unwrap_or(self.piece_ids[id as usize]), range)
-        };
-        self.model.encode_with_offsets(text).into_iter().map(id_of).collect()
+        // What the model does not know, as it normalises it, the vocabulary may: it has the other model's pieces too.
+        let has_unknown = ids.iter().any(|&(id, _)| Some(id) == unknown);
+        let pieces = if has_unknown { self.model.pieces(text) } else { Vec::new() };
+        for (at, (id, _)) in ids.iter_mut().enumerate() {
+            let known = pieces.get(at).filter(|_| Some(*id) == unknown).and_then(|piece| self.ids.get(piece));
+            *id = known.copied().unwrap_or(self.piece_ids[*id as usize]);
+        }
+        ids
     }
 }
 
@@ -247,5 +250,47 @@ impl Tokenizer for Marian {
 
     fn to_model(&self) -> Option<Model> {
         Some(Model::Marian(Box::new(self.file.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sentencepiece::{Algorithm, PieceKind};
+
+    /// The character map of one rule, `a` becomes `new`: a double array, and the replacement.
+    fn charsmap(new: &str) -> Vec<u8> {
+        let mut units = vec![0_u32; 256 + 2];
+        let (node, leaf) = (1 ^ usize::from(b'a'), 256);
+        units[0] = 1 << 10; // the children of the root are at 1 ^ byte
+        units[node] = u32::from(b'a') | 1 << 8 | ((node ^ leaf) as u32) << 10;
+        units[leaf] = 1 << 31;
+        let mut map = (units.len() as u32 * 4).to_le_bytes().to_vec();
+        map.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
+        map.extend_from_slice(new.as_bytes());
+        map.push(0);
+        map
+    }
+
+    fn model(pieces: &[(&str, PieceKind)]) -> SentencePieceFile {
+        let unknown = ("<unk>", PieceKind::Unknown);
+        let pieces = [&[unknown][..], pieces].concat().into_iter().map(|(piece, kind)| (piece.to_owned(), -1.0, kind));
+        let specials = Specials { unk: Some(0), ..Specials::default() };
+        SentencePieceFile::of_pieces(Algorithm::Unigram, pieces.collect(), specials)
+    }
+
+    fn marian(model: SentencePieceFile, vocab: &[&str]) -> Marian {
+        let vocab = vocab.iter().map(|&token| token.to_owned()).collect();
+        let specials = Specials { eos: Some(0), unk: Some(1), ..Specials::default() };
+        Marian::new(MarianFile { source: model.clone(), target: model, specials, vocab, source_vocab: None }).unwrap()
+    }
+
+    #[test]
+    fn what_a_model_does_not_know_is_looked_up_as_it_is_normalised() {
+        let mut file = model(&["\u{2581}", "(", ")"].map(|piece| (piece, PieceKind::Normal)));
+        file.normalizer.charsmap = charsmap("(b)");
+        let tokenizer = marian(file, &["</s>", "<unk>", "\u{2581}", "(", ")", "b"]);
+        assert_eq!(tokenizer.encode("a"), [2, 3, 5, 4]);
+        assert_eq!(tokenizer.encode("bc"), [2, 1]);
     }
 }
