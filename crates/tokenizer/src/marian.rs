@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::added::{self, AddedToken, Finder};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
-use crate::sentencepiece::{SentencePiece, SentencePieceFile};
+use crate::sentencepiece::{PieceKind, SentencePiece, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::vocabulary;
+use crate::white_space::trim_python;
 
 /// Two SentencePiece models, one that segments sources and one that segments targets, over one vocabulary with ids of
 /// its own, or over one each.
@@ -26,6 +27,8 @@ pub struct Marian {
     file: MarianFile,
     source: Side,
     target: Side,
+    /// The kind of each entry's piece in the model of targets.
+    kinds: Vec<PieceKind>,
 }
 
 /// The parameters of [`Marian`] as they stand in `tokenizer.json`.
@@ -51,9 +54,6 @@ pub(crate) struct Side {
 }
 
 const OTHER_END: &str = "the end of a sentence has another id in the vocabulary of sources";
-
-/// Stands for a space in a piece.
-const SPACE: char = '\u{2581}';
 
 impl Marian {
     /// Reads `source.spm`, `target.spm` and `vocab.json`; `bos` is the id that targets begin with, for OPUS-MT the one of
@@ -145,7 +145,8 @@ impl Marian {
         if end(&source).is_some_and(|of_sources| Some(of_sources) != end(&target)) {
             return Err(OTHER_END.into());
         }
-        Ok(Self { source, target, file })
+        let kinds = vocabulary::kinds(&file.vocab, &file.target.pieces);
+        Ok(Self { source, target, kinds, file })
     }
 }
 
@@ -216,15 +217,15 @@ impl Tokenizer for Marian {
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
-        let mut text = String::new();
+        let mut pieces = Vec::with_capacity(ids.len());
         for &id in ids {
             let unknown = UnknownId { id, vocab_size: self.vocab_size() };
             let token = self.file.vocab.get(id as usize).ok_or(unknown)?;
             if !self.file.specials.contains(id) {
-                text.extend(token.chars().map(|c| if c == SPACE { ' ' } else { c }));
+                pieces.push((token.as_str(), self.kinds[id as usize]));
             }
         }
-        Ok(text.trim().as_bytes().to_vec())
+        Ok(trim_python(self.target.model.decode_pieces(pieces).concat()))
     }
 
     fn vocab_size(&self) -> usize {
@@ -256,7 +257,8 @@ impl Tokenizer for Marian {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sentencepiece::{Algorithm, PieceKind};
+    use crate::bytes::byte_token;
+    use crate::sentencepiece::Algorithm;
 
     /// The character map of one rule, `a` becomes `new`: a double array, and the replacement.
     fn charsmap(new: &str) -> Vec<u8> {
@@ -292,5 +294,18 @@ mod tests {
         let tokenizer = marian(file, &["</s>", "<unk>", "\u{2581}", "(", ")", "b"]);
         assert_eq!(tokenizer.encode("a"), [2, 3, 5, 4]);
         assert_eq!(tokenizer.encode("bc"), [2, 1]);
+    }
+
+    #[test]
+    fn bytes_are_decoded_to_what_they_stand_for() {
+        let bytes: Vec<String> = (0..=255).map(byte_token).collect();
+        let bytes = bytes.iter().map(|byte| (byte.as_str(), PieceKind::Byte));
+        let pieces: Vec<_> = [("\u{2581}a", PieceKind::Normal)].into_iter().chain(bytes).collect();
+        let mut file = model(&pieces);
+        file.byte_fallback = true;
+        let vocab: Vec<&str> = ["</s>", "<unk>"].into_iter().chain(pieces.iter().map(|&(piece, _)| piece)).collect();
+        let tokenizer = marian(file, &vocab);
+        let ids = tokenizer.encode("a☃");
+        assert_eq!((ids.len(), tokenizer.decode(&ids).unwrap().as_str()), (4, "a☃"));
     }
 }
