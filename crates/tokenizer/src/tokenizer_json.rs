@@ -79,7 +79,10 @@ pub(crate) fn of_byte_level(file: &ByteLevelFile, added: &[AddedToken], frame: &
         decoder: byte_level,
         model: json!({ "type": "BPE", "vocab": by_token(vocab), "merges": merges, "unk_token": null, "byte_fallback": false }),
     };
-    parts.file(specials, vocab, added, frame)
+    // As `ByteLevelBpe::added_tokens` has it.
+    let strips = |token: AddedToken| AddedToken { lstrip: Some(token.id) == specials.mask, ..token };
+    let own = special_tokens(specials, vocab).map(strips);
+    parts.file(own, vocab, added, frame)
 }
 
 /// The `tokenizer.json` of WordPiece, as [`of_byte_level`]'s.
@@ -105,7 +108,13 @@ pub(crate) fn of_wordpiece(file: &WordPieceFile, added: &[AddedToken], frame: &F
             "vocab": by_token(vocab),
         }),
     };
-    parts.file(&Specials::named(|name| ids.get(name).copied()), vocab, added, frame)
+    let specials = Specials::named(|name| ids.get(name).copied());
+    parts.file(special_tokens(&specials, vocab), vocab, added, frame)
+}
+
+/// The special tokens of a vocabulary.
+fn special_tokens(specials: &Specials, vocab: &[String]) -> impl Iterator<Item = AddedToken> {
+    specials.iter().filter_map(move |id| Some(AddedToken::special(id, vocab.get(id as usize)?)))
 }
 
 /// A vocabulary as the ids of its entries.
@@ -124,13 +133,15 @@ struct Parts {
 }
 
 impl Parts {
-    /// The file, with tokens `added` to the vocabulary, and a `frame` around texts.
-    fn file(self, specials: &Specials, vocab: &[String], added: &[AddedToken], frame: &Frame) -> String {
-        let is_added = |id: TokenId| added.iter().any(|token| token.id == id);
-        let own = specials
-            .iter()
-            .filter(|&id| !is_added(id))
-            .filter_map(|id| Some(AddedToken::special(id, vocab.get(id as usize)?)));
+    /// The file, with the special tokens of the vocabulary and those `added` to it, and a `frame` around texts.
+    fn file(
+        self,
+        own: impl Iterator<Item = AddedToken>,
+        vocab: &[String],
+        added: &[AddedToken],
+        frame: &Frame,
+    ) -> String {
+        let own = own.filter(|own| added.iter().all(|token| token.id != own.id));
         let mut tokens: Vec<AddedToken> = own.chain(added.iter().cloned()).collect();
         tokens.sort_by_key(|token| token.id);
         tokens.dedup_by_key(|token| token.id);

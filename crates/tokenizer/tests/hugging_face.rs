@@ -134,6 +134,14 @@ fn theirs_have_the_same_vocabulary_and_are_saved_and_loaded_equal() {
 }
 
 #[test]
+fn the_mask_of_a_written_file_takes_the_space_before_it() {
+    let ours = ByteLevelBpeTrainer::with_vocab_size(300).train(LINES).unwrap();
+    let theirs = read(&ours.to_model().unwrap().to_hugging_face_json(&Frame::default()).unwrap()).unwrap();
+    let text = "the <mask> pears";
+    assert_eq!(theirs.encode_with_specials(text), ours.encode_with_specials(text));
+}
+
+#[test]
 fn text_is_neither_cut_nor_padded_nor_dropped_at_random() {
     let mut json = translated(&*PAIRS[0].ours);
     json["model"]["dropout"] = json!(0.5);
