@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use attentive_tokenizer::{
-    ByteLevelBpeTrainer, Frame, HuggingFace, Tokenizer, TokenizerError, WordPieceTrainer, load, save,
+    ByteLevelBpeTrainer, Frame, HuggingFace, Tokenizer, TokenizerError, WordPieceTrainer, from_tokenizer_json, load,
+    save,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -139,6 +140,22 @@ fn the_mask_of_a_written_file_takes_the_space_before_it() {
     let theirs = read(&ours.to_model().unwrap().to_hugging_face_json(&Frame::default()).unwrap()).unwrap();
     let text = "the <mask> pears";
     assert_eq!(theirs.encode_with_specials(text), ours.encode_with_specials(text));
+}
+
+#[test]
+fn a_file_of_wordpiece_decodes_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let ours = &PAIRS[2].ours;
+    let mut json = translated(&**ours);
+    for decoder in [Value::Null, json!({"type": "WordPiece", "prefix": "##", "cleanup": false})] {
+        json["decoder"] = decoder;
+        fs::write(&path, json.to_string()).unwrap();
+        let ids = ours.encode(LINES[0]);
+        let text = from_tokenizer_json(&path).unwrap().decode(&ids);
+        assert_eq!(text, HuggingFace::read(&path).unwrap().decode(&ids));
+        assert_ne!(text, ours.decode(&ids));
+    }
 }
 
 #[test]

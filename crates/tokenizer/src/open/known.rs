@@ -221,7 +221,8 @@ pub(super) fn n_between(class: &str) -> usize {
 /// Classes that stand for any tokenizer, which is as its `tokenizer.json` says.
 pub(super) const OF_ANY_KIND: [&str; 3] = ["PreTrainedTokenizer", "TokenizersBackend", "PythonBackend"];
 
-/// Where the normaliser or the pre-tokeniser of a `tokenizer.json` is not that of its class: the key, and what the class has.
+/// Where the normaliser, the pre-tokeniser or BERT's decoder of a `tokenizer.json` is not that of its class: the key, and what
+/// the class has.
 ///
 /// transformers 5 builds the tokenizers of these classes from the vocabulary and the settings, and leaves the rest of the
 /// file aside; before it, and in the library itself, the file counts.
@@ -245,7 +246,9 @@ pub(super) fn contradictions(
                 "handle_chinese_chars": flag("tokenize_chinese_chars").unwrap_or(true),
                 "strip_accents": flag("strip_accents"),
             });
+            let decoder = json!({"type": "WordPiece", "prefix": "##", "cleanup": true});
             parts.extend([("normalizer", normalizer), ("pre_tokenizer", json!({"type": "BertPreTokenizer"}))]);
+            parts.push(("decoder", decoder));
         }
         class if ROBERTA_LIKE.contains(&class) || class == "GPT2Tokenizer" => {
             parts.extend([("normalizer", Value::Null), ("pre_tokenizer", byte_level())]);
