@@ -155,6 +155,8 @@ pub struct WithAddedTokens {
     by_id: FxHashMap<TokenId, usize>,
     specials: Specials,
     vocab_size: usize,
+    /// The ids of `<extra_id_0>` …, where they are added.
+    sentinels: Vec<TokenId>,
 }
 
 /// The parameters of [`WithAddedTokens`] as they stand in `tokenizer.json`.
@@ -204,7 +206,10 @@ impl WithAddedTokens {
         let finder = Finder::new(added_tokens);
         let is_of_python = matches!(inner.to_model(), Some(Model::Bytes(_) | Model::Marian(_) | Model::M2m100(_)));
         let finder = if is_of_python { finder.of_python() } else { finder };
-        Ok(Self { inner, finder, by_id, specials, vocab_size })
+        let ids: FxHashMap<&str, TokenId> =
+            finder.tokens.iter().map(|token| (token.content.as_str(), token.id)).collect();
+        let sentinels = (0..).map_while(|index| ids.get(format!("<extra_id_{index}>").as_str()).copied()).collect();
+        Ok(Self { inner, finder, by_id, specials, vocab_size, sentinels })
     }
 
     fn added(&self, id: TokenId) -> Option<&AddedToken> {
@@ -331,8 +336,12 @@ impl Tokenizer for WithAddedTokens {
         &self.specials
     }
 
+    /// That of the inner vocabulary, else an added token, as CodeT5's byte-level BPE has them.
     fn sentinel(&self, index: usize) -> Option<TokenId> {
-        self.inner.sentinel(index)
+        match self.inner.sentinel(0) {
+            Some(_) => self.inner.sentinel(index),
+            None => self.sentinels.get(index).copied(),
+        }
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
@@ -399,6 +408,20 @@ mod tests {
         };
         assert_eq!(read(1024).unwrap().encode("a"), crate::Bytes::default().encode("a"));
         assert!(read(1025).err().unwrap().contains("added_tokens[0] has 1025 bytes, and at most 1024 are read"));
+    }
+
+    #[test]
+    fn sentinels_may_be_added_tokens() {
+        let inner = crate::ByteLevelBpeTrainer::with_vocab_size(261).train(["a"]).unwrap();
+        let tokens = [(261, "<extra_id_1>"), (262, "<extra_id_0>")].map(|(id, name)| AddedToken::special(id, name));
+        let specials = inner.specials().clone();
+        let tokenizer = WithAddedTokens::new(Box::new(inner), tokens.to_vec(), specials).unwrap();
+        assert_eq!([0, 1, 2].map(|index| tokenizer.sentinel(index)), [Some(262), Some(261), None]);
+        // Where the inner vocabulary has its own, they stay.
+        let inner = crate::Bytes::default();
+        let (tokens, own) = (inner.added_tokens(), inner.sentinel(0));
+        let tokenizer = WithAddedTokens::new(Box::new(inner), tokens, Specials::default()).unwrap();
+        assert_eq!((tokenizer.sentinel(0), tokenizer.sentinel(100)), (own, None));
     }
 
     #[test]
