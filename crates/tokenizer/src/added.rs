@@ -215,6 +215,23 @@ impl WithAddedTokens {
     fn added(&self, id: TokenId) -> Option<&AddedToken> {
         self.by_id.get(&id).map(|&index| &self.finder.tokens[index])
     }
+
+    /// What added tokens and the runs of ids between them stand for, special tokens left out.
+    fn decode_parts<T>(
+        &self,
+        ids: &[TokenId],
+        of_run: impl Fn(&[TokenId]) -> Result<T, UnknownId>,
+        of_added: impl Fn(&str) -> T,
+    ) -> Result<Vec<T>, UnknownId> {
+        let is_text = |id: &TokenId| !self.specials.contains(*id) && self.added(*id).is_none_or(|token| !token.special);
+        let ids: Vec<_> = ids.iter().copied().filter(is_text).collect();
+        let runs = ids.chunk_by(|a, b| self.added(*a).is_none() && self.added(*b).is_none());
+        let of = |run: &[TokenId]| match self.added(run[0]) {
+            Some(token) => Ok(of_added(&token.content)),
+            None => of_run(run).map_err(|error| UnknownId { vocab_size: self.vocab_size, ..error }),
+        };
+        runs.map(of).collect()
+    }
 }
 
 impl Tokenizer for WithAddedTokens {
@@ -295,20 +312,13 @@ impl Tokenizer for WithAddedTokens {
     /// Added tokens as they are written, and the ids between them as the inner tokenizer decodes them; special tokens
     /// are nothing.
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
-        let is_text = |id: &TokenId| !self.specials.contains(*id) && self.added(*id).is_none_or(|token| !token.special);
-        let ids: Vec<_> = ids.iter().copied().filter(is_text).collect();
-        let mut bytes = Vec::new();
-        for run in ids.chunk_by(|a, b| self.added(*a).is_none() && self.added(*b).is_none()) {
-            match self.added(run[0]) {
-                Some(token) => bytes.extend_from_slice(token.content.as_bytes()),
-                None => {
-                    let run = self.inner.decode_bytes(run);
-                    let unknown = |error: UnknownId| UnknownId { vocab_size: self.vocab_size, ..error };
-                    bytes.extend(run.map_err(unknown)?);
-                }
-            }
-        }
-        Ok(bytes)
+        let parts = self.decode_parts(ids, |run| self.inner.decode_bytes(run), |content| content.as_bytes().to_vec());
+        Ok(parts?.concat())
+    }
+
+    /// As [`decode_bytes`](Tokenizer::decode_bytes): which bytes are not UTF-8, the inner tokenizer says.
+    fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        Ok(self.decode_parts(ids, |run| self.inner.decode(run), str::to_owned)?.concat())
     }
 
     /// What is after an added token is decoded as a text of its own.
@@ -408,6 +418,16 @@ mod tests {
         };
         assert_eq!(read(1024).unwrap().encode("a"), crate::Bytes::default().encode("a"));
         assert!(read(1025).err().unwrap().contains("added_tokens[0] has 1025 bytes, and at most 1024 are read"));
+    }
+
+    #[test]
+    fn broken_characters_are_written_as_without_added_tokens() {
+        let inner = crate::UnigramTrainer::with_vocab_size(270).train(["a b"]).unwrap();
+        let ids = inner.encode("☃");
+        let (start, expected) = (&ids[..ids.len() - 1], inner.decode(&ids[..ids.len() - 1]).unwrap());
+        assert_eq!(expected.matches('\u{fffd}').count(), 2);
+        let extended = crate::with_tokens(&inner, &["x"], false).unwrap();
+        assert_eq!(extended.decode(start).unwrap(), expected);
     }
 
     #[test]
