@@ -55,6 +55,16 @@ fn one_capital_does_not_make_a_vocabulary_cased() {
 }
 
 #[test]
+fn a_byte_order_mark_is_not_part_of_a_file() {
+    let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let json = r#"{"format": "attentive-tokenizer", "version": 1, "model": {"bytes": {}}}"#;
+    let files = [("words.txt", marked(WORDS)), ("ours.json", marked(json)), ("codes", marked("#version: 0.2\nt h\n"))];
+    let folder = folder(&files.each_ref().map(|(name, content)| (*name, &content[..])));
+    let [words, _, _] = ["words.txt", "ours.json", "codes"].map(|name| open(&folder.path().join(name)).unwrap());
+    assert_eq!((words.token(0).as_deref(), words.specials().pad), (Some("[PAD]"), Some(0)));
+}
+
+#[test]
 fn settings_that_are_not_known_are_noted_and_lengths_are_read() {
     let config = br#"{"do_lower_case": false, "model_max_length": 128, "new_setting": [1, 2], "padding_side": "left"}"#;
     let found = opened(&[("vocab.txt", WORDS.as_bytes()), ("tokenizer_config.json", config)]);

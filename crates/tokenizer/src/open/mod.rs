@@ -148,7 +148,9 @@ impl OpenOptions {
             return open_byte_level(&folder.join(vocab), &folder.join(merges));
         }
         let bytes = files::read(path)?;
-        match str::from_utf8(&bytes) {
+        // A byte order mark is not part of a text.
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+        match str::from_utf8(bytes) {
             Ok(text) if text.trim_start().starts_with('{') && !file::is_ours(text) => {
                 let value: Value = serde_json::from_str(text).map_err(TokenizerError::json(path))?;
                 if !tokenizer_json::is_theirs(&value) {
@@ -161,9 +163,9 @@ impl OpenOptions {
             Ok(text) if text.trim_start().starts_with('{') => load(path).map(Opened::boxed),
             Ok(text) if Bpe::is_codes(text) => Bpe::from_codes::<&str>(path, []).map(Opened::plain),
             Ok(text) if text.lines().any(|line| line.trim_end() == "[UNK]") => self.open_wordpiece(path, text),
-            _ if SentencePiece::is_model(&bytes) => SentencePiece::from_model(path).map(Opened::plain),
+            _ if SentencePiece::is_model(bytes) => SentencePiece::from_model(path).map(Opened::plain),
             _ => {
-                formats::refuse_other_tools(path, &bytes)?;
+                formats::refuse_other_tools(path, bytes)?;
                 Err(TokenizerError::Unknown { path: path.to_owned() })
             }
         }
