@@ -128,6 +128,17 @@ impl Model {
         }
     }
 
+    /// Whether text is put in lower case; `None` if the normaliser is not BERT's.
+    pub(crate) fn lowercase(&self) -> Option<bool> {
+        match self {
+            Self::WordPiece(file) => Some(file.lowercase),
+            Self::HuggingFace(file) => file.lowercase(),
+            Self::WithAddedTokens(file) => file.tokenizer.lowercase(),
+            Self::Framed(file) => file.tokenizer.lowercase(),
+            _ => None,
+        }
+    }
+
     /// The text of Hugging Face's `tokenizer.json`, if it was made from one that no other kind covers.
     pub fn hugging_face_json(&self) -> Option<&str> {
         match self {

@@ -107,6 +107,13 @@ impl HuggingFaceFile {
         &self.json
     }
 
+    /// What BERT's normaliser does with case, if it is that.
+    pub(crate) fn lowercase(&self) -> Option<bool> {
+        let file: serde_json::Value = serde_json::from_str(&self.json).ok()?;
+        let normalizer = &file["normalizer"];
+        normalizer["lowercase"].as_bool().filter(|_| normalizer["type"] == "BertNormalizer")
+    }
+
     /// The SentencePiece model that it has the pieces of.
     pub(crate) fn sentencepiece(&self) -> Option<SentencePieceFile> {
         let specials = HuggingFace::new(self.clone()).ok()?.specials;

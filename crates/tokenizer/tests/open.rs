@@ -55,6 +55,29 @@ fn one_capital_does_not_make_a_vocabulary_cased() {
 }
 
 #[test]
+fn case_is_followed_or_refused() {
+    let json = br###"{"version": "1.0", "added_tokens": [], "post_processor": null,
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null,
+            "lowercase": true},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "the": 3, "The": 4}}}"###;
+    let words = folder(&[("tokenizer.json", json)]);
+    for source in [words.path().to_owned(), words.path().join("tokenizer.json")] {
+        for (lowercase, expected) in [(None, 3), (Some(true), 3), (Some(false), 4)] {
+            let opened = OpenOptions::default().lowercase(lowercase).open(&source).unwrap();
+            assert_eq!(opened.tokenizer.encode("The"), [expected]);
+            assert!(!opened.notes.iter().any(|note| note.contains("tokenizer_config.json")), "{:?}", opened.notes);
+        }
+    }
+    for source in [PathBuf::from("byt5"), golden("sentencepiece.unigram.model")] {
+        let error = OpenOptions::default().lowercase(Some(false)).open(&source).unwrap_err().to_string();
+        assert!(error.contains("can't be read as cased") && !error.contains("damaged"), "{error}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_not_part_of_a_file() {
     let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
     let json = r#"{"format": "attentive-tokenizer", "version": 1, "model": {"bytes": {}}}"#;

@@ -55,6 +55,7 @@ fn open_json(
     mut value: Value,
 ) -> Result<Opened, TokenizerError> {
     let before = value.clone();
+    put_case(&mut value, options.lowercase);
     follow(settings, options, &mut value);
     add_tokens(settings, &mut value)?;
     let class = settings.class.clone().unwrap_or_default();
@@ -80,11 +81,21 @@ fn open_json(
     Ok(Opened { frame, ..Opened::boxed(tokenizer) })
 }
 
+/// Puts what is asked for in the place of what the file says of case, if it can be read in either.
+pub(super) fn put_case(value: &mut Value, lowercase: Option<bool>) {
+    if let Some(lowercase) = lowercase
+        && value["normalizer"]["type"] == "BertNormalizer"
+    {
+        value["normalizer"]["lowercase"] = json!(lowercase);
+    }
+}
+
 /// Puts settings in the place of those of the file, as the classes of transformers do.
 fn follow(settings: &mut Settings, options: &OpenOptions, value: &mut Value) {
     let mut changes = Vec::new();
     if value.pointer("/normalizer/type").is_some_and(|kind| kind == "BertNormalizer") {
-        changes.push(("/normalizer/lowercase", options.lowercase.or(settings.flag("do_lower_case"))));
+        let said = settings.flag("do_lower_case").filter(|_| options.lowercase.is_none());
+        changes.push(("/normalizer/lowercase", said));
         changes.push(("/normalizer/handle_chinese_chars", settings.flag("tokenize_chinese_chars")));
         changes.push(("/normalizer/strip_accents", settings.flag("strip_accents")));
     }

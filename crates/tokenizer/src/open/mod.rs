@@ -108,7 +108,8 @@ impl fmt::Debug for Opened {
 }
 
 impl OpenOptions {
-    /// Whether a WordPiece vocabulary is uncased; by default what its settings say, else a guess by the vocabulary.
+    /// Whether a WordPiece vocabulary is uncased; by default what its settings say, else a guess by the vocabulary. Other
+    /// tokenizers are refused with it, and those of this crate's own files that are of the other case.
     pub fn lowercase(self, lowercase: Option<bool>) -> Self {
         Self { lowercase, ..self }
     }
@@ -131,14 +132,25 @@ impl OpenOptions {
     /// # Errors
     /// As for [`open`].
     pub fn open(&self, source: &Path) -> Result<Opened, TokenizerError> {
-        if !source.exists() {
-            match source.to_str() {
-                Some("byt5") => return Ok(Opened::plain(Bytes::default())),
-                Some("canine") => return Ok(Opened::plain(CodePoints::default())),
-                _ => {}
+        let opened = match source.to_str() {
+            Some("byt5") if !source.exists() => Opened::plain(Bytes::default()),
+            Some("canine") if !source.exists() => Opened::plain(CodePoints::default()),
+            _ if source.is_dir() => folder::open(source, self)?,
+            _ => self.open_file(source)?,
+        };
+        let is_followed =
+            |lowercase| opened.tokenizer.to_model().and_then(|model| model.lowercase()) == Some(lowercase);
+        match self.lowercase {
+            Some(lowercase) if !is_followed(lowercase) => {
+                let case = if lowercase { "uncased" } else { "cased" };
+                let problem = format!(
+                    "it can't be read as {case}: that can be said of BERT's vocabularies alone, and of none that was saved \
+                     here; leave it out"
+                );
+                Err(TokenizerError::Unsupported { path: source.to_owned(), problems: vec![problem] })
             }
+            _ => Ok(opened),
         }
-        if source.is_dir() { folder::open(source, self) } else { self.open_file(source) }
     }
 
     fn open_file(&self, path: &Path) -> Result<Opened, TokenizerError> {
@@ -152,11 +164,13 @@ impl OpenOptions {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
         match str::from_utf8(bytes) {
             Ok(text) if text.trim_start().starts_with('{') && !file::is_ours(text) => {
-                let value: Value = serde_json::from_str(text).map_err(TokenizerError::json(path))?;
+                let mut value: Value = serde_json::from_str(text).map_err(TokenizerError::json(path))?;
                 if !tokenizer_json::is_theirs(&value) {
                     return load(path).map(Opened::boxed);
                 }
-                let tokenizer = tokenizer_json::read(path, &value, Some(text.to_owned()), &SpecialNames::new(), false)?;
+                folder::put_case(&mut value, self.lowercase);
+                let text = self.lowercase.is_none().then(|| text.to_owned());
+                let tokenizer = tokenizer_json::read(path, &value, text, &SpecialNames::new(), false)?;
                 let frame = folder::frame_of(&value);
                 Ok(Opened { frame, ..Opened::boxed(tokenizer) })
             }
