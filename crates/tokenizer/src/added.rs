@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::byte_level::gpt2_split::is_word_character;
-use crate::error::UnknownId;
+use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::place::Place;
 use crate::sampling::SampleStrength;
@@ -180,26 +180,27 @@ impl WithAddedTokens {
         inner: Box<dyn Tokenizer>,
         added_tokens: Vec<AddedToken>,
         specials: Specials,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Problem> {
         let n_inner = inner.vocab_size();
         let mut by_id = FxHashMap::default();
         for (index, token) in added_tokens.iter().enumerate() {
             if token.content.is_empty() {
-                return Err(format!("added_tokens[{index}] is empty"));
+                return Err(format!("added_tokens[{index}] is empty").into());
             }
             if token.content.len() > MAX_TOKEN_LEN {
                 let len = token.content.len();
-                return Err(format!("added_tokens[{index}] has {len} bytes, and at most {MAX_TOKEN_LEN} are read"));
+                let problem = format!("added_tokens[{index}] has {len} bytes, and at most {MAX_TOKEN_LEN} are read");
+                return Err(Problem::Unsupported(problem));
             }
             if by_id.insert(token.id, index).is_some() {
-                return Err(format!("added_tokens has the id {} twice", token.id));
+                return Err(format!("added_tokens has the id {} twice", token.id).into());
             }
         }
         // Those that the inner vocabulary lacks stand after it, without a gap.
         let mut new: Vec<_> = added_tokens.iter().map(|token| token.id).filter(|&id| id as usize >= n_inner).collect();
         new.sort_unstable();
         if let Some((expected, id)) = (n_inner..).zip(&new).find(|&(expected, &id)| expected != id as usize) {
-            return Err(format!("added_tokens has the id {id} where {expected} should come: an id is missing"));
+            return Err(format!("added_tokens has the id {id} where {expected} should come: an id is missing").into());
         }
         let vocab_size = n_inner + new.len();
         specials.check(vocab_size)?;
@@ -417,7 +418,8 @@ mod tests {
             WithAddedTokens::new(Box::new(inner), vec![token(id, &"a".repeat(len))], Specials::default())
         };
         assert_eq!(read(1024).unwrap().encode("a"), crate::Bytes::default().encode("a"));
-        assert!(read(1025).err().unwrap().contains("added_tokens[0] has 1025 bytes, and at most 1024 are read"));
+        let Err(Problem::Unsupported(problem)) = read(1025) else { panic!("it is not read") };
+        assert_eq!(problem, "added_tokens[0] has 1025 bytes, and at most 1024 are read");
     }
 
     #[test]

@@ -89,9 +89,10 @@ impl ByteLevelBpe {
                 return Ok(Box::default());
             }
             let bytes: Option<_> = token.chars().map(|c| byte_of.get(&c).copied()).collect();
-            bytes.ok_or_else(|| format!("vocab[{id}] is {token:?}, which is neither bytes nor a special token"))
+            let problem = || format!("vocab[{id}] is {token:?}, which is neither bytes nor a special token");
+            bytes.ok_or_else(|| Problem::Unsupported(problem()))
         });
-        let tokens = tokens.collect::<Result<Vec<Box<[u8]>>, String>>()?;
+        let tokens = tokens.collect::<Result<Vec<Box<[u8]>>, Problem>>()?;
         let mut bytes = [0; 256];
         for byte in 0..=255 {
             let token = byte_char(byte).to_string();

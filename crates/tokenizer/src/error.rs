@@ -153,6 +153,15 @@ pub(crate) enum Problem {
     Unsupported(String),
 }
 
+impl Problem {
+    /// What it is, without its kind.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::Contradiction(reason) | Self::Unsupported(reason) => reason,
+        }
+    }
+}
+
 impl From<String> for Problem {
     fn from(reason: String) -> Self {
         Self::Contradiction(reason)

@@ -6,7 +6,6 @@ use thiserror::Error;
 
 use crate::{
     added::{AddedToken, WithAddedTokensFile, of_specials},
-    error::Problem,
     file::Model,
     framing::FramedFile,
     tokenizer::{TokenId, Tokenizer},
@@ -71,9 +70,7 @@ pub fn with_tokens(
         added.push(AddedToken { special, ..AddedToken::special(id, content) });
     }
     let model = tokenizer.to_model().ok_or_else(|| refused("this kind of tokenizer has no file".to_owned()))?;
-    extended(model, tokenizer, added).into_tokenizer().map_err(|problem| match problem {
-        Problem::Contradiction(problem) | Problem::Unsupported(problem) => refused(problem),
-    })
+    extended(model, tokenizer, added).into_tokenizer().map_err(|problem| refused(problem.reason()))
 }
 
 fn extended(model: Model, tokenizer: &dyn Tokenizer, added: Vec<AddedToken>) -> Model {

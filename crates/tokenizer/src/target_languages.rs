@@ -101,7 +101,7 @@ fn told_targets(
     let sources = sources.iter().map(|&name| name.to_owned()).collect();
     let languages = Languages { ids, sources: Some(sources), ..Languages::default() };
     let specials = inner.specials().clone();
-    let inner = WithAddedTokens::new(inner, added, specials)?;
+    let inner = WithAddedTokens::new(inner, added, specials).map_err(Problem::reason)?;
     Ok((Box::new(inner), Framing { languages: Some(languages), ..framing }))
 }
 
@@ -124,9 +124,7 @@ fn check_names(names: &BTreeSet<&str>) -> Result<(), String> {
 }
 
 fn made(model: Model) -> Result<Box<dyn Tokenizer>, String> {
-    model.into_tokenizer().map_err(|problem| match problem {
-        Problem::Contradiction(reason) | Problem::Unsupported(reason) => reason,
-    })
+    model.into_tokenizer().map_err(Problem::reason)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::added::{AddedToken, WithAddedTokens};
 use crate::byte_level::{ByteLevelBpe, ByteLevelFile};
-use crate::error::TokenizerError;
+use crate::error::{Problem, TokenizerError};
 use crate::files;
 use crate::framing::Frame;
 use crate::hugging_face::HuggingFace;
@@ -285,7 +285,7 @@ pub(crate) fn with_added(
     inner: Box<dyn Tokenizer>,
     added: Vec<AddedToken>,
     names: &SpecialNames,
-) -> Result<Box<dyn Tokenizer>, String> {
+) -> Result<Box<dyn Tokenizer>, Problem> {
     let id_of = |name: &str| {
         let of_added = added.iter().find(|token| token.content == name).map(|token| token.id);
         of_added.or_else(|| inner.added_tokens().iter().find(|token| token.content == name).map(|token| token.id))

@@ -172,6 +172,8 @@ fn damaged_vocabularies_are_errors_that_name_file_and_line() {
     error(codes("#version: 0.2\nt h\nth e e</w>\n"), "line 3");
     error(codes("#version: 0.2\n< s\n<s >\n"), "line 3");
     error(codes(""), "line 1");
+    // That file is whole.
+    assert!(matches!(codes("#version: 0.2\n< s\n<s >\n"), Err(TokenizerError::Unsupported { .. })));
 
     let vocab = |text: &str| WordPiece::from_vocab(&file("vocab.txt", text), true).map(|_| ());
     error(vocab("[PAD]\n[UNK]\n[CLS]\n"), "[SEP]");
@@ -181,5 +183,7 @@ fn damaged_vocabularies_are_errors_that_name_file_and_line() {
     error(byte_level(&file("encoder.json", "{\"a\":0,"), &merges), "encoder.json");
     error(byte_level(&file("encoder.json", "{\"a\":0,\"b\":2}"), &merges), "where 1 should come");
     error(byte_level(&json, &file("vocab.bpe", "#version: 0.2\na b\nabc\n")), "line 3");
+    let other = byte_level(&file("encoder.json", "{\"\u{ff5c}\":0}"), &file("vocab.bpe", "#version: 0.2\n"));
+    assert!(matches!(other, Err(TokenizerError::Unsupported { .. })), "{other:?}");
     error(byte_level(&json, &file("vocab.bpe", "q q\nqq q\n")), "merges[0]");
 }

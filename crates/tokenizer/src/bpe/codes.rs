@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::piece::Piece;
 use super::pre_tokenization::PreTokenization;
 use super::{Bpe, BpeFile};
-use crate::error::TokenizerError;
+use crate::error::{Problem, TokenizerError};
 use crate::{files, formats};
 
 const VERSION_LINE: &str = "#version: 0.2";
@@ -63,11 +63,11 @@ impl MergeList {
         Self::parse(&codes).map_err(TokenizerError::invalid(path))
     }
 
-    fn parse(codes: &str) -> Result<Self, String> {
+    fn parse(codes: &str) -> Result<Self, Problem> {
         let mut lines = codes.trim_end_matches('\n').split('\n').zip(1..).peekable();
         let first = lines.peek().map_or("", |&(line, _)| line);
         let Some(format) = Format::of(first) else {
-            return Err(format!("line 1 is {first:?}, neither {VERSION_LINE:?} nor a merge"));
+            return Err(format!("line 1 is {first:?}, neither {VERSION_LINE:?} nor a merge").into());
         };
         if format == Format::Version2 {
             lines.next();
@@ -85,7 +85,8 @@ impl Bpe {
     ///
     /// # Errors
     /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Format`](TokenizerError::Format) if it is of another
-    /// tool, [`Invalid`](TokenizerError::Invalid) if a line is not a merge.
+    /// tool, [`Invalid`](TokenizerError::Invalid) if a line is not a merge,
+    /// [`Unsupported`](TokenizerError::Unsupported) if one makes what looks like a special token here.
     pub fn from_codes<L: AsRef<str>>(path: &Path, text: impl IntoIterator<Item = L>) -> Result<Self, TokenizerError> {
         let MergeList { is_marked, merges } = MergeList::read(path)?;
         Self::of_merges(is_marked, merges, text).map_err(TokenizerError::invalid(path))
@@ -147,19 +148,20 @@ impl Bpe {
     }
 }
 
-fn parse_merge(line: &str, number: usize, format: Format) -> Result<(String, String), String> {
+fn parse_merge(line: &str, number: usize, format: Format) -> Result<(String, String), Problem> {
     let mut parts = line.trim_matches(['\r', ' ']).split(' ');
     let (left, right) = (parts.next(), parts.next());
     let count = if format == Format::FastBpe { parts.next() } else { None };
     let (Some(left), Some(right), None) = (left, right, parts.next()) else {
-        return Err(format!("line {number} is {line:?}, expected two pieces with a space between"));
+        return Err(format!("line {number} is {line:?}, expected two pieces with a space between").into());
     };
     if count.is_some_and(|count| count.parse::<u64>().is_err()) {
-        return Err(format!("line {number} is {line:?}, expected a count at its end"));
+        return Err(format!("line {number} is {line:?}, expected a count at its end").into());
     }
     let (left, right) = (Piece::parse(left), Piece::parse(right));
     if ![&left, &right, &Piece::join(&left, &right)].into_iter().all(Piece::is_spellable) {
-        return Err(format!("line {number} is {line:?}, which makes what looks like a special token here"));
+        let problem = format!("line {number} is {line:?}, which makes what looks like a special token here");
+        return Err(Problem::Unsupported(problem));
     }
     Ok((left.to_string(), right.to_string()))
 }
