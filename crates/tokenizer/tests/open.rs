@@ -204,6 +204,17 @@ fn the_two_files_of_gpt_2_belong_together() {
 }
 
 #[test]
+fn a_line_that_is_not_a_merge_is_named_with_its_file() {
+    let folder = folder(&[
+        ("vocab.json", br#"{"a": 0, "b": 1, "ab": 2}"#),
+        ("merges.txt", b"#version: 0.2\na b b\n"),
+        ("tokenizer_config.json", br#"{"tokenizer_class": "Qwen2Tokenizer"}"#),
+    ]);
+    let error = open(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("merges.txt") && error.contains("line 2"), "{error}");
+}
+
+#[test]
 fn models_whose_class_is_not_known_are_refused_without_a_tokenizer_json() {
     let model = fs::read(golden("sentencepiece.unigram.model")).unwrap();
     let (vocab, merges) = (text("byte_level.vocab.json"), text("byte_level.merges.txt"));

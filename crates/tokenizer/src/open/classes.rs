@@ -233,8 +233,7 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
     if is_roberta {
         name_roberta_specials(settings, vocab)?;
     }
-    let merge_text = files::read_text(merges)?;
-    if guess::has_word_ends(&merge_text) {
+    if guess::has_word_ends(&files::read_text(merges)?) {
         return match settings.class {
             None => clip(settings, vocab, merges),
             Some(_) => {
@@ -253,7 +252,7 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
                 json!({"type": "ByteLevel", "add_prefix_space": prefix_space, "trim_offsets": true, "use_regex": true});
             let value = json!({"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": bytes,
                                "post_processor": null, "decoder": bytes, "model": model});
-            let theirs = bpe(vocab, &merge_text, value).and_then(|value| from_value(settings, vocab, value, frame));
+            let theirs = bpe([vocab, merges], value).and_then(|value| from_value(settings, vocab, value, frame));
             match (ours, theirs) {
                 (Err(error), Err(_)) => Err(error),
                 (_, theirs) => theirs,
@@ -283,10 +282,10 @@ fn name_roberta_specials(settings: &mut Settings, vocab: &Path) -> Result<(), To
 }
 
 /// `value` with the vocabulary and the merges of a BPE model.
-fn bpe(vocab: &Path, merges: &str, mut value: Value) -> Result<Value, TokenizerError> {
+fn bpe([vocab, merges]: [&Path; 2], mut value: Value) -> Result<Value, TokenizerError> {
     let ids: Value = serde_json::from_str(&files::read_text(vocab)?).map_err(TokenizerError::json(vocab))?;
     value["model"]["vocab"] = ids;
-    let pairs = parse_merges(merges).map_err(TokenizerError::invalid(vocab))?;
+    let pairs = parse_merges(&files::read_text(merges)?).map_err(TokenizerError::invalid(merges))?;
     value["model"]["merges"] = pairs.into_iter().map(|(left, right)| json!([left, right])).collect();
     Ok(value)
 }
@@ -306,7 +305,7 @@ fn qwen2(settings: &mut Settings, vocab: &Path, merges: &Path) -> Result<Opened,
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
         "model": {"type": "BPE", "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": false},
     });
-    let value = bpe(vocab, &files::read_text(merges)?, value)?;
+    let value = bpe([vocab, merges], value)?;
     for role in ["eos_token", "pad_token"] {
         let name = settings.name_of(role, "<|endoftext|>");
         settings.name_special(&name);
@@ -341,7 +340,7 @@ fn clip(settings: &mut Settings, vocab: &Path, merges: &Path) -> Result<Opened, 
         "model": {"type": "BPE", "unk_token": unk, "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
                   "fuse_unk": false},
     });
-    let value = bpe(vocab, &files::read_text(merges)?, value)?;
+    let value = bpe([vocab, merges], value)?;
     if [&bos, &eos].iter().any(|&token| value["model"]["vocab"].get(token).is_none()) {
         let problem = "merges.txt ends words with </w> and vocab.json is not CLIP's; give the model's tokenizer.json";
         return Err(settings.unsupported(problem.to_owned()));
