@@ -1,7 +1,9 @@
 //! Unigram models in Hugging Face's `tokenizer.json`, as SentencePiece models and back.
 
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
+use crate::bytes::parse_byte_token;
 use crate::sentencepiece::{Algorithm, PieceKind, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::TokenId;
@@ -16,10 +18,13 @@ pub(crate) fn sentencepiece(json: &str, specials: &Specials) -> Option<SentenceP
     }
     let unk = usize::try_from(model["unk_id"].as_u64()?).ok()?;
     let added = added_tokens(&value);
-    let kind_of = |id: usize, piece: &str| match added.iter().find(|token| token.content == piece) {
+    let is_special: FxHashMap<&str, bool> = added.iter().map(|token| (token.content.as_str(), token.special)).collect();
+    let has_bytes = model["byte_fallback"] == true;
+    let kind_of = |id: usize, piece: &str| match is_special.get(piece) {
         _ if id == unk => PieceKind::Unknown,
-        Some(token) if token.special => PieceKind::Control,
-        Some(_) => PieceKind::UserDefined,
+        Some(true) => PieceKind::Control,
+        Some(false) => PieceKind::UserDefined,
+        None if has_bytes && parse_byte_token(piece).is_some() => PieceKind::Byte,
         None => PieceKind::Normal,
     };
     let entries = model["vocab"].as_array()?.iter().enumerate();
@@ -28,6 +33,10 @@ pub(crate) fn sentencepiece(json: &str, specials: &Specials) -> Option<SentenceP
         Some((piece.to_owned(), score as f32, kind_of(id, piece)))
     });
     let pieces = pieces.collect::<Option<Vec<_>>>()?;
+    let n_bytes = pieces.iter().filter(|&&(_, _, kind)| kind == PieceKind::Byte).count();
+    if ![0, 256].contains(&n_bytes) {
+        return None; // a model falls back on all bytes or none
+    }
     let in_model = |id: Option<TokenId>| id.filter(|&id| (id as usize) < pieces.len());
     let Specials { pad, bos, eos, .. } = *specials;
     let specials = Specials {
@@ -38,8 +47,17 @@ pub(crate) fn sentencepiece(json: &str, specials: &Specials) -> Option<SentenceP
         ..Specials::default()
     };
     let mut file = SentencePieceFile::of_pieces(Algorithm::Unigram, pieces, specials);
+    file.byte_fallback = n_bytes > 0;
     file.normalizer.charsmap = charsmap(&value["normalizer"])?;
+    file.normalizer.add_dummy_prefix = !is_without_prefix(&value["pre_tokenizer"]);
     Some(file)
+}
+
+/// Whether no space is put before a text.
+fn is_without_prefix(pre_tokenizer: &Value) -> bool {
+    let mut parts = pre_tokenizer["pretokenizers"].as_array().into_iter().flatten();
+    let is_off = pre_tokenizer["prepend_scheme"] == "never" || pre_tokenizer["add_prefix_space"] == false;
+    pre_tokenizer["type"] == "Metaspace" && is_off || parts.any(is_without_prefix)
 }
 
 /// The id of what is unknown.
@@ -51,11 +69,13 @@ pub(crate) fn unk_id(json: &str) -> Option<usize> {
 /// The table of a normaliser, empty if there is none; `None` if it does more than that table says, and than white space.
 fn charsmap(normalizer: &Value) -> Option<Vec<u8>> {
     match normalizer["type"].as_str() {
-        None | Some("Replace") => Some(Vec::new()),
+        None => Some(Vec::new()),
+        Some("Replace") => [" ", "\u{2581}"].iter().any(|space| normalizer["content"] == *space).then(Vec::new),
         Some("Precompiled") => decode_base64(normalizer["precompiled_charsmap"].as_str()?),
         Some("Sequence") => {
             let parts = normalizer["normalizers"].as_array()?.iter().map(charsmap).collect::<Option<Vec<_>>>()?;
-            Some(parts.concat())
+            let n_tables = parts.iter().filter(|table| !table.is_empty()).count();
+            (n_tables < 2).then(|| parts.concat())
         }
         Some(_) => None,
     }
@@ -128,7 +148,37 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::bytes::byte_token;
+
+    #[test]
+    fn a_model_says_what_the_file_does() {
+        let model = |normalizer: Value, scheme: &str| {
+            let replacement = "\u{2581}";
+            let metaspace = json!({"type": "Metaspace", "replacement": replacement, "prepend_scheme": scheme});
+            let bytes = (0..=255).map(|byte| json!([byte_token(byte), 0.0]));
+            let vocab: Vec<Value> = bytes.chain([json!(["<unk>", 0.0]), json!(["a", -1.0])]).collect();
+            let value = json!({
+                "added_tokens": [],
+                "normalizer": normalizer,
+                "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]},
+                "model": {"type": "Unigram", "unk_id": 256, "byte_fallback": true, "vocab": vocab},
+            });
+            sentencepiece(&value.to_string(), &Specials::default())
+        };
+        let replace = |from: &str, to: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
+        for (scheme, has_prefix) in [("always", true), ("first", true), ("never", false)] {
+            let file = model(replace("  ", " "), scheme).unwrap();
+            assert_eq!((file.byte_fallback, file.normalizer.add_dummy_prefix), (true, has_prefix));
+            let kinds = [255, 256, 257].map(|id| file.pieces[id].2);
+            assert_eq!(kinds, [PieceKind::Byte, PieceKind::Unknown, PieceKind::Normal]);
+        }
+        // A SentencePiece model has no such rule.
+        let quotes = json!({"type": "Sequence", "normalizers": [replace("  ", " "), replace("``", "\"")]});
+        assert_eq!(model(quotes, "always"), None);
+    }
 
     #[test]
     fn scores_are_read_to_the_last_bit() {
