@@ -62,7 +62,7 @@ impl FromStr for WeightFormat {
 pub fn int8_axis(name: &str) -> Option<ScaleAxis> {
     let path = name.strip_suffix(".weight")?;
     match path.rsplit('.').next()? {
-        "positions" | "source_positions" | "target_positions" | "segments" => None,
+        "positions" | "source_positions" | "target_positions" | "relative_buckets" | "segments" => None,
         "embedding" | "source_embedding" | "target_embedding" | "projection" => Some(ScaleAxis::Rows),
         _ => Some(ScaleAxis::Columns),
     }
