@@ -60,7 +60,7 @@ mod vocabulary;
 pub use adapter::{Adapter, AdapterMismatch, LowRankChange};
 pub use answering::{AnswerConfig, AnswerSpan};
 pub use attentive_decode::{BeamRules, FormSpec};
-pub use attentive_engine::{WeightFormat, packs};
+pub use attentive_engine::{PackedRounding, WeightFormat, packs};
 pub use bundle::Bundle;
 pub use chat::{Answer, Chat, ChatError, ChatTemplate, Conversation, Message, Variables};
 pub use classifying::Class;

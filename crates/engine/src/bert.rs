@@ -21,6 +21,11 @@ use crate::{
 /// Tokens that are read at a time: their hidden values stay in the caches.
 const READ_AT_ONCE: usize = 1024;
 
+/// Path of the matrix that projects to the vocabulary, if the model guesses hidden tokens.
+pub(crate) fn projection_path(config: &BertConfig) -> Option<&'static str> {
+    config.masked_lm.then_some(if config.tie_projection { "embedding" } else { "projection" })
+}
+
 /// The encoder alone in use on the CPU: any [`BertConfig`].
 #[derive(Debug)]
 pub struct CpuBert {
@@ -173,8 +178,7 @@ impl CpuBert {
         let mut loader = Loader::new(params, shape, format);
         let is_tied = masked_lm && tie_projection;
         let width = d_embedding.unwrap_or(d_model);
-        let projection = masked_lm.then(|| {
-            let path = if is_tied { "embedding" } else { "projection" };
+        let projection = projection_path(config).map(|path| {
             let mut projection = loader.at_width(width, |loader| loader.projection(path, vocab_size));
             projection.bias = Some(loader.values("masked_lm.bias", &[vocab_size]));
             projection

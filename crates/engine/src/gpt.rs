@@ -18,6 +18,11 @@ use crate::{
 /// Positions whose logits are held at a time when a text is scored.
 const SCORED_AT_ONCE: usize = 64;
 
+/// Path of the matrix that projects to the vocabulary.
+pub(crate) fn projection_path(config: &GptConfig) -> &'static str {
+    if config.tie_projection { "embedding" } else { "projection" }
+}
+
 /// The decoder alone in use on the CPU: any [`GptConfig`].
 #[derive(Debug)]
 pub struct CpuGpt {
@@ -109,7 +114,7 @@ impl CpuGpt {
             first_norm: true,
             pruned: Some(pruned_heads),
         };
-        let mut projection = loader.projection(if tie_projection { "embedding" } else { "projection" }, vocab_size);
+        let mut projection = loader.projection(projection_path(config), vocab_size);
         projection.bias = projection_bias.then(|| loader.values("projection_bias", &[vocab_size]));
         projection.cap = logit_cap.map(|cap| cap as f32);
         let scale = if scale_embeddings { (d_model as f32).sqrt() } else { 1.0 };

@@ -115,10 +115,13 @@ impl<'a> Loader<'a> {
         self.borrow(name, shape).into_owned()
     }
 
-    /// The weight of a layer; as it is if the format can't hold it, which `finish` then reports.
-    fn packed(&mut self, path: &str, weight: MatRef<'_>) -> Weight {
-        Weight::new(weight, self.format).unwrap_or_else(|| {
-            let (name, format) = (path.to_owned(), self.format.to_string());
+    /// The weight of a layer, or of a table that `projects` to a vocabulary; as it is if packing does not round it, or the format
+    /// can't hold it, which `finish` then reports.
+    fn packed(&mut self, path: &str, projects: bool, weight: MatRef<'_>) -> Weight {
+        let is_rounded = self.format.axis(&format!("{path}.weight"), projects).is_some();
+        let format = if is_rounded { self.format } else { WeightFormat::F32 };
+        Weight::new(weight, format).unwrap_or_else(|| {
+            let (name, format) = (path.to_owned(), format.to_string());
             self.failure.get_or_insert(WeightsError::Blocks { name, format, d_in: weight.dims()[0] });
             Weight::F32(PackedMatrix::new(weight))
         })
@@ -179,7 +182,7 @@ impl<'a> Loader<'a> {
     /// As [`weight`](Self::weight), of numbers.
     fn packed_weight(&mut self, path: &str, [d_in, d_out]: [usize; 2]) -> Weight {
         let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
-        self.packed(path, MatRef::new(&weight, d_in, d_out))
+        self.packed(path, false, MatRef::new(&weight, d_in, d_out))
     }
 
     /// What `load` takes, of vectors that are `width` wide.
@@ -306,7 +309,7 @@ impl<'a> Loader<'a> {
             }
             first += width;
         }
-        self.packed(path, MatRef::new(&weight, d_in, d_out))
+        self.packed(path, false, MatRef::new(&weight, d_in, d_out))
     }
 
     /// As [`concatenated`](Self::concatenated), in the blocks of the file, which may be of several kinds.
@@ -400,7 +403,7 @@ impl<'a> Loader<'a> {
         let (d_model, name) = (self.shape.d_model, format!("{path}.weight"));
         self.kept(&name, [vocab, d_model], ScaleAxis::Rows).unwrap_or_else(|| {
             let table = self.borrow(&name, &[vocab, d_model]);
-            self.packed(path, MatRef::new(&table, vocab, d_model).t())
+            self.packed(path, true, MatRef::new(&table, vocab, d_model).t())
         })
     }
 

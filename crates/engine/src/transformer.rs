@@ -16,6 +16,15 @@ use crate::{
     weight::WeightFormat,
 };
 
+/// Path of the matrix that projects to the vocabulary.
+pub(crate) fn projection_path(config: &TransformerConfig) -> &'static str {
+    match (config.tie_projection, config.share_embeddings) {
+        (false, _) => "projection",
+        (true, true) => "source_embedding",
+        (true, false) => "target_embedding",
+    }
+}
+
 /// The encoder–decoder Transformer in use on the CPU: any [`TransformerConfig`].
 #[derive(Debug)]
 pub struct CpuTransformer {
@@ -88,8 +97,7 @@ impl CpuTransformer {
         let mut loader = Loader::new(params, shape, format);
         let scale = if scale_embeddings { (d_model as f32).sqrt() } else { 1.0 };
         let of_target = if share_embeddings { "source_embedding" } else { "target_embedding" };
-        let mut projection =
-            loader.projection(if tie_projection { of_target } else { "projection" }, target_vocab_size);
+        let mut projection = loader.projection(projection_path(config), target_vocab_size);
         projection.bias = projection_bias.then(|| loader.values("projection_bias", &[target_vocab_size]));
         projection.scale = if scale_logits { (d_model as f32).powf(-0.5) } else { 1.0 };
         let source_is_tied = tie_projection && share_embeddings;

@@ -32,6 +32,17 @@ pub enum WeightFormat {
 impl WeightFormat {
     /// Every format.
     pub const ALL: [Self; 5] = [Self::F32, Self::Int8, Self::Q8_0, Self::Q4_0, Self::Blocks];
+
+    /// Axis along which the matrix of a name has the scales of this format, if packing rounds it; `projects` says whether the
+    /// matrix projects to a vocabulary. What int8 rounds is what its files hold so.
+    pub(crate) fn axis(self, name: &str, projects: bool) -> Option<ScaleAxis> {
+        match self {
+            Self::F32 | Self::Blocks => None,
+            Self::Int8 => int8_axis(name),
+            // A table that is looked up alone stays as it is.
+            Self::Q8_0 | Self::Q4_0 => int8_axis(name).filter(|&axis| projects || axis == ScaleAxis::Columns),
+        }
+    }
 }
 
 impl fmt::Display for WeightFormat {

@@ -18,6 +18,9 @@ use crate::{
 /// Frames that a convolution sees at once.
 const KERNEL: usize = 3;
 
+/// Path of the matrix that projects to the vocabulary.
+pub(crate) const PROJECTION_PATH: &str = "embedding";
+
 /// The encoder–decoder of speech in use on the CPU: any [`WhisperConfig`].
 #[derive(Debug)]
 pub struct CpuWhisper {
@@ -133,7 +136,7 @@ impl CpuWhisper {
             source_encodings: Sinusoids::fairseq(d_model, 0).values(0, max_source_len),
             encoder: loader.stack(encoder),
             decoder: Decoder {
-                projection: loader.projection("embedding", vocab_size),
+                projection: loader.projection(PROJECTION_PATH, vocab_size),
                 embedding: loader.embedding("embedding", vocab_size, 1.0, true),
                 norm: None,
                 stack: Stack {

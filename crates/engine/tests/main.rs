@@ -3,4 +3,5 @@
 mod agrees;
 mod encoder;
 mod language_model;
+mod rounding;
 mod whisper;

@@ -33,7 +33,10 @@ pub struct Int8Tensor {
 
 impl Int8Tensor {
     /// Rounds a matrix, each row or column to the scale `max |w| / 127`.
-    pub(crate) fn round(matrix: &HostTensor, axis: ScaleAxis) -> Self {
+    ///
+    /// # Panics
+    /// If it is not a matrix.
+    pub fn round(matrix: &HostTensor, axis: ScaleAxis) -> Self {
         let shape @ [rows, cols] = [matrix.shape[0], matrix.shape[1]];
         let mut scales = vec![0.0_f32; if axis == ScaleAxis::Rows { rows } else { cols }];
         for (idx, value) in matrix.values.iter().enumerate() {

@@ -20,6 +20,7 @@ mod npy;
 mod npz;
 mod pytorch;
 mod reader;
+mod rounding;
 mod source;
 
 pub use average::average;
@@ -39,4 +40,5 @@ pub use npy::Npy;
 pub use npz::Npz;
 pub use pytorch::CheckpointItem;
 pub use reader::{WeightsFile, read};
+pub use rounding::Rounding;
 pub use source::Source;
