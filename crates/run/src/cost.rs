@@ -33,7 +33,7 @@ impl Cost {
     /// Makes a few updates as training would, of a model that is thrown away.
     ///
     /// # Errors
-    /// Those of [`Rehearsal::new`], and of reading the data.
+    /// Those of [`Rehearsal::new`] and [`Rehearsal::update`], and of reading the data.
     pub fn measure(task: &impl Task, run: &RunRecipe, device: &Device, log: &dyn Log) -> Result<Self> {
         let mut rehearsal = Rehearsal::new(task, run, device, log)?;
         let mut batches = task.batches();
@@ -45,7 +45,7 @@ impl Cost {
             let of_update = iter::repeat_with(|| batches.next_batch()).take(run.training.accumulate);
             let of_update: Vec<_> = of_update.collect::<Result<_, _>>().context("reading the data")?;
             n_targets += of_update.iter().map(Batch::n_targets).sum::<usize>();
-            rehearsal.update(&of_update);
+            rehearsal.update(&of_update)?;
         }
         let time = started.elapsed();
         Ok(Self {

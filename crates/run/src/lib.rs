@@ -35,6 +35,7 @@ mod parallel_folder;
 mod peak_memory;
 mod recipe;
 mod rehearsal;
+mod rounding;
 mod run;
 mod session;
 mod together;

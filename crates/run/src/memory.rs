@@ -98,7 +98,7 @@ fn measure<T: Resizable>(task: &T, rehearsal: &mut Rehearsal<T>, n_passes: usize
     // Linux forgets the peak so far.
     fs::write("/proc/self/clear_refs", "5").with_context(untold)?;
     for batch in task.largest_batches() {
-        rehearsal.update(iter::repeat_n(&batch, n_passes));
+        rehearsal.update(iter::repeat_n(&batch, n_passes))?;
     }
     crate::peak_memory::bytes().with_context(untold)
 }

@@ -6,11 +6,15 @@ use attentive_backend::{Device, Objective};
 use attentive_core::Dropout;
 use attentive_optim::Optimizer;
 use attentive_trainer::{TrainerConfig, Update};
+use attentive_weights::Rounding;
 use burn::module::Module;
 
 use attentive_task::{Log, Result, Task, config::RunRecipe};
 
-use crate::adapter::{adapted, n_trained};
+use crate::{
+    adapter::{adapted, n_trained},
+    rounding::rounding,
+};
 
 /// A model that is trained as a run would train it, without being moved, and thrown away.
 pub struct Rehearsal<T: Task> {
@@ -18,6 +22,7 @@ pub struct Rehearsal<T: Task> {
     model: Option<T::Model>,
     optimizer: Box<dyn Optimizer>,
     training: TrainerConfig,
+    rounding: Option<Box<dyn Rounding>>,
     n_params: u64,
     n_trained: u64,
 }
@@ -43,6 +48,7 @@ impl<T: Task> Rehearsal<T> {
             model: Some(model),
             optimizer: run.optimizer.init()?,
             training: run.training.clone(),
+            rounding: rounding(task.spec(), &run.training),
         })
     }
 
@@ -58,20 +64,28 @@ impl<T: Task> Rehearsal<T> {
 
     /// One update by these micro-batches.
     ///
+    /// # Errors
+    /// A matrix can't be rounded as `training.quantize` says.
+    ///
     /// # Panics
-    /// If an earlier update panicked.
-    pub fn update<'b>(&mut self, batches: impl IntoIterator<Item = &'b T::Batch>)
+    /// If an earlier update panicked or failed.
+    pub fn update<'b>(&mut self, batches: impl IntoIterator<Item = &'b T::Batch>) -> Result<()>
     where
         T::Batch: 'b,
     {
         let TrainerConfig { precision, recompute, clip_norm, .. } = self.training;
         let model = self.model.take().expect("the last update ended");
         let update = Update::of(model, &self.objective).precision(precision).recompute(recompute);
+        let update = match &self.rounding {
+            Some(rounding) => update.rounding(&**rounding)?,
+            None => update,
+        };
         let mut update = update.clip_norm(clip_norm);
         for batch in batches {
             update.add(batch, Some(&Dropout::new(1)));
         }
         let (model, _) = update.step(&mut self.optimizer, 0.0);
         self.model = Some(self.objective.after_update(model, self.optimizer.n_updates()));
+        Ok(())
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     folder,
     injected::Injected,
     metrics_log::MetricsLog,
+    rounding::rounding,
     together::{of_backend, of_data, other_instructions, same, together},
 };
 
@@ -195,6 +196,7 @@ impl Session<'_, '_> {
             .optimizer(recipe.optimizer.init()?)
             .schedule(schedule)
             .config(recipe.training.clone())
+            .rounding(rounding(task.spec(), &recipe.training))
             .checkpoints(self.checkpoints())
             .environment(self.environment())
             .measure(task.measure())

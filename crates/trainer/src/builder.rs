@@ -5,9 +5,10 @@ use std::{fmt, rc::Rc};
 use attentive_backend::Objective;
 use attentive_collective::{Alone, Collective};
 use attentive_optim::{AdamConfig, Optimizer, Rated, Schedule, ScheduleConfig};
+use attentive_weights::Rounding;
 use burn::module::Module;
 
-use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig, freeze::freeze, rates};
+use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig, freeze::freeze, rates, rounding::rounded};
 
 /// Makes a [`Trainer`]; [`Trainer::builder`] begins one.
 ///
@@ -18,6 +19,7 @@ pub struct TrainerBuilder<M, O> {
     optimizer: Option<Box<dyn Optimizer>>,
     schedule: Box<dyn Schedule>,
     config: TrainerConfig,
+    rounding: Option<Box<dyn Rounding>>,
     checkpoints: Option<CheckpointDir>,
     environment: Environment,
     measure: Option<String>,
@@ -41,6 +43,7 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             optimizer: None,
             schedule: Box::new(ScheduleConfig::Constant { lr: 1e-3, warmup_steps: 0 }.build(1)),
             config: TrainerConfig::default(),
+            rounding: None,
             checkpoints: None,
             environment: Environment::default(),
             measure: None,
@@ -64,6 +67,14 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
     #[must_use]
     pub fn config(self, config: TrainerConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// What rounds matrices in the passes of updates, by [`Update::rounding`](crate::Update::rounding), and in validation, which
+    /// so scores what will run; [`TrainerConfig::quantize`] says which format it is of, and needs it. The parameters of the
+    /// model, its checkpoints and the running mean are not rounded.
+    #[must_use]
+    pub fn rounding(self, rounding: Option<Box<dyn Rounding>>) -> Self {
+        Self { rounding, ..self }
     }
 
     /// The folder of checkpoints. Without one nothing is saved: there is nothing to resume, to average or to go back to.
@@ -98,12 +109,21 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
     ///
     /// # Errors
     /// [`TrainError::Setting`] names a setting that is out of range, [`TrainError::Freeze`] and [`TrainError::Rates`] a pattern
-    /// without parameters.
+    /// without parameters, [`TrainError::Quantize`] a matrix that can't be rounded.
     pub fn build(self) -> Result<Trainer<M, O>, TrainError> {
-        let Self { model, objective, optimizer, schedule, config, checkpoints, environment, measure, peers } = self;
+        let Self { model, objective, optimizer, schedule, config, rounding, checkpoints, environment, measure, peers } =
+            self;
         config.validate()?;
         config.validate_among(peers.size())?;
+        if let Some(format) = config.quantize.filter(|_| rounding.is_none()) {
+            let problem = "weights of such a model are not packed: leave it out, or give the trainer what rounds them";
+            return Err(TrainError::Setting { key: "quantize", value: format.to_string(), problem });
+        }
         let model = freeze(model, &config.freeze)?;
+        if let Some(rounding) = &rounding {
+            // A matrix that can't be rounded is told before the first update.
+            rounded(model.clone(), &**rounding)?;
+        }
         let optimizer = match optimizer {
             Some(optimizer) => optimizer,
             None => Box::new(AdamConfig::default().init()?),
@@ -111,6 +131,17 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
         let factors = rates::factors(&model, &config)?;
         let optimizer = if factors.is_empty() { optimizer } else { Box::new(Rated::new(optimizer, factors)) };
         let checkpoints = checkpoints.map(|checkpoints| checkpoints.keep_every(config.keep_every));
-        Ok(Trainer::new(model, objective, optimizer, schedule, config, checkpoints, environment, measure, peers))
+        Ok(Trainer::new(
+            model,
+            objective,
+            optimizer,
+            schedule,
+            config,
+            rounding,
+            checkpoints,
+            environment,
+            measure,
+            peers,
+        ))
     }
 }

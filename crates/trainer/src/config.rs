@@ -4,7 +4,7 @@ use attentive_backend::{Precision, Recompute};
 use attentive_collective::Exchange;
 use serde::{Deserialize, Serialize};
 
-use crate::{DivergenceConfig, EarlyStoppingConfig, Monitored, RateConfig, TrainError};
+use crate::{DivergenceConfig, EarlyStoppingConfig, Monitored, QuantizeFormat, RateConfig, TrainError};
 
 /// Settings of the loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,10 @@ pub struct TrainerConfig {
     /// What the matrix products of an update multiply; validation takes `f32`.
     #[serde(default)]
     pub precision: Precision,
+    /// The format to which matrices are rounded in passes and in validation, as packing rounds them; gradients change the
+    /// matrices as they are. None are rounded without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantize: Option<QuantizeFormat>,
     /// What the backward pass computes again in place of keeping it: memory for time.
     #[serde(default)]
     pub recompute: Recompute,
@@ -81,6 +85,7 @@ impl Default for TrainerConfig {
             steps: 1_000,
             accumulate: 1,
             precision: Precision::F32,
+            quantize: None,
             recompute: Recompute::None,
             exchange: Exchange::F32,
             clip_norm: 0.0,

@@ -38,6 +38,9 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A matrix that the format of `quantize` can't hold.
+    #[error("quantize: {0}")]
+    Quantize(#[source] WeightsError),
     /// A setting of the optimizer.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
@@ -173,6 +176,7 @@ impl TrainError {
             Self::Freeze { .. } => vec!["freeze"],
             Self::Rates { setting, .. } if setting.starts_with("rates") => vec!["rates"],
             Self::Rates { .. } => vec!["layer_decay"],
+            Self::Quantize(_) => vec!["quantize"],
             Self::Optimizer(error) => error.keys(),
             _ => Vec::new(),
         }

@@ -13,14 +13,14 @@ use attentive_backend::Objective;
 use attentive_collective::{Collective, any, gather, share};
 use attentive_core::{Batch, BatchStream, Dropout, mix64};
 use attentive_optim::{Ema, Optimizer, OptimizerError, Schedule, Shards};
-use attentive_weights::{HostTensor, Tensors};
+use attentive_weights::{HostTensor, Rounding, Tensors};
 use burn::{module::Module, tensor::Device};
 use sha2::{Digest, Sha256};
 
 use crate::{
     Callback, Checkpoint, CheckpointDir, Diagnosis, EarlyStoppingState, Environment, EnvironmentChange, Evaluate,
     Event, Monitored, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
-    Validation, checkpoint::all_to_device, divergence::GradientNorms,
+    Validation, checkpoint::all_to_device, divergence::GradientNorms, rounding::rounded,
 };
 
 /// Examples of a bad batch that are named.
@@ -34,6 +34,8 @@ pub struct Trainer<M, O> {
     optimizer: Box<dyn Optimizer>,
     ema: Option<Ema>,
     config: TrainerConfig,
+    /// What rounds matrices in passes and in validation.
+    rounding: Option<Box<dyn Rounding>>,
     checkpoints: Option<CheckpointDir>,
     state: TrainState,
     /// The environment of the run now, and how it differs from that of its checkpoint.
@@ -83,6 +85,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         optimizer: Box<dyn Optimizer>,
         schedule: Box<dyn Schedule>,
         config: TrainerConfig,
+        rounding: Option<Box<dyn Rounding>>,
         checkpoints: Option<CheckpointDir>,
         environment: Environment,
         measure: Option<String>,
@@ -105,6 +108,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             },
             optimizer,
             config,
+            rounding,
             checkpoints,
             environment,
             changes: Vec::new(),
@@ -263,6 +267,10 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         let step = self.state.step + 1;
         let ours = self.micro_batches();
         let update = Update::of(self.model, &self.objective).precision(precision).recompute(recompute);
+        let update = match &self.rounding {
+            Some(rounding) => update.rounding(&**rounding)?,
+            None => update,
+        };
         let mut update = update.clip_norm(clip_norm).accumulate(ours.len());
         let (mut examples, mut was_finite) = (Vec::new(), true);
         for micro_idx in ours.clone() {
@@ -377,6 +385,10 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
                 let model = match &self.ema {
                     Some(ema) => ema.apply(self.model.valid()),
                     None => self.model.valid(),
+                };
+                let model = match &self.rounding {
+                    Some(rounding) => rounded(model, &**rounding)?,
+                    None => model,
                 };
                 Some(evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?)
             }

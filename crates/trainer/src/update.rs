@@ -4,9 +4,10 @@ use attentive_backend::{Objective, Precision, Recompute, Tally};
 use attentive_collective::{BalancedSum, Collective, CollectiveError, gather_equal};
 use attentive_core::Dropout;
 use attentive_optim::{Gradients, Optimizer, Shards, StepSize};
+use attentive_weights::Rounding;
 use burn::module::Module;
 
-use crate::divergence::GradientNorms;
+use crate::{TrainError, divergence::GradientNorms, rounding::rounded};
 
 /// One update: forward and backward passes over micro-batches, whose gradients add up, then a step of an optimizer.
 ///
@@ -36,6 +37,8 @@ use crate::divergence::GradientNorms;
 #[derive(Debug)]
 pub struct Update<'a, M, O> {
     model: M,
+    /// The model of the passes, if it is another.
+    rounded: Option<M>,
     objective: &'a O,
     precision: Precision,
     recompute: Recompute,
@@ -82,7 +85,8 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
     /// is computed twice.
     pub fn of(model: M, objective: &'a O) -> Self {
         let sum = BalancedSum::of_any(Part::plus);
-        Self { model, objective, precision: Precision::F32, recompute: Recompute::None, clip_norm: 0.0, sum }
+        let (precision, recompute) = (Precision::F32, Recompute::None);
+        Self { model, rounded: None, objective, precision, recompute, clip_norm: 0.0, sum }
     }
 
     /// Number type that matrix products multiply.
@@ -95,6 +99,17 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
     #[must_use]
     pub fn recompute(self, recompute: Recompute) -> Self {
         Self { recompute, ..self }
+    }
+
+    /// Rounds matrices in the passes of all micro-batches. Their gradients change the matrices as they were before, as if nothing
+    /// had been rounded: the straight-through estimator (Bengio et al. 2013, §4, of Hinton), by which Jacob et al. 2018, §3,
+    /// train.
+    ///
+    /// # Errors
+    /// [`TrainError::Quantize`] names a matrix that can't be rounded.
+    pub fn rounding(self, rounding: &dyn Rounding) -> Result<Self, TrainError> {
+        let model = rounded(self.model.clone(), rounding)?;
+        Ok(Self { rounded: Some(model), ..self })
     }
 
     /// Largest L2 norm of the mean gradient over all parameters; 0 for no limit.
@@ -117,7 +132,8 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
     /// # Panics
     /// If there are more micro-batches than [`accumulate`](Self::accumulate) says.
     pub fn add(&mut self, batch: &O::Batch, dropout: Option<&Dropout>) -> f64 {
-        let forward = || self.objective.loss_and_tally(&self.model, batch, dropout);
+        let model = self.rounded.as_ref().unwrap_or(&self.model);
+        let forward = || self.objective.loss_and_tally(model, batch, dropout);
         let (loss, tally) = self.precision.during(|| self.recompute.during(forward));
         let totals = Totals {
             loss: f64::from(loss.sum.clone().into_scalar::<f32>()),
@@ -128,7 +144,7 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
         let loss_nats = totals.loss;
         // A batch without targets may have a loss that depends on no parameter.
         let gradients = match loss.sum.is_tracked() {
-            true => Gradients::take(self.precision.during(|| loss.sum.backward()), &self.model),
+            true => Gradients::take(self.precision.during(|| loss.sum.backward()), model),
             false => Gradients::default(),
         };
         self.sum.add(Part { gradients, totals });
@@ -137,7 +153,9 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
 
     /// Changes the parameters, unless a number is not finite.
     pub fn step(self, optimizer: &mut dyn Optimizer, lr: f64) -> (M, UpdateReport) {
-        let Self { model, clip_norm, sum, .. } = self;
+        let Self { model, rounded, clip_norm, sum, .. } = self;
+        // It holds the parameters that are not rounded, too, which then could not be changed in place.
+        drop(rounded);
         let Part { gradients, totals } = sum.finish().unwrap_or_default();
         let (report, scale) = totals.report(gradients.squared_norms(), clip_norm);
         let model = match report.skipped {
@@ -161,7 +179,8 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
         optimizer: &mut dyn Optimizer,
         lr: f64,
     ) -> Result<(M, UpdateReport), CollectiveError> {
-        let Self { model, clip_norm, sum, .. } = self;
+        let Self { model, rounded, clip_norm, sum, .. } = self;
+        drop(rounded);
         let Part { gradients, totals } = sum.finish().unwrap_or_default();
         let totals = totals.among(peers)?;
         let gradients = gradients.reduce(shards, peers)?;

@@ -9,4 +9,5 @@ mod freeze;
 mod optimizers;
 mod processes;
 mod rates;
+mod rounding;
 mod training;

@@ -7,9 +7,15 @@ use attentive_collective::{Collective, CollectiveError, Exchange, Threads};
 use attentive_core::{BatchStream, Position, SequenceBatch, StreamError};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
-use attentive_trainer::{CheckpointDir, Endless, Event, Outcome, TrainError, Trainer, TrainerConfig, Validation};
+use attentive_trainer::{
+    CheckpointDir, Endless, Event, Outcome, QuantizeFormat, TrainError, Trainer, TrainerConfig, Validation,
+};
+use attentive_weights::Rounding;
 
-use crate::common::{self, Ragged, Watch, builder, files};
+use crate::{
+    common::{self, Ragged, Watch, builder, files},
+    rounding::Grid,
+};
 
 const VOCAB: u32 = 530;
 
@@ -49,6 +55,7 @@ fn process(
     let model = GptConfig::gpt2_like(VOCAB as usize, 8, [1, 2, 32]).init(&device, 1).unwrap();
     let checkpoints = CheckpointDir::new(folder, 2);
     let trainer = Trainer::builder(model, CausalLmObjective::default())
+        .rounding(config.quantize.map(|_| Box::new(Grid) as Box<dyn Rounding>))
         .config(config)
         .optimizer(optimizer.init().unwrap())
         .schedule(ScheduleConfig::Constant { lr: 1e-2, warmup_steps: 3 }.build(1))
@@ -122,6 +129,19 @@ fn recomputed_layers_leave_the_same_bytes() {
     let config = TrainerConfig { recompute: Recompute::Layers, ..config(4) };
     for size in [1, 2] {
         assert_same(&trained(size, &config, OptimizerConfig::default()).1, &expected, &format!("{size} processes"));
+    }
+}
+
+/// Passes of rounded matrices, in one process and in several.
+#[test]
+fn rounded_matrices_leave_the_same_bytes() {
+    let rounding = TrainerConfig { quantize: Some(QuantizeFormat::Q8_0), ..config(4) };
+    let (alone, expected) = trained(1, &rounding, OptimizerConfig::default());
+    assert!(alone != trained(1, &config(4), OptimizerConfig::default()).0);
+    for size in [2, 4] {
+        let (ends, found) = trained(size, &rounding, OptimizerConfig::default());
+        assert!(ends.iter().all(|end| *end == alone[0]), "{size} processes");
+        assert_same(&found, &expected, &format!("{size} processes"));
     }
 }
 

@@ -98,6 +98,7 @@ mod tests {
         assert_eq!(with("training.recompute=layers").unwrap().run.training.recompute, Recompute::Layers);
         for setting in [
             "training.exchange=bf16",
+            "training.quantize=int8",
             "data.train={}",
             "training.seed=2",
             "training={}",

@@ -196,6 +196,10 @@ impl Recipe {
         task.validate()?;
         finished_model(&run, &task)?;
         check_adapter(&run, &task)?;
+        if run.training.quantize.is_some() && task.pretrains() {
+            let problem = "data2vec trains what is fine-tuned later: leave it out, and set it then";
+            return Err(Problem::at("training.quantize", problem));
+        }
         if task.pretrained().is_none() {
             run.check_model(task.model())?;
         }
@@ -570,6 +574,29 @@ mod tests {
         let recipe = Recipe::of_command(Some(Path::new("rnn")), &["training.recompute=layers".into()]);
         let error = format!("{:#}", recipe.unwrap_err());
         assert!(error.contains("training.recompute") && error.contains("models of the family rnn"), "{error}");
+    }
+
+    #[test]
+    fn weights_that_no_packing_rounds_as_trained_are_named() {
+        let of = |recipe: &str, settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            Recipe::of_command(Some(Path::new(recipe)), &settings).map_err(|error| format!("{error:#}"))
+        };
+        for format in ["int8", "q8_0", "q4_0"] {
+            let recipe = of("gpt", &[&format!("training.quantize={format}")]).unwrap();
+            assert!(recipe.to_toml().contains(&format!("quantize = \"{format}\"")), "{}", recipe.to_toml());
+        }
+        assert!(!of("gpt", &[]).unwrap().to_toml().contains("quantize"));
+        let adapter = ["pretrained=m", "adapter={rank=2}", "training.quantize=int8"];
+        for (recipe, settings, problem) in [
+            ("gpt", &["training.quantize=f16"][..], "\"f16\""),
+            ("rnn", &["training.quantize=int8"][..], "weights of the family rnn are not packed"),
+            ("gpt", &adapter[..], "leave [adapter] or this out"),
+            ("data2vec-text", &["training.quantize=int8"][..], "data2vec trains what is fine-tuned later"),
+        ] {
+            let error = of(recipe, settings).unwrap_err();
+            assert!(error.contains("training.quantize") && error.contains(problem), "{error}");
+        }
     }
 
     #[test]

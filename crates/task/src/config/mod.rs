@@ -22,7 +22,7 @@ use std::{
 };
 
 use attentive_backend::Recompute;
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, packs};
 use attentive_data::Size;
 use attentive_model::{AdapterConfig, ModelConfig};
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
@@ -93,6 +93,13 @@ impl RunRecipe {
         self.schedule.validate().map_err(|error| Problem::within("schedule", &error.keys(), &error))?;
         if let Some(adapter) = &self.adapter {
             adapter.validate().map_err(|error| Problem::within("adapter", &[error.key()], &error))?;
+            if let Some(format) = self.training.quantize {
+                let text = format!(
+                    "\"{format}\": what will be rounded is the sum of weights and adapter, which an update does not make; leave \
+                     [adapter] or this out"
+                );
+                return Err(Problem::at("training.quantize", text));
+            }
         }
         self.training.validate().map_err(|error| Problem::within("training", &error.keys(), &error))
     }
@@ -102,12 +109,19 @@ impl RunRecipe {
     /// # Errors
     /// [`Problem`].
     pub fn check_model(&self, model: &ModelConfig) -> Result<(), Problem> {
-        if self.training.recompute == Recompute::None || model.recomputes_layers() {
-            return Ok(());
-        }
         let family = model.family();
-        let text = format!("\"layers\": models of the family {family} have no layers that are run again; leave it out");
-        Err(Problem::at("training.recompute", text))
+        if self.training.recompute != Recompute::None && !model.recomputes_layers() {
+            let text =
+                format!("\"layers\": models of the family {family} have no layers that are run again; leave it out");
+            return Err(Problem::at("training.recompute", text));
+        }
+        match self.training.quantize {
+            Some(format) if !packs(model) => {
+                let text = format!("\"{format}\": weights of the family {family} are not packed; leave it out");
+                Err(Problem::at("training.quantize", text))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
