@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fs};
 
-use attentive_weights::{HostTensor, Tensors};
+use attentive_bundle::{Bundle, PackedRounding, WeightFormat};
+use attentive_model::GptConfig;
+use attentive_weights::{HostTensor, Rounding, Tensors};
 
 use crate::support::Folder;
 
@@ -81,6 +83,41 @@ batch = { context = 16, rows = 2 }
     }
     let error = folder.fail(&["train", "tune.toml", "--set", "pretrained=moved", "--set", "batch.context=100000"], "");
     assert!(error.contains("batch.context"), "{error}");
+}
+
+#[test]
+fn a_model_that_is_trained_for_eight_bits_is_rounded_to_those() {
+    let folder = imported("gguf/llama.gguf", &[]);
+    folder.write("text.txt", &"the animal was tired\na street too wide\n".repeat(20));
+    let recipe = r#"
+name = "tuned"
+task = "causal-lm"
+pretrained = "before"
+data.train = { text = "text.txt", documents = "line" }
+data.validation_fraction = 0.1
+batch = { context = 16, rows = 2 }
+evaluation.samples = 0
+"#;
+    folder.write("plain.toml", &format!("{recipe}{LOOP}"));
+    folder.write("tune.toml", &format!("{recipe}{LOOP}quantize = \"int8\"\n"));
+    folder.succeed(&["train", "tune.toml"], "");
+    folder.succeed(&["quantize", "--model", "runs/tuned-1", "--out", "small"], "");
+    let [trained, small] = ["runs/tuned-1", "small"].map(|model| params(&folder, model));
+    let spec: GptConfig = Bundle::read(folder.path("runs/tuned-1")).unwrap().spec().unwrap();
+    let rounding = PackedRounding::new(&spec, WeightFormat::Int8).unwrap();
+    let round = |(name, tensor): (&String, &HostTensor)| (name.clone(), rounding.round(name, tensor).unwrap());
+    let rounded: Tensors = trained.iter().map(round).collect();
+    assert!(small == rounded && small != trained);
+
+    // It goes on to the same bytes, and not to those of a run that rounds nothing.
+    folder.succeed(&["train", "tune.toml", "--set", "training.steps=2"], "");
+    folder.succeed(&["train", "--resume", "runs/tuned-2", "--set", "training.steps=4"], "");
+    assert_eq!(params(&folder, "runs/tuned-2"), trained);
+    folder.succeed(&["train", "plain.toml"], "");
+    assert!(params(&folder, "runs/tuned-3") != trained);
+
+    let error = folder.fail(&["train", "tune.toml", "--set", "training.quantize=q4_0"], "");
+    assert!(error.contains("training.quantize: q4_0 holds whole blocks of 32 inputs, and "), "{error}");
 }
 
 #[test]
