@@ -67,6 +67,7 @@ impl Lists {
     /// [`Unsupported`](TokenizerError::Unsupported) for a name that is not known; [`Library`](TokenizerError::Library) or
     /// [`Invalid`](TokenizerError::Invalid) if the lists contradict each other. `path` is where they come from.
     pub fn byte_level(&self, pre: &str, path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
+        self.check().map_err(TokenizerError::invalid(path))?;
         let Some((_, words)) = PRE_TOKENIZERS.into_iter().find(|(name, _)| *name == pre) else {
             let known = PRE_TOKENIZERS.map(|(name, _)| name).join(", ");
             let problem = format!("its words are cut by the rules called {pre:?}; there are {known}");
@@ -117,6 +118,7 @@ impl Lists {
     /// # Errors
     /// [`Invalid`](TokenizerError::Invalid) if the lists contradict each other. `path` is where they come from.
     pub fn sentencepiece(&self, dummy_prefix: bool, path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
+        self.check().map_err(TokenizerError::invalid(path))?;
         let piece = |(id, token): (usize, &String)| {
             let number = self.kinds.get(id).copied().unwrap_or(1);
             let kind = kind_of(number).ok_or_else(|| format!("token {id} is of the unknown kind {number}"))?;
@@ -133,11 +135,47 @@ impl Lists {
         made.map(|tokenizer| Box::new(tokenizer) as Box<dyn Tokenizer>).map_err(TokenizerError::invalid(path))
     }
 
+    /// Checks that scores and kinds, if there are any, are those of all tokens.
+    fn check(&self) -> Result<(), String> {
+        let n = self.tokens.len();
+        for (what, len) in [("scores", self.scores.len()), ("kinds", self.kinds.len())] {
+            if ![0, n].contains(&len) {
+                return Err(format!("{n} tokens have {len} {what}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The texts of special tokens by role.
     fn names(&self) -> SpecialNames {
         let Specials { pad, bos, eos, unk, .. } = self.specials;
         let roles = [("pad_token", pad), ("bos_token", bos), ("eos_token", eos), ("unk_token", unk)];
         let name = |id: TokenId| self.tokens.get(id as usize).cloned();
         roles.into_iter().filter_map(|(role, id)| Some((role.to_owned(), name(id?)?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_are_cut_short_are_refused() {
+        let whole = Lists {
+            tokens: ["<unk>", "a"].map(str::to_owned).to_vec(),
+            scores: vec![0.0, -1.0],
+            kinds: vec![2, 1],
+            ..Lists::default()
+        };
+        let path = Path::new("a.gguf");
+        assert!(whole.sentencepiece(true, path).is_ok());
+        let scores = Lists { scores: vec![0.0], ..whole.clone() };
+        let kinds = Lists { kinds: vec![2, 1, 1], ..whole };
+        for (lists, named) in [(scores, "2 tokens have 1 scores"), (kinds, "2 tokens have 3 kinds")] {
+            for read in [lists.sentencepiece(true, path), lists.byte_level("gpt-2", path)] {
+                let error = read.err().expect("it is refused").to_string();
+                assert!(error.contains(named), "{error}");
+            }
+        }
     }
 }
