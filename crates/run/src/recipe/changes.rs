@@ -154,4 +154,14 @@ mod tests {
             assert!(with("gpt", setting).is_ok(), "{setting}");
         }
     }
+
+    #[test]
+    fn the_recipe_of_a_run_may_be_longer_than_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let text = Recipe::of_command(None, &[]).unwrap().to_toml();
+        std::fs::write(&path, format!("{}\n{text}", "#".repeat(1 << 18))).unwrap();
+        assert!(Recipe::load(&path).unwrap_err().to_string().contains("longer than any recipe"));
+        assert_eq!(Recipe::of_run(&path, &[]).unwrap().to_toml(), text);
+    }
 }
