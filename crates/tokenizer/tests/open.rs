@@ -105,6 +105,11 @@ fn settings_that_change_ids_and_are_not_followed_are_refused() {
     let vocab = ("vocab.txt", WORDS.as_bytes());
     refused(&[vocab, ("tokenizer_config.json", br#"{"do_basic_tokenize": false}"#)], "do_basic_tokenize = false");
     refused(&[vocab, ("tokenizer_config.json", br#"{"never_split": ["x"]}"#)], "never_split");
+    // What is neither true nor false, transformers takes for one of them.
+    let text = br#"{"do_lower_case": "false"}"#;
+    refused(&[vocab, ("tokenizer_config.json", text)], "do_lower_case = \"false\", which is not true or false");
+    let text = br#"{"extra_ids": -1}"#;
+    refused(&[vocab, ("tokenizer_config.json", text)], "extra_ids = -1, which is not a number of tokens");
     let class = br#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
     refused(&[vocab, ("tokenizer_config.json", class)], "BertJapaneseTokenizer");
     refused(&[("config.json", br#"{"model_type": "bert"}"#)], "there is no vocab.txt");

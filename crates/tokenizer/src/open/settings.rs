@@ -275,10 +275,18 @@ impl Settings {
             "fix_mistral_regex" => value == &Value::Bool(true),
             _ => false,
         };
+        let form = |key: &str, value: &Value| {
+            let is_flag = FLAGS.contains(&key) && !value.is_boolean();
+            let is_number = ["extra_ids", "offset"].contains(&key) && !value.is_u64();
+            let form = is_flag.then_some("true or false").or_else(|| is_number.then_some("a number of tokens"));
+            form.filter(|_| !value.is_null())
+        };
         let mut problems = Vec::new();
         for (key, value) in &self.config {
             if refused(key, value) {
                 problems.push(format!("{CONFIG} has {key} = {value}, which is not followed"));
+            } else if let Some(form) = form(key, value) {
+                problems.push(format!("{CONFIG} has {key} = {}, which is not {form}", short(value)));
             } else if !FOLLOWED.contains(&&**key) && !WITHOUT_EFFECT.contains(&&**key) && !key.ends_with("_token") {
                 self.notes.push(format!("{CONFIG}: {key} = {} is not followed", short(value)));
             }
@@ -289,6 +297,21 @@ impl Settings {
         }
     }
 }
+
+/// Settings that are true or false.
+const FLAGS: [&str; 11] = [
+    "add_bos_token",
+    "add_eos_token",
+    "add_prefix_space",
+    "do_lower_case",
+    "keep_accents",
+    "legacy",
+    "legacy_behaviour",
+    "separate_vocabs",
+    "split_special_tokens",
+    "strip_accents",
+    "tokenize_chinese_chars",
+];
 
 /// Settings that are followed, or refused where they cannot be.
 const FOLLOWED: [&str; 25] = [
