@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use attentive_tokenizer::{OpenOptions, Opened, SentencePiece, Tokenizer, TokenizerError, open};
+use serde_json::{Map, Value, json};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -206,6 +207,27 @@ fn the_two_files_of_gpt_2_belong_together() {
     let folder = folder(&[("vocab.json", vocab.as_bytes())]);
     let error = open(&folder.path().join("vocab.json")).err().unwrap();
     assert!(error.to_string().contains("no merges.txt beside it"), "{error}");
+}
+
+#[test]
+fn added_tokens_may_be_many() {
+    const N: usize = 20_000;
+    let token = |id: usize, lstrip: bool| {
+        json!({"id": id, "content": format!("<x{id}>"), "special": false, "single_word": false, "lstrip": lstrip,
+               "rstrip": false, "normalized": false})
+    };
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let listed: Vec<Value> = (1..=N).map(|id| token(id, false)).collect();
+    let file = json!({"version": "1.0", "added_tokens": listed, "pre_tokenizer": bytes, "decoder": bytes,
+                      "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}});
+    // The settings have the last word, and one token more.
+    let decoder: Map<String, Value> = (1..=N + 1).map(|id| (id.to_string(), token(id, id == 7))).collect();
+    let config = json!({"tokenizer_class": "PreTrainedTokenizerFast", "added_tokens_decoder": decoder});
+    let [file, config] = [file, config].map(|value| value.to_string().into_bytes());
+    let found = opened(&[("tokenizer.json", &file), ("tokenizer_config.json", &config)]);
+    let added = found.tokenizer.added_tokens();
+    assert_eq!((added.len(), added.iter().find(|token| token.lstrip).map(|token| token.id)), (N + 1, Some(7)));
+    assert_eq!(found.tokenizer.encode(&format!("a <x7>a<x{}>", N + 1)), [0, 7, 0, N as u32 + 1]);
 }
 
 #[test]

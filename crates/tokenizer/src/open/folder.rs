@@ -1,5 +1,6 @@
 //! Folders of models.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -118,17 +119,23 @@ fn add_tokens(settings: &mut Settings, value: &mut Value) -> Result<(), Tokenize
     let listed = tokenizer_json::added_tokens(value);
     let vocab = &value["model"]["vocab"];
     let ids = tokenizer_json::ids(vocab);
-    let id_of = |content: &str| {
-        let listed = listed.iter().find(|token| token.content == content).map(|token| token.id);
-        listed.or_else(|| ids.get(content).copied())
-    };
+    // Of equal ones the first counts.
+    let of_listed: HashMap<&str, TokenId> =
+        listed.iter().rev().map(|token| (token.content.as_str(), token.id)).collect();
+    let id_of = |content: &str| of_listed.get(content).or_else(|| ids.get(content)).copied();
     let next = listed.iter().map(|token| token.id as usize + 1).max().unwrap_or(0).max(ids.len());
     let mut all = listed.clone();
+    let mut places: HashMap<String, usize> =
+        all.iter().enumerate().rev().map(|(at, token)| (token.content.clone(), at)).collect();
+    let is_followed = settings.config.contains_key("added_tokens_decoder");
     for token in placed(settings, id_of, next)? {
-        match all.iter_mut().find(|known| known.content == token.content) {
-            Some(known) if settings.config.contains_key("added_tokens_decoder") => *known = token,
+        match places.get(&token.content) {
+            Some(&at) if is_followed => all[at] = token,
             Some(_) => {}
-            None => all.push(token),
+            None => {
+                places.insert(token.content.clone(), all.len());
+                all.push(token);
+            }
         }
     }
     if all != listed {
@@ -162,6 +169,7 @@ pub(super) fn placed(
 ) -> Result<Vec<AddedToken>, TokenizerError> {
     let mut next = next as TokenId;
     let mut tokens: Vec<AddedToken> = Vec::new();
+    let mut contents = HashSet::new();
     for token in settings.added.clone() {
         let id = id_of(&token.content).unwrap_or_else(|| {
             next += 1;
@@ -173,10 +181,11 @@ pub(super) fn placed(
                 "the added token {content:?} has the id {said} in the settings, and {id} by the vocabulary"
             )));
         }
+        contents.insert(token.content.clone());
         tokens.push(token);
     }
     for special in settings.special.clone() {
-        if tokens.iter().any(|token| token.content == special.content) {
+        if contents.contains(&special.content) {
             continue;
         }
         let content = &special.content;

@@ -1,5 +1,6 @@
 //! The files of settings beside a vocabulary.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub(super) added: Vec<AddedToken>,
     /// Special tokens, named or additional, with their conditions; they may be in the vocabulary or not.
     pub(super) special: Vec<Unplaced>,
+    /// The names of these.
+    special_names: HashSet<String>,
     pub(super) notes: Vec<String>,
 }
 
@@ -100,6 +103,7 @@ impl Settings {
             names: SpecialNames::new(),
             added: Vec::new(),
             special: Vec::new(),
+            special_names: HashSet::new(),
             notes: Vec::new(),
         };
         // `added_tokens_decoder` stands for the two older files; where it is missing, these have the last word.
@@ -122,9 +126,8 @@ impl Settings {
             }
             None => {
                 let ids = object("added_tokens.json")?;
-                let special: Vec<_> = settings.special.iter().map(|token| token.content.clone()).collect();
                 let entries = ids.iter().map(|(content, id)| {
-                    let is_special = special.contains(content);
+                    let is_special = settings.special_names.contains(content);
                     let token = Unplaced::of(&Value::String(content.clone())).map(|token| Unplaced {
                         normalized: Some(!is_special),
                         special: is_special,
@@ -132,7 +135,8 @@ impl Settings {
                     });
                     (id.as_u64().and_then(|id| TokenId::try_from(id).ok()), token)
                 });
-                settings.place(entries.collect::<Vec<_>>().into_iter())?;
+                let entries: Vec<_> = entries.collect();
+                settings.place(entries.into_iter())?;
             }
         }
         settings.check_known_settings()?;
@@ -158,12 +162,8 @@ impl Settings {
             };
             self.special.extend(tokens);
         }
-        let mut seen = Vec::new();
-        self.special.retain(|token| {
-            let is_new = !seen.contains(&token.content);
-            seen.push(token.content.clone());
-            is_new
-        });
+        let names = &mut self.special_names;
+        self.special.retain(|token| names.insert(token.content.clone()));
     }
 
     /// Counts those special tokens of the class that the settings leave out.
@@ -174,7 +174,7 @@ impl Settings {
                 continue;
             }
             self.names.insert(role.to_owned(), name.to_owned());
-            if self.special.iter().any(|token| token.content == name) {
+            if !self.special_names.insert(name.to_owned()) {
                 continue;
             }
             let [lstrip, rstrip] = match (self.class.as_deref(), role) {
@@ -200,7 +200,7 @@ impl Settings {
 
     /// Counts `name` among the tokens that text is searched for.
     pub(super) fn name_piece(&mut self, name: &str, special: bool) {
-        if !self.special.iter().any(|token| token.content == name) {
+        if self.special_names.insert(name.to_owned()) {
             let token = Unplaced::of(&Value::String(name.to_owned()));
             self.special.extend(token.map(|token| Unplaced { user_defined: !special, ..token }));
         }
@@ -209,8 +209,7 @@ impl Settings {
     /// Whether all special tokens of a tokenizer are named here; without a class, those count that its vocabulary shows.
     pub(super) fn names_all(&self, tokenizer: &dyn Tokenizer) -> bool {
         let names = |token: &AddedToken| {
-            self.special.iter().any(|special| special.content == token.content)
-                || self.added.iter().any(|added| added.content == token.content)
+            self.special_names.contains(&token.content) || self.added.iter().any(|added| added.content == token.content)
         };
         self.class.is_none() || tokenizer.added_tokens().iter().all(names)
     }
@@ -242,7 +241,7 @@ impl Settings {
                 let reason = "the added tokens are not ids with tokens".to_owned();
                 return Err(TokenizerError::invalid(&self.folder)(reason));
             };
-            let is_named = self.special.iter().any(|special| special.content == token.content);
+            let is_named = self.special_names.contains(&token.content);
             self.added.push(token.at(id, token.special || is_named));
         }
         self.added.sort_by_key(|token| token.id);
