@@ -37,6 +37,10 @@ pub(crate) fn sentencepiece(json: &str, specials: &Specials) -> Option<SentenceP
     if ![0, 256].contains(&n_bytes) {
         return None; // a model falls back on all bytes or none
     }
+    // Texts are searched for what is added after the pieces, which a model does not have.
+    if added.iter().any(|token| !token.special && token.id as usize >= pieces.len()) {
+        return None;
+    }
     let in_model = |id: Option<TokenId>| id.filter(|&id| (id as usize) < pieces.len());
     let Specials { pad, bos, eos, .. } = *specials;
     let specials = Specials {
@@ -178,6 +182,18 @@ mod tests {
         // A SentencePiece model has no such rule.
         let quotes = json!({"type": "Sequence", "normalizers": [replace("  ", " "), replace("``", "\"")]});
         assert_eq!(model(quotes, "always"), None);
+    }
+
+    #[test]
+    fn a_model_has_no_tokens_that_were_added_after_its_pieces() {
+        for special in [true, false] {
+            let value = json!({
+                "added_tokens": [{"id": 2, "content": "<n>", "special": special}],
+                "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]]},
+            });
+            // Special ones are not found in texts.
+            assert_eq!(sentencepiece(&value.to_string(), &Specials::default()).is_some(), special);
+        }
     }
 
     #[test]
