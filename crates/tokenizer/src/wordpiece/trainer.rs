@@ -8,7 +8,7 @@ use super::{CONTINUATION, WordPiece, WordPieceFile, chunks};
 use crate::error::TokenizerError;
 use crate::merge_learner::{Limits, MergeRules, Word, learn};
 use crate::tokenizer::TokenId;
-use crate::training::{MAX_LINE_LEN, TrainingReport};
+use crate::training::{MAX_LINE_LEN, MAX_WORD_LEN, TrainingReport};
 use crate::vocabulary::{Spellings, WordCounts};
 
 /// Learns a [`WordPiece`] vocabulary from text.
@@ -77,9 +77,9 @@ impl WordPieceTrainer {
         let mut report = TrainingReport::default();
         let mut counts = WordCounts::default();
         for text in report.lines(texts, self.max_line_len) {
-            // Word by word, so that no more than one is held normalised.
+            // Word by word, so that no more than one is held normalised, and of one that is too long only the beginning.
             for (_, chunk) in chunks(text.as_ref()) {
-                bert_words(chunk, 0, self.lowercase, usize::MAX).for_each(|word| counts.add(&word.text));
+                bert_words(chunk, 0, self.lowercase, MAX_WORD_LEN).for_each(|word| counts.add(&word.text));
             }
         }
         report.n_long_words = counts.n_long;
@@ -119,5 +119,20 @@ impl MergeRules for JoinContinuation {
 
     fn merge(&self, (left, right): (TokenId, TokenId), symbols: &Spellings) -> Option<String> {
         symbols[right].strip_prefix(CONTINUATION).map(|rest| format!("{}{rest}", &symbols[left]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::Tokenizer;
+
+    #[test]
+    fn words_that_are_too_long_are_counted_and_left_out() {
+        let text = format!("{} wide {}", "x".repeat(MAX_WORD_LEN + 1), "y".repeat(MAX_WORD_LEN));
+        let (tokenizer, report) = WordPieceTrainer::with_vocab_size(20).train_with_report([text]).unwrap();
+        assert_eq!(report.n_long_words, 1);
+        let has = |c: &str| (0..tokenizer.vocab_size() as TokenId).any(|id| tokenizer.token(id).as_deref() == Some(c));
+        assert_eq!(["x", "y", "w"].map(has), [false, true, true]);
     }
 }
