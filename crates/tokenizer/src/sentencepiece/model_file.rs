@@ -69,6 +69,12 @@ impl SentencePieceFile {
             trainer = trainer.integer(number, id.map_or(u64::MAX, u64::from)); // −1 stands for none
         }
         trainer = trainer.bytes(44, self.unk_surface.as_bytes());
+        // The library knows them by their names alone.
+        for (number, id) in [(45, unk), (46, bos), (47, eos), (48, pad)] {
+            if let Some((name, ..)) = id.and_then(|id| self.pieces.get(id as usize)) {
+                trainer = trainer.bytes(number, name.as_bytes());
+            }
+        }
         model = model.bytes(2, &trainer.0).bytes(3, &normalizer_message(&self.normalizer).0);
         if let Some(denormalizer) = &self.denormalizer {
             model = model.bytes(5, &normalizer_message(denormalizer).0);
@@ -195,4 +201,25 @@ fn normalizer_message(spec: &NormalizerSpec) -> Message {
         .integer(3, spec.add_dummy_prefix.into())
         .integer(4, spec.remove_extra_whitespaces.into())
         .integer(5, spec.escape_whitespaces.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without a name, `bos_id` of sentencepiece 0.2.3 looks for `<s>`.
+    #[test]
+    fn special_tokens_are_written_with_their_names() {
+        let pieces = [("<unk>", PieceKind::Unknown), ("<bos>", PieceKind::Control), ("<eos>", PieceKind::Control)];
+        let pieces = pieces.map(|(piece, kind)| (piece.to_owned(), 0.0, kind)).to_vec();
+        let specials = Specials { unk: Some(0), bos: Some(1), eos: Some(2), ..Specials::default() };
+        let bytes = SentencePieceFile::of_pieces(Algorithm::Unigram, pieces, specials).to_model_bytes();
+        let trainer = fields(&bytes).map(Result::unwrap).find(|(number, _)| *number == 2).unwrap().1;
+        let names: Vec<_> =
+            fields(trainer.bytes().unwrap()).map(Result::unwrap).filter(|(number, _)| *number > 44).collect();
+        assert_eq!(
+            names.iter().filter_map(|(number, value)| Some((*number, value.string().ok()?))).collect::<Vec<_>>(),
+            [(45, "<unk>"), (46, "<bos>"), (47, "<eos>")]
+        );
+    }
 }
