@@ -236,6 +236,10 @@ impl Tokenizer for Adapted {
         self.inner.decode_bytes(ids)
     }
 
+    fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        self.inner.decode(ids)
+    }
+
     fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
         self.inner.written(place, id)
     }
@@ -316,5 +320,21 @@ impl fmt::Debug for Processor {
             Self::Image(processor) => f.debug_tuple("Image").field(processor).finish(),
             Self::None => f.write_str("None"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use attentive_tokenizer::UnigramTrainer;
+
+    use super::*;
+
+    #[test]
+    fn broken_characters_are_decoded_as_by_the_tokenizer_itself() {
+        let tokenizer: Arc<dyn Tokenizer> = Arc::new(UnigramTrainer::with_vocab_size(270).train(["a b"]).unwrap());
+        let mut ids = tokenizer.encode("☃");
+        ids.pop();
+        let adapted = Processor::from(tokenizer.clone()).reading_specials();
+        assert_eq!(adapted.tokenizer().unwrap().decode(&ids), tokenizer.decode(&ids));
     }
 }
