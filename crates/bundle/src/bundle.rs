@@ -15,8 +15,8 @@ use toml::Table;
 
 use crate::{
     BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, ReadingConfig,
-    TrainingRecord, WeightFormat,
-    folder::{self, CHAT, CONFIG, Folder, PROCESSOR, Parts, TOKENIZER, WEIGHTS},
+    Shortlist, TrainingRecord, WeightFormat,
+    folder::{self, CHAT, CONFIG, Folder, PROCESSOR, Parts, SHORTLIST, TOKENIZER, WEIGHTS},
     packed::WithBlocks,
     stored::{Params, Stored},
 };
@@ -42,6 +42,8 @@ pub struct Bundle<P = Tensors> {
     pub processor: Processor,
     /// How a conversation is written, if the model was trained for them.
     pub chat: Option<ChatTemplate>,
+    /// The tokens that translations are searched among, if not among all.
+    pub shortlist: Option<Arc<Shortlist>>,
     /// Parameters, but for those in `blocks`.
     pub params: P,
     /// Matrices that are kept in blocks of few bits, as they came. [`Bundle::unpack`] makes numbers of them.
@@ -101,6 +103,7 @@ impl Bundle {
             reading: ReadingConfig::default(),
             processor: processor.into(),
             chat: None,
+            shortlist: None,
             params,
             blocks: BTreeMap::new(),
             dense: Vec::new(),
@@ -151,7 +154,7 @@ impl Bundle {
     }
 
     /// Writes a bundle's files into a folder, which may hold others, as a run's does; `config` is the text of `config.toml`,
-    /// with a `[model]` table. A chat template that is there stays. Read in the middle of that, it is refused.
+    /// with a `[model]` table. A chat template and a shortlist that are there stay. Read in the middle of that, it is refused.
     ///
     /// # Errors
     /// [`BundleError::Io`], [`BundleError::Tokenizer`] or [`BundleError::Weights`].
@@ -162,9 +165,10 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        let chat = Folder::open_run(path).text_of_optional(CHAT)?;
-        let (chat, blocks) = (chat.as_deref(), &BTreeMap::new());
-        Parts { config, processor, chat, params, blocks, format: WeightFormat::F32, record }.write(path)
+        let folder = Folder::open_run(path);
+        let (chat, shortlist) = (folder.text_of_optional(CHAT)?, folder.bytes_of_optional(SHORTLIST)?);
+        let (chat, shortlist, blocks) = (chat.as_deref(), shortlist.as_deref(), &BTreeMap::new());
+        Parts { config, processor, chat, shortlist, params, blocks, format: WeightFormat::F32, record }.write(path)
     }
 
     /// Writes this bundle as a new folder, in one step, its weights in the precision that it decodes in.
@@ -197,6 +201,7 @@ impl Bundle {
             reading,
             processor,
             chat,
+            shortlist,
             params,
             blocks,
             dense,
@@ -212,12 +217,14 @@ impl Bundle {
             reading: reading.clone(),
         };
         let chat = chat.as_ref().map(ChatTemplate::text);
+        let shortlist = shortlist.as_deref().map(Shortlist::to_json);
+        let shortlist = shortlist.as_deref();
         let mut table = self.recipe.clone();
         table.extend(Table::try_from(config).expect("names and numbers"));
         let config = &toml::to_string(&table).expect("a table came from TOML");
         let with_dense = (!dense.is_empty()).then(|| Dense::put(dense, params));
         let params = with_dense.as_ref().unwrap_or(params);
-        Parts { config, processor, chat, params, blocks, format: decoding.precision, record }
+        Parts { config, processor, chat, shortlist, params, blocks, format: decoding.precision, record }
             .write_as_one(path, replace)
     }
 
@@ -315,6 +322,7 @@ impl<P: Params> Bundle<P> {
             Ok::<_, BundleError>(template.with_tokens(chat.tokens))
         });
         let chat = chat.transpose()?;
+        let shortlist = Shortlist::read(folder, &model)?.map(Arc::new);
         let (params, dense, n_held) = params(embedding.dense.len())?;
         // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
         if model.n_params() > 2 * n_held {
@@ -330,6 +338,7 @@ impl<P: Params> Bundle<P> {
             reading,
             processor,
             chat,
+            shortlist,
             params,
             blocks: BTreeMap::new(),
             dense,
@@ -441,6 +450,7 @@ impl<P: Params> std::fmt::Debug for Bundle<P> {
             reading,
             processor,
             chat,
+            shortlist,
             params,
             blocks,
             dense,
@@ -456,6 +466,7 @@ impl<P: Params> std::fmt::Debug for Bundle<P> {
             .field("reading", reading)
             .field("processor", processor)
             .field("chat", chat)
+            .field("has_shortlist", &shortlist.is_some())
             .field("n_params", &params.names().len())
             .field("n_blocks", &blocks.len())
             .field("n_dense", &dense.len())

@@ -21,6 +21,7 @@ pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const PROCESSOR: &str = "processor.json";
 pub(crate) const CHAT: &str = "chat_template.jinja";
+pub(crate) const SHORTLIST: &str = "shortlist.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const RECORD: &str = "training.json";
 /// What a run has trained beside a model that stayed as it was.
@@ -83,6 +84,15 @@ impl<'a> Folder<'a> {
     /// The content of a file that a folder may do without, which is the one that was written.
     pub(crate) fn text_of_optional(&self, part: &str) -> Result<Option<String>, BundleError> {
         self.has(part).then(|| self.text(part)).transpose()
+    }
+
+    /// As [`text_of_optional`](Self::text_of_optional), of a file that may be longer than settings are.
+    pub(crate) fn bytes_of_optional(&self, part: &str) -> Result<Option<Vec<u8>>, BundleError> {
+        let read = || {
+            let path = self.checked(part)?;
+            fs::read(&path).map_err(|cause| BundleError::Io { path, cause })
+        };
+        self.has(part).then(read).transpose()
     }
 
     /// Whether a file that a folder may do without was written, or is there.
@@ -232,6 +242,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) processor: &'a Processor,
     /// The text of the chat template.
     pub(crate) chat: Option<&'a str>,
+    /// The shortlist, as JSON.
+    pub(crate) shortlist: Option<&'a [u8]>,
     pub(crate) params: &'a Tensors,
     /// Parameters in blocks, which are written so.
     pub(crate) blocks: &'a BTreeMap<String, Blocks>,
@@ -249,6 +261,9 @@ impl Parts<'_> {
         if let Some(chat) = self.chat {
             write_text(&path.join(CHAT), chat)?;
         }
+        if let Some(shortlist) = self.shortlist {
+            write_part(&path.join(SHORTLIST), shortlist)?;
+        }
         let packing = |name: &str| match self.format {
             WeightFormat::Int8 => attentive_engine::int8_axis(name).map_or(Packing::Floats, Packing::Int8),
             // Blocks of other formats are made as a model is packed.
@@ -256,7 +271,8 @@ impl Parts<'_> {
         };
         write_packed(&path.join(WEIGHTS), self.params, self.blocks, packing, &BTreeMap::new())?;
         let adapter = path.join(ADAPTER).exists().then_some(ADAPTER);
-        let parts = [Some(CONFIG), self.chat.map(|_| CHAT), Some(WEIGHTS), adapter];
+        let shortlist = self.shortlist.map(|_| SHORTLIST);
+        let parts = [Some(CONFIG), self.chat.map(|_| CHAT), shortlist, Some(WEIGHTS), adapter];
         let parts = parts.into_iter().flatten().chain(of_processor);
         let mut files = Sums::new();
         for part in parts {
@@ -282,7 +298,7 @@ impl Parts<'_> {
         }
         if let Some(other) = present
             .into_iter()
-            .find(|name| ![CONFIG, TOKENIZER, PROCESSOR, CHAT, WEIGHTS, ADAPTER, RECORD].contains(&&**name))
+            .find(|name| ![CONFIG, TOKENIZER, PROCESSOR, CHAT, SHORTLIST, WEIGHTS, ADAPTER, RECORD].contains(&&**name))
         {
             return Err(BundleError::NotAModel { path: path.to_owned(), other });
         }

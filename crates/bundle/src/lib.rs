@@ -1,9 +1,9 @@
 //! Model bundles, and what one loads as: a translator, a generator of text, or an encoder.
 //!
 //! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `processor.json` (of a model that
-//! reads something else than text), `chat_template.jinja` (of a model for
-//! conversations), `model.safetensors`, `training.json` (where it came from: data hashes, seed, steps, scores; and the
-//! sums of the other files). It loads on any backend.
+//! reads something else than text), `chat_template.jinja` (of a model for conversations), `shortlist.json` (of a
+//! translator that writes some tokens only), `model.safetensors`, `training.json` (where it came from: data hashes,
+//! seed, steps, scores; and the sums of the other files). It loads on any backend.
 //!
 //! ```no_run
 //! use attentive_backend::BackendKind;
@@ -43,6 +43,7 @@ mod processor;
 mod pruning;
 mod reading;
 mod record;
+mod shortlist;
 mod span_filler;
 mod speech;
 mod spelling;
@@ -79,6 +80,7 @@ pub use policy::{History, PlayError, Policy};
 pub use processor::Processor;
 pub use reading::{ReadingConfig, ScoreActivation};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
+pub use shortlist::Shortlist;
 pub use span_filler::SpanFiller;
 pub use speech::{
     RecognizerModel, RecognizerState, Segments, SpeechProcessor, SpeechSegment, SpeechTask, SpeechTokens,

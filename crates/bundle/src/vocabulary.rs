@@ -137,6 +137,7 @@ impl Bundle {
             return Err(refused(format!("a {} has other parameters for its vocabulary", model.family())));
         }
         (self.model, self.params, self.processor) = (model, params, Processor::Text(tokenizer));
+        self.shortlist = None; // it knows no new token
         self.record.scores.clear(); // they were another model's
         Ok(())
     }

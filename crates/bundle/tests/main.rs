@@ -6,6 +6,7 @@ mod damage;
 mod forms;
 mod generator;
 mod golden_chat;
+mod shortlist;
 mod strategies;
 mod text_encoder;
 mod translator;
