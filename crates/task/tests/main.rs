@@ -3,4 +3,5 @@
 mod directions;
 mod episodes;
 mod filter;
+mod shortlist;
 mod synthetic;
