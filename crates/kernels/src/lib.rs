@@ -51,6 +51,7 @@ mod math;
 mod matmul;
 mod matrix;
 mod norm;
+mod panels;
 mod parallel;
 mod peak;
 mod recurrence;

@@ -148,6 +148,23 @@ fn every_path_gives_the_definition_and_the_same_bits() {
     }
 }
 
+#[test]
+fn chosen_outputs_have_the_products_that_they_have_among_all() {
+    for (format, _) in FORMATS {
+        let [m, k, n] = [3, 2 * format.block_len(), 67];
+        let mut data = Fixture::new(7);
+        let (bytes, a) = (blocks(format, k, n, &mut data), data.normal(m * k));
+        let outputs: Vec<u32> = data.indices(35, n).into_iter().map(|j| j as u32).collect();
+        let matrix = BlockMatrix::new(format, &bytes, [k, n]).unwrap();
+        let (mut all, mut some) = (vec![0.0; m * n], vec![0.0; m * outputs.len()]);
+        matrix.multiply(MatRef::new(&a, m, k), MatMut::new(&mut all, m, n), &Epilogue::default());
+        let to = MatMut::new(&mut some, m, outputs.len());
+        matrix.select(&outputs).multiply(MatRef::new(&a, m, k), to, &Epilogue::default());
+        let chosen = |row: &[f32]| outputs.iter().map(|&j| row[j as usize]).collect::<Vec<f32>>();
+        assert_eq!(some, all.chunks(n).flat_map(chosen).collect::<Vec<f32>>(), "{format:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -45,6 +45,30 @@ fn columns_are_those_that_were_packed() {
 }
 
 #[test]
+fn chosen_columns_have_the_products_that_they_have_among_all() {
+    for [m, k, n] in [[1, 1, 1], [3, 64, 67], [5, 259, 130], [2, 512, 40]] {
+        let mut data = Fixture::new((m + k + n) as u64);
+        let (a, b, bias) = (data.normal(m * k), data.normal(k * n), data.normal(n));
+        let columns: Vec<u32> = data.indices(n / 2 + 1, n).into_iter().map(|j| j as u32).collect();
+        for level in Level::available() {
+            level.during(|| {
+                let packed = PackedMatrix::new(MatRef::new(&b, k, n));
+                let (mut all, mut some) = (vec![0.0; m * n], vec![0.0; m * columns.len()]);
+                let of_all = Epilogue { bias: Some(&bias), ..Epilogue::default() };
+                packed.multiply(MatRef::new(&a, m, k), MatMut::new(&mut all, m, n), &of_all);
+                let of_some: Vec<f32> = columns.iter().map(|&j| bias[j as usize]).collect();
+                let of_some = Epilogue { bias: Some(&of_some), ..Epilogue::default() };
+                let to = MatMut::new(&mut some, m, columns.len());
+                packed.select(&columns).multiply(MatRef::new(&a, m, k), to, &of_some);
+                let chosen = |row: &[f32]| columns.iter().map(|&j| row[j as usize]).collect::<Vec<f32>>();
+                assert_eq!(some, all.chunks(n).flat_map(chosen).collect::<Vec<f32>>());
+            });
+        }
+        assert_eq!(PackedMatrix::new(MatRef::new(&b, k, n)).select(&[]).dims(), [k, 0]);
+    }
+}
+
+#[test]
 fn a_row_does_not_depend_on_the_others() {
     let [m, k, n] = [37, 101, 67];
     let mut data = Fixture::new(5);

@@ -66,6 +66,26 @@ fn columns_are_those_that_were_rounded() {
 }
 
 #[test]
+fn chosen_columns_have_the_products_that_they_have_among_all() {
+    for [m, k, n] in [[1, 1, 1], [2, 6, 67], [3, 259, 33]] {
+        let mut data = Fixture::new((m + k + n) as u64);
+        let (a, b) = (data.normal(m * k), data.normal(k * n));
+        let matrix = Int8Matrix::new(&QuantisedColumns::new(MatRef::new(&b, k, n)));
+        let columns: Vec<u32> = data.indices(n / 2 + 1, n).into_iter().map(|j| j as u32).collect();
+        for level in Level::available() {
+            level.during(|| {
+                let (mut all, mut some) = (vec![0.0; m * n], vec![0.0; m * columns.len()]);
+                matrix.multiply(MatRef::new(&a, m, k), MatMut::new(&mut all, m, n), &Epilogue::default());
+                let to = MatMut::new(&mut some, m, columns.len());
+                matrix.select(&columns).multiply(MatRef::new(&a, m, k), to, &Epilogue::default());
+                let chosen = |row: &[f32]| columns.iter().map(|&j| row[j as usize]).collect::<Vec<f32>>();
+                assert_eq!(some, all.chunks(n).flat_map(chosen).collect::<Vec<f32>>());
+            });
+        }
+    }
+}
+
+#[test]
 fn extreme_values_do_not_overflow() {
     // 133,144 products of 127 · 127 are the most that 32 bits hold.
     for (k, sign) in [(4096, -1.0), (133_144, -1.0), (133_144, 1.0)] {

@@ -16,12 +16,13 @@ use std::ops::Range;
 
 use crate::extent::{elements, work};
 use crate::matmul::{Epilogue, for_each_job, job};
+use crate::panels::Panels;
 use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
 use format::by_format;
 use inputs::QuantisedInputs;
-use layout::{COLS, Layout};
+use layout::{COLS, Layout, STEP};
 use panel::Panel;
 use rayon::prelude::*;
 
@@ -117,6 +118,21 @@ impl BlockMatrix {
         assert!(row < self.n, "row {row} of {}", self.n);
         assert_eq!(out.len(), self.k, "a row has {} values", self.k);
         self.dequantise_columns(row / COLS, row % COLS..row % COLS + 1, out);
+    }
+
+    /// The matrix of some outputs, in this order; its products have the bits that they have here.
+    ///
+    /// # Panics
+    /// If there is no such output.
+    pub fn select(&self, outputs: &[u32]) -> Self {
+        assert!(outputs.iter().all(|&j| (j as usize) < self.n), "some of {} outputs", self.n);
+        let [body, head] = by_format!(self.format, B => [B::BODY, B::HEAD].map(|size| self.k / B::BLOCK * size));
+        let n_padded = outputs.len().next_multiple_of(COLS);
+        let mut words = Aligned::zeroed_in_large_pages(elements([n_padded, body]) / size_of::<f32>());
+        let mut heads = vec![0; elements([n_padded, head])];
+        Panels { cols: COLS, len: body }.select::<_, STEP>(outputs, self.words.bytes(), words.bytes_mut());
+        Panels { cols: COLS, len: head }.select::<_, 1>(outputs, &self.heads, &mut heads);
+        Self { format: self.format, words, heads, k: self.k, n: outputs.len() }
     }
 
     fn dequantise_columns(&self, panel: usize, columns: Range<usize>, out: &mut [f32]) {

@@ -10,6 +10,7 @@ pub use quantise::QuantisedColumns;
 
 use crate::extent::{elements, work};
 use crate::matmul::{Epilogue, for_each_job, job};
+use crate::panels::Panels;
 use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
@@ -190,6 +191,23 @@ impl Int8Matrix {
         for (to, step) in to.chunks_mut(STEP).zip(steps) {
             to.iter_mut().zip(&step[j % COLS * STEP..]).for_each(|(to, &q)| *to = scale * f32::from(q));
         }
+    }
+
+    /// The matrix of some columns, in this order; its products have the bits that they have here.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn select(&self, columns: &[u32]) -> Self {
+        assert!(columns.iter().all(|&j| (j as usize) < self.n), "some of {} columns", self.n);
+        let (n, len) = (columns.len(), self.k.next_multiple_of(STEP));
+        let n_padded = n.next_multiple_of(COLS);
+        let mut panels = Aligned::zeroed_in_large_pages(elements([n_padded, len]) / size_of::<f32>());
+        Panels { cols: COLS, len }.select::<_, STEP>(columns, self.panels.bytes(), panels.bytes_mut());
+        let mut scales: Vec<f32> = columns.iter().map(|&j| self.scales[j as usize]).collect();
+        let mut column_sums: Vec<i32> = columns.iter().map(|&j| self.column_sums[j as usize]).collect();
+        scales.resize(n_padded, 0.0);
+        column_sums.resize(n_padded, 0);
+        Self { panels, scales, column_sums, k: self.k, n }
     }
 
     /// `c = a · b` and its epilogue, for `a` `[m, k]` and `c` `[m, n]`.

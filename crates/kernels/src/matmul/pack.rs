@@ -5,6 +5,7 @@
 use super::tile::{A_STRIDE, ABlock, BPanels, DEPTH, multiply_block};
 use super::{BLOCK_COLS, MIN_COLS};
 use crate::extent::elements;
+use crate::panels::Panels;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
 use crate::{MatMut, MatRef, Precision};
@@ -266,6 +267,18 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
         let cols = panel_cols(level);
         let len = elements([n.div_ceil(cols), cols, panel_rows(level, depth)]);
         Self { panels: allocate(len), level, depth, cols: n }
+    }
+
+    /// The matrix of some columns, in memory that `allocate` gives for a length.
+    pub(crate) fn select(&self, columns: &[u32], allocate: impl FnOnce(usize) -> T) -> Self {
+        let mut selected = Self::room(self.level, [self.depth, columns.len()], allocate);
+        let cols = panel_cols(self.level);
+        for p in (0..self.depth).step_by(DEPTH) {
+            let len = panel_rows(self.level, DEPTH.min(self.depth - p));
+            let to = &mut selected.panels[panel_rows(self.level, p) * columns.len().next_multiple_of(cols)..];
+            Panels { cols, len }.select::<_, 1>(columns, self.rows_from(p).data, to);
+        }
+        selected
     }
 
     /// First row and column, dimensions, and panels of each part that is packed separately.

@@ -54,6 +54,16 @@ impl PackedMatrix {
         to.iter_mut().zip(self.packed.column(j)).for_each(|(to, value)| *to = value);
     }
 
+    /// The matrix of some columns, in this order; its products have the bits that they have here.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn select(&self, columns: &[u32]) -> Self {
+        assert!(columns.iter().all(|&j| (j as usize) < self.n), "some of {} columns", self.n);
+        let packed = self.packed.select(columns, Aligned::zeroed_in_large_pages);
+        Self { packed, level: self.level, k: self.k, n: columns.len() }
+    }
+
     /// `c = a · b` and its epilogue, for `a` `[m, k]` and `c` `[m, n]`: bit for bit
     /// [`matmul_with`](crate::matmul_with).
     ///
