@@ -8,6 +8,7 @@ use crate::{
     attention::Span,
     embedding::{Embedding, Projection},
     layer::Norm,
+    restriction::{Among, Restriction},
     stack::{Memory, NewTokens, Past, Scratch, SourceRun, Stack},
 };
 
@@ -28,6 +29,8 @@ pub struct State {
     memory: Arc<Memory>,
     /// The sentence, or recording, of `memory` that each row is written of.
     sentence_of_row: Vec<usize>,
+    /// The tokens that each sentence is written of, if not of all.
+    restriction: Option<Arc<Restriction>>,
     past: Past,
     scratch: Scratch,
 }
@@ -38,6 +41,12 @@ impl State {
         self.past.reorder(parents);
         self.sentence_of_row = parents.iter().map(|&parent| self.sentence_of_row[parent]).collect();
     }
+
+    /// What the rows are held to, if they are to anything.
+    fn among(&self) -> Option<Among> {
+        let restriction = Arc::clone(self.restriction.as_ref()?);
+        Some(Among { restriction, sentence_of_row: self.sentence_of_row.clone() })
+    }
 }
 
 impl Decoder {
@@ -46,9 +55,17 @@ impl Decoder {
         let memories = memory.split(rows).into_iter();
         let state = |(memory, &rows): (Memory, &usize)| {
             let (memory, past) = (Arc::new(memory), self.stack.past(rows));
-            State { memory, sentence_of_row: (0..rows).collect(), past, scratch: Scratch::default() }
+            let sentence_of_row = (0..rows).collect();
+            State { memory, sentence_of_row, restriction: None, past, scratch: Scratch::default() }
         };
         memories.zip(rows).map(state).collect()
+    }
+
+    /// Holds the sentences of a state to some tokens each, as [`NextToken::restrict`](attentive_core::NextToken::restrict).
+    pub(crate) fn restrict(&self, state: &mut State, allowed: &[Vec<TokenId>]) {
+        assert_eq!(allowed.len(), state.sentence_of_row.len(), "restrict: one list of tokens for each row");
+        assert!(state.sentence_of_row.iter().copied().eq(0..allowed.len()), "restrict: a state that was not reordered");
+        state.restriction = Some(Arc::new(Restriction::new(&self.projection, allowed)));
     }
 
     /// One step of one state, as [`NextToken::advance`](attentive_core::NextToken::advance).
@@ -78,7 +95,8 @@ impl Decoder {
         let n_tokens: usize = turns.iter().map(|turn| turn.tokens.len()).sum();
         let wants: Vec<(usize, Want)> =
             turns.iter().map(|turn| (turn.state.sentence_of_row.len(), turn.want)).collect();
-        let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
+        let among: Vec<Option<Among>> = turns.iter().map(|turn| turn.state.among()).collect();
+        let scores = self.projection.scores_among(&mut scratch, &wants, &among, |scratch| {
             scratch.x.clear();
             let (mut new_tokens, mut sources) = (Vec::<NewTokens<'_>>::new(), Vec::<SourceRun<'_>>::new());
             let mut first = 0;

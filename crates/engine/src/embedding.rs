@@ -3,7 +3,7 @@
 use attentive_core::{Scores, TokenId, TopTokens, Want};
 use attentive_kernels::{Dropout, Epilogue, TopK, log_softmax};
 
-use crate::{stack::Scratch, weight::Weight};
+use crate::{restriction::Among, stack::Scratch, weight::Weight};
 
 /// Embeddings of tokens, each `scale` times as large.
 #[derive(Debug)]
@@ -60,6 +60,9 @@ impl Embedding {
     }
 }
 
+/// The scores that are wanted of some rows, and the tokens that these are held to, if not to all.
+type Wanted<'a> = (usize, Want, Option<&'a Among>);
+
 impl Projection {
     pub(crate) fn vocab_size(&self) -> usize {
         self.weight.dims()[1]
@@ -71,7 +74,15 @@ impl Projection {
         self.logits_of_scaled(x)
     }
 
-    fn logits_of_scaled(&self, x: &[f32]) -> Vec<f32> {
+    /// The projection to some tokens, in this order.
+    pub(crate) fn select(&self, tokens: &[TokenId]) -> Self {
+        let of_tokens = |bias: &Vec<f32>| tokens.iter().map(|&token| bias[token as usize]).collect();
+        let (weight, bias) = (self.weight.select(tokens), self.bias.as_ref().map(of_tokens));
+        Self { weight, bias, scale: self.scale, cap: self.cap }
+    }
+
+    /// As [`logits`](Self::logits), of vectors that are scaled.
+    pub(crate) fn logits_of_scaled(&self, x: &[f32]) -> Vec<f32> {
         let [d_model, vocab] = self.weight.dims();
         let mut logits = vec![0.0; x.len() / d_model * vocab];
         self.weight.multiply(x, &mut logits, &Epilogue { bias: self.bias.as_deref(), ..Epilogue::default() });
@@ -89,6 +100,20 @@ impl Projection {
         wants: &[(usize, Want)],
         read: impl FnOnce(&mut Scratch) + Send,
     ) -> Vec<Scores> {
+        self.scores_among(scratch, wants, &[], read)
+    }
+
+    /// As [`scores`](Self::scores), of rows some of which are held to some tokens: those of each number of rows, or no rows.
+    pub(crate) fn scores_among(
+        &self,
+        scratch: &mut Scratch,
+        wants: &[(usize, Want)],
+        among: &[Option<Among>],
+        read: impl FnOnce(&mut Scratch) + Send,
+    ) -> Vec<Scores> {
+        let held = |at: usize| among.get(at).and_then(Option::as_ref);
+        let wanted = |(at, &(rows, want)): (usize, &(usize, Want))| (rows, want, held(at));
+        let wants: Vec<Wanted<'_>> = wants.iter().enumerate().map(wanted).collect();
         let mut scores = Vec::with_capacity(wants.len());
         // One entry into the thread pool per step, not one per product.
         rayon::scope(|_| {
@@ -97,14 +122,15 @@ impl Projection {
             let d_model = self.weight.dims()[0];
             let mut x = &scratch.x[..];
             // Neighbours that want alike share a product.
-            for alike in wants.chunk_by(|(_, a), (_, b)| self.finds_best(*a).is_some() == self.finds_best(*b).is_some())
-            {
-                let rows: usize = alike.iter().map(|(rows, _)| rows).sum();
+            for alike in wants.chunk_by(|a, b| self.are_alike(a, b)) {
+                let rows: usize = alike.iter().map(|(rows, ..)| rows).sum();
                 let here;
                 (here, x) = x.split_at(rows * d_model);
-                match alike.iter().filter_map(|(_, want)| self.finds_best(*want)).max() {
-                    Some(k) => self.best(here, k, alike, &mut scores),
-                    None => self.all(here, alike, &mut scores),
+                let best = alike.iter().filter_map(|(_, want, _)| self.finds_best(*want)).max();
+                match (alike[0], best) {
+                    ((_, want, Some(among)), _) => scores.push(among.scores(here, want)),
+                    (_, Some(k)) => self.best(here, k, alike, &mut scores),
+                    (_, None) => self.all(here, alike, &mut scores),
                 }
             }
         });
@@ -120,16 +146,22 @@ impl Projection {
         }
     }
 
+    /// Whether rows share a product.
+    fn are_alike(&self, (_, a, held_a): &Wanted<'_>, (_, b, held_b): &Wanted<'_>) -> bool {
+        let are_free = held_a.is_none() && held_b.is_none();
+        are_free && self.finds_best(*a).is_some() == self.finds_best(*b).is_some()
+    }
+
     /// Appends the best `k` tokens of rows of scaled vectors.
-    fn best(&self, x: &[f32], k: usize, wants: &[(usize, Want)], scores: &mut Vec<Scores>) {
-        let n_rows: usize = wants.iter().map(|(rows, _)| rows).sum();
+    fn best(&self, x: &[f32], k: usize, wants: &[Wanted<'_>], scores: &mut Vec<Scores>) {
+        let n_rows: usize = wants.iter().map(|(rows, ..)| rows).sum();
         let (mut ids, mut values, mut log_sum_exp) = (vec![0; n_rows * k], vec![0.0; n_rows * k], vec![0.0; n_rows]);
         let best = TopK { k, ids: &mut ids, values: &mut values, log_sum_exp: &mut log_sum_exp };
         self.weight.top_k(x, self.bias.as_deref(), best);
         for (logits, log_sum_exp) in values.chunks_exact_mut(k).zip(&log_sum_exp) {
             logits.iter_mut().for_each(|logit| *logit -= log_sum_exp);
         }
-        for (rows, _) in wants.iter().rev() {
+        for (rows, ..) in wants.iter().rev() {
             let first = ids.len() - rows * k;
             scores.push(Scores::Top(TopTokens { k, ids: ids.split_off(first), log_probs: values.split_off(first) }));
         }
@@ -138,7 +170,7 @@ impl Projection {
     }
 
     /// Appends the log-probabilities of all tokens of rows of scaled vectors.
-    fn all(&self, x: &[f32], wants: &[(usize, Want)], scores: &mut Vec<Scores>) {
+    fn all(&self, x: &[f32], wants: &[Wanted<'_>], scores: &mut Vec<Scores>) {
         let vocab = self.vocab_size();
         let logits = self.logits_of_scaled(x);
         let mut log_probs = vec![0.0; logits.len()];
@@ -147,7 +179,7 @@ impl Projection {
         if let [_] = wants {
             return scores.push(Scores::All(log_probs));
         }
-        for (rows, _) in wants {
+        for (rows, ..) in wants {
             let here;
             (here, rest) = rest.split_at(rows * vocab);
             scores.push(Scores::All(here.to_vec()));

@@ -182,6 +182,11 @@ impl NextToken for CpuTransformer {
         Ok((scores, Some(attention)))
     }
 
+    fn restrict(&self, state: &mut State, allowed: &[Vec<TokenId>]) -> bool {
+        self.decoder.restrict(state, allowed);
+        true
+    }
+
     fn reorder(&self, state: &mut State, parents: &[usize]) {
         state.reorder(parents);
     }

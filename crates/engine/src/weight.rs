@@ -178,6 +178,16 @@ impl Weight {
         }
     }
 
+    /// The weight of some columns, in this order.
+    pub(crate) fn select(&self, columns: &[u32]) -> Self {
+        match self {
+            Self::F32(weight) => Self::F32(weight.select(columns)),
+            Self::Int8(weight) => Self::Int8(weight.select(columns)),
+            Self::Blocks(weight) => Self::Blocks(weight.select(columns)),
+            Self::Beside(_) => unreachable!("a projection to a vocabulary is one matrix"),
+        }
+    }
+
     /// Column `j`, written to `to`.
     pub(crate) fn column(&self, j: usize, to: &mut [f32]) {
         match self {

@@ -3,5 +3,6 @@
 mod agrees;
 mod encoder;
 mod language_model;
+mod restriction;
 mod rounding;
 mod whisper;
