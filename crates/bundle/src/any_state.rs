@@ -35,6 +35,8 @@ pub(crate) trait AnyNextToken: Send {
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
     fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
     fn advance_attending(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Attending, DeviceError>;
+    fn restricts(&self) -> bool;
+    fn restrict(&self, state: &mut dyn Any, allowed: &[Vec<TokenId>]);
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
 }
 
@@ -58,6 +60,14 @@ impl<M: NextToken<State: 'static> + Send> AnyNextToken for M {
 
     fn advance_attending(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Attending, DeviceError> {
         NextToken::advance_attending(self, tokens, state_of::<M>(state), want)
+    }
+
+    fn restricts(&self) -> bool {
+        NextToken::restricts(self)
+    }
+
+    fn restrict(&self, state: &mut dyn Any, allowed: &[Vec<TokenId>]) {
+        NextToken::restrict(self, state_of::<M>(state), allowed);
     }
 
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
@@ -96,6 +106,14 @@ macro_rules! next_token_of_any {
                 want: Want,
             ) -> Result<$crate::any_state::Attending, DeviceError> {
                 AnyNextToken::advance_attending(&*self.0, tokens, state.0.as_mut().as_any(), want)
+            }
+
+            fn restricts(&self) -> bool {
+                AnyNextToken::restricts(&*self.0)
+            }
+
+            fn restrict(&self, state: &mut $state, allowed: &[Vec<TokenId>]) {
+                AnyNextToken::restrict(&*self.0, state.0.as_mut().as_any(), allowed);
             }
 
             fn reorder(&self, state: &mut $state, parents: &[usize]) {

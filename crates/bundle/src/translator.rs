@@ -18,8 +18,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bundle, BundleError, Input, Params, TooLong, TranslateError, Translation, TranslationConstraints, TranslationModel,
-    WeightFormat, constraints::as_spelled, spelling::spelling,
+    Bundle, BundleError, Input, Params, Shortlist, TooLong, TranslateError, Translation, TranslationConstraints,
+    TranslationModel, WeightFormat, constraints::as_spelled, spelling::spelling,
 };
 
 /// The widest beam, the longest translation and the largest batch: beyond what any search needs.
@@ -61,6 +61,8 @@ pub struct DecodingConfig {
     pub batch_tokens: usize,
     /// What the weights of a model of any family are packed in on the CPU.
     pub precision: WeightFormat,
+    /// Whether the search is among the tokens of the model's shortlist, if it has one.
+    pub shortlist: bool,
 }
 
 impl Default for DecodingConfig {
@@ -80,6 +82,7 @@ impl Default for DecodingConfig {
             forced_first: None,
             batch_tokens: 2048,
             precision: WeightFormat::F32,
+            shortlist: true,
         }
     }
 }
@@ -148,13 +151,15 @@ pub struct Translator<M> {
     /// What stands around texts; an error where the tokenizer's languages have to be said first.
     frame: Result<PairFrame, FrameError>,
     suppressed: Vec<TokenId>,
+    /// The tokens that searches are among, if not among all.
+    shortlist: Option<Arc<Shortlist>>,
     /// Made when it is first needed.
     spelling: Arc<OnceLock<Spelling>>,
 }
 
 impl Translator<TranslationModel> {
     /// A bundle's translator on `device`; on the CPU's default backend, its weights are packed at `precision`, or as the
-    /// bundle says.
+    /// bundle says. The bundle's shortlist is followed where [`DecodingConfig::shortlist`] says so.
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or another backend is asked for a precision of its own.
@@ -164,14 +169,14 @@ impl Translator<TranslationModel> {
         precision: Option<WeightFormat>,
     ) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
-        Self::new(model, bundle.tokenizer()?.clone())
+        Ok(Self { shortlist: bundle.shortlist.clone(), ..Self::new(model, bundle.tokenizer()?.clone())? })
     }
 }
 
 impl Translator<TranslationModel> {
     /// A translator of several bundles of one tokenizer, the first's, whose models decide on each token together; otherwise as
     /// [`from_bundle`](Self::from_bundle). Settings of decoding are those that are given: what the others' bundles say of it is
-    /// not followed.
+    /// not followed, and no shortlist is.
     ///
     /// # Errors
     /// [`BundleError`] as there; also if there is no bundle, tokenizers differ, or weights are not as many positive numbers.
@@ -228,7 +233,7 @@ impl<M: EncoderDecoder> Translator<M> {
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let languages = tokenizer.framing().into_iter().flat_map(Framing::of_sources_alone);
         let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).chain(languages).collect();
-        Ok(Self { model, tokenizer, pad, eos, frame, suppressed, spelling: Arc::default() })
+        Ok(Self { model, tokenizer, pad, eos, frame, suppressed, shortlist: None, spelling: Arc::default() })
     }
 
     /// This translator, from the language `source` to the language `target`, in place of the usual ones: for models that are
@@ -250,6 +255,7 @@ impl<M: EncoderDecoder> Translator<M> {
             eos: self.eos,
             frame: self.frame.clone(),
             suppressed: self.suppressed.clone(),
+            shortlist: self.shortlist.clone(),
             spelling: Arc::clone(&self.spelling),
         }
     }
@@ -461,7 +467,12 @@ impl<M: EncoderDecoder> Translator<M> {
         let prefixes = &own.prefixes[..];
         let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
         let sources = TokenMatrix::from_rows(source, self.pad, 0);
-        let start = || self.model.start(&sources);
+        let allowed = self.allowed(source, own, (config, rules.forced_first))?;
+        let start = || {
+            let mut state = self.model.start(&sources);
+            allowed.iter().for_each(|allowed| self.model.restrict(&mut state, allowed));
+            state
+        };
         let nothing = TranslationConstraints::default();
         let (asked, n) = match search {
             Search::Best(n_best) if n_best.get() == 1 && config.beam == 1 && trace.is_none() => {
@@ -495,6 +506,33 @@ impl<M: EncoderDecoder> Translator<M> {
             Some(trace) => beam_search_traced(&self.model, start(), &request, &beam, &constraints, trace)?,
             None => beam_search_with(&self.model, start(), &request, &beam, &constraints)?,
         })
+    }
+
+    /// The tokens that each source may be translated by, if not by all: those of the shortlist, and what the translation is asked
+    /// to have. A word that is to be completed goes on with any token.
+    fn allowed(
+        &self,
+        sources: &[&[TokenId]],
+        own: &Own,
+        (config, first): (&DecodingConfig, Option<TokenId>),
+    ) -> Result<Option<Vec<Vec<TokenId>>>, TranslateError> {
+        let Some(shortlist) = self.shortlist.as_ref().filter(|_| config.shortlist) else { return Ok(None) };
+        if !self.model.restricts() {
+            return Err(TranslateError::Shortlist);
+        }
+        let of_source = |(idx, source): (usize, &&[TokenId])| {
+            if own.typed.get(idx).is_some_and(|typed| !typed.text.is_empty()) {
+                return (0..self.model.vocab_size() as TokenId).collect();
+            }
+            let mut tokens = shortlist.of(source);
+            tokens.extend(first.into_iter().chain([self.eos]));
+            tokens.extend(own.prefixes.get(idx).into_iter().flatten());
+            tokens.extend(own.required[idx].iter().flat_map(|phrase| phrase.forms.concat()));
+            tokens.sort_unstable();
+            tokens.dedup();
+            tokens
+        };
+        Ok(Some(sources.iter().enumerate().map(of_source).collect()))
     }
 
     fn translation(&self, hypothesis: Hypothesis) -> Translation {

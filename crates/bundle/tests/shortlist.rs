@@ -1,14 +1,20 @@
-//! A shortlist in a model's folder.
+//! A shortlist in a model's folder, and translations that are held to it.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, BundleError, Shortlist};
+use attentive_bundle::{
+    Bundle, BundleError, DecodingConfig, Input, Search, Shortlist, TranslateError, Translation, TranslationConstraints,
+    TranslationModel, Translator,
+};
+use attentive_core::EncoderDecoder;
+use attentive_decode::{JointModel, SamplingConfig};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
 
 fn bundle() -> Bundle {
-    let tokenizer: Box<dyn Tokenizer> = Box::new(BpeTrainer::with_merges(5).train(["to be or not to be"]).unwrap());
+    let tokenizer: Box<dyn Tokenizer> =
+        Box::new(BpeTrainer::with_merges(5).train(["to be or not to be, the bee"]).unwrap());
     let small =
         TransformerConfig { d_model: 4, d_ff: 6, n_heads: 2, ..TransformerConfig::base(tokenizer.vocab_size()) };
     let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..small };
@@ -62,4 +68,118 @@ fn a_shortlist_that_was_changed_or_is_of_another_vocabulary_is_refused() {
     fs::remove_file(&path).unwrap();
     let error = Bundle::open(folder.path()).unwrap_err();
     assert!(matches!(&error, BundleError::MissingPart { path: found } if *found == path), "{error}");
+}
+
+const LINES: [&str; 3] = ["to be or not", "the bee", "to be"];
+
+/// A translator of a model with random weights that has a shortlist.
+fn translator(shortlist: impl Fn(&dyn Tokenizer) -> Shortlist) -> Translator<TranslationModel> {
+    let bundle = bundle();
+    let shortlist = Some(Arc::new(shortlist(&**bundle.tokenizer().unwrap())));
+    let bundle = Bundle { shortlist, ..bundle };
+    Translator::from_bundle(&bundle, &BackendKind::Flex.device().unwrap(), None).unwrap()
+}
+
+/// For each token of the lines itself and the token after it.
+fn neighbours(tokenizer: &dyn Tokenizer) -> Shortlist {
+    let ids = LINES.iter().flat_map(|line| tokenizer.encode(line));
+    Shortlist::new(
+        vec![tokenizer.encode("or")[0]],
+        ids.map(|id| (id, vec![id, (id + 1) % tokenizer.vocab_size() as u32])),
+    )
+}
+
+fn config() -> DecodingConfig {
+    DecodingConfig { max_len_offset: 4, ..DecodingConfig::default() }
+}
+
+fn two() -> NonZeroUsize {
+    NonZeroUsize::new(2).unwrap()
+}
+
+/// Translations by each kind of search.
+fn searches<M: EncoderDecoder>(
+    translator: &Translator<M>,
+    texts: &[&str],
+    config: &DecodingConfig,
+) -> Vec<Vec<Vec<Translation>>> {
+    let sampling = SamplingConfig { seed: 3, ..SamplingConfig::default() };
+    let inputs: Vec<Input<'_>> = texts.iter().map(Input::from).collect();
+    let alternatives = TranslationConstraints { alternatives: true, ..TranslationConstraints::default() };
+    let greedy = DecodingConfig { beam: 1, ..config.clone() };
+    let find = |config, search| translator.find(&inputs, &[""; 0], config, search).unwrap();
+    vec![
+        find(config, Search::Best(two())),
+        find(&greedy, Search::Best(NonZeroUsize::MIN)),
+        find(config, Search::Random(&sampling, two())),
+        find(config, Search::Constrained(&alternatives, two())),
+    ]
+}
+
+#[test]
+fn translations_are_of_the_shortlist_s_tokens_alone_and_in_batches() {
+    let translator = translator(neighbours);
+    let tokenizer = translator.tokenizer();
+    let list = neighbours(tokenizer);
+    let together = searches(&translator, &LINES, &config());
+    for (at, line) in LINES.iter().enumerate() {
+        let allowed = list.of(&tokenizer.encode(line));
+        assert!(allowed.len() < tokenizer.vocab_size(), "there are others");
+        let alone = searches(&translator, &[line], &config());
+        for (together, alone) in together.iter().zip(&alone) {
+            assert_eq!(together[at], alone[0]);
+            for one in &together[at] {
+                assert!(one.tokens.iter().all(|token| allowed.contains(token)), "{one:?} of {allowed:?}");
+            }
+        }
+    }
+    assert!(together.iter().flatten().flatten().any(|one| one.tokens.len() > 1));
+    let joint = translator.over(JointModel::new(model_of(&bundle())));
+    assert_eq!(searches(&joint, &LINES, &config()), together, "searches that share a model");
+}
+
+fn model_of(bundle: &Bundle) -> TranslationModel {
+    bundle.translation_model(&BackendKind::Flex.device().unwrap(), None).unwrap()
+}
+
+#[test]
+fn a_shortlist_of_all_tokens_and_one_that_is_not_followed_change_nothing() {
+    let all = |tokenizer: &dyn Tokenizer| Shortlist::new((0..tokenizer.vocab_size() as u32).collect(), []);
+    let free = Translator::new(model_of(&bundle()), bundle().tokenizer().unwrap().clone()).unwrap();
+    let off = DecodingConfig { shortlist: false, ..config() };
+    let expected = searches(&free, &LINES, &config());
+    assert_eq!(searches(&translator(neighbours), &LINES, &off), expected);
+    let tokens = |found: Vec<Vec<Vec<Translation>>>| -> Vec<Vec<u32>> {
+        found.into_iter().flatten().flatten().map(|one| one.tokens).collect()
+    };
+    assert_eq!(tokens(searches(&translator(all), &LINES, &config())), tokens(expected));
+}
+
+#[test]
+fn what_a_translation_is_asked_to_have_is_in_the_shortlist() {
+    let translator = translator(|_| Shortlist::default());
+    let inputs: Vec<Input<'_>> = LINES.iter().map(Input::from).collect();
+    let asked = TranslationConstraints { required: vec!["not to".into()], ..TranslationConstraints::default() };
+    let long = DecodingConfig { max_len_offset: 12, ..config() };
+    let found = translator.find(&inputs, &["be", "or", "to"], &long, Search::Constrained(&asked, two())).unwrap();
+    for (best, prefix) in found.iter().zip(["be", "or", "to"]) {
+        let text = &best[0].text;
+        assert!(text.starts_with(prefix) && text.contains("not to"), "{text}");
+    }
+    let empty = translator.translate(&LINES, &config()).unwrap();
+    assert!(empty.iter().all(|one| one.tokens.is_empty() && one.is_finished && one.log_prob.abs() < 1e-6), "{empty:?}");
+    let forced = DecodingConfig { forced_first: Some(7), ..config() };
+    let found = translator.translate(&LINES, &forced).unwrap();
+    assert!(found.iter().all(|one| !one.tokens.is_empty() && one.tokens.iter().all(|&token| token == 7)), "{found:?}");
+}
+
+#[test]
+fn a_model_that_scores_every_token_is_not_held_to_a_shortlist() {
+    let bundle = with(Shortlist::default());
+    let device = BackendKind::NdArray.device().unwrap();
+    let translator = Translator::from_bundle(&bundle, &device, None).unwrap();
+    let refused = translator.translate(&LINES, &config());
+    assert!(matches!(refused, Err(TranslateError::Shortlist)), "{refused:?}");
+    let off = DecodingConfig { shortlist: false, ..config() };
+    assert_eq!(translator.translate(&LINES, &off).unwrap().len(), 3);
 }

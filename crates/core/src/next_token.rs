@@ -68,16 +68,20 @@ pub trait NextToken {
         Ok((self.advance(tokens, state, want)?, None))
     }
 
-    /// Holds the rows of a state that has read nothing yet to some tokens, `allowed` for each row, in rising order: from now on no
-    /// other token follows the row or its copies, and log-probabilities are those among these tokens alone. Gives whether the
-    /// model does that; if it does not, the state stays as it was.
-    ///
-    /// The scores of a row do not depend on what other rows are held to.
+    /// Whether the model can [`restrict`](Self::restrict) the tokens that follow.
+    fn restricts(&self) -> bool {
+        false
+    }
+
+    /// Holds the rows of a new state to some tokens, `allowed` for each row, in rising order: from now on no other token follows
+    /// the row or its copies, and log-probabilities are those among these tokens alone. The scores of a row do not depend on
+    /// what other rows are held to.
     ///
     /// # Panics
-    /// If there is not one list for each row, or a token is not in the vocabulary.
-    fn restrict(&self, _state: &mut Self::State, _allowed: &[Vec<TokenId>]) -> bool {
-        false
+    /// If the model does not [restrict](Self::restricts), the state is not new, there is not one list for each row, or a token is
+    /// not in the vocabulary.
+    fn restrict(&self, _state: &mut Self::State, _allowed: &[Vec<TokenId>]) {
+        panic!("restrict: this model scores every token");
     }
 
     /// Makes row `i` of `state` a copy of its old row `parents[i]`; rows may be repeated, reordered or dropped.

@@ -67,6 +67,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 pub struct JointModel<M: NextToken> {
     vocab_size: usize,
     max_len: Option<usize>,
+    restricts: bool,
     stop: Arc<dyn Fn() -> bool + Send + Sync>,
     user: Arc<User<M>>,
 }
@@ -165,10 +166,10 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     pub fn spawned(model: M, spawn: impl FnOnce(Box<dyn FnOnce() + Send>)) -> Self {
         let waiting = Waiting { jobs: VecDeque::new(), step: 0, n_expected: 0, is_over: false };
         let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
-        let (vocab_size, max_len) = (model.vocab_size(), model.max_len());
+        let (vocab_size, max_len, restricts) = (model.vocab_size(), model.max_len(), model.restricts());
         let of_worker = Arc::clone(&queue);
         spawn(Box::new(move || of_worker.work(&model)));
-        Self { vocab_size, max_len, stop: Arc::new(|| false), user: Arc::new(User(queue)) }
+        Self { vocab_size, max_len, restricts, stop: Arc::new(|| false), user: Arc::new(User(queue)) }
     }
 
     /// A handle whose searches end before the next step once `stop` says so, with a [`DeviceError`] whose source is
@@ -266,6 +267,21 @@ impl<M: NextToken<State: Send> + Send + 'static> NextToken for JointModel<M> {
         })?;
         state.inner = Some(inner);
         found
+    }
+
+    fn restricts(&self) -> bool {
+        self.restricts
+    }
+
+    /// Between steps, once for each search. A state that is lost says so at its first step.
+    fn restrict(&self, state: &mut JointState<M>, allowed: &[Vec<TokenId>]) {
+        let Some(mut inner) = state.inner.take() else { return };
+        let allowed = allowed.to_vec();
+        let held = self.call(move |model| {
+            model.restrict(&mut inner, &allowed);
+            inner
+        });
+        state.inner = held.ok();
     }
 
     fn reorder(&self, state: &mut JointState<M>, parents: &[usize]) {

@@ -182,9 +182,12 @@ impl NextToken for CpuTransformer {
         Ok((scores, Some(attention)))
     }
 
-    fn restrict(&self, state: &mut State, allowed: &[Vec<TokenId>]) -> bool {
-        self.decoder.restrict(state, allowed);
+    fn restricts(&self) -> bool {
         true
+    }
+
+    fn restrict(&self, state: &mut State, allowed: &[Vec<TokenId>]) {
+        self.decoder.restrict(state, allowed);
     }
 
     fn reorder(&self, state: &mut State, parents: &[usize]) {

@@ -91,6 +91,14 @@ impl<M: NextToken> NextToken for Measured<M> {
         self.step(tokens.len(), |model| model.advance_attending(tokens, state, want))
     }
 
+    fn restricts(&self) -> bool {
+        self.model.restricts()
+    }
+
+    fn restrict(&self, state: &mut M::State, allowed: &[Vec<TokenId>]) {
+        self.ask(|model| model.restrict(state, allowed));
+    }
+
     fn reorder(&self, state: &mut M::State, parents: &[usize]) {
         self.ask(|model| model.reorder(state, parents));
     }
