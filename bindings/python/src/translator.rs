@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 use attentive::{
-    bundle::{Bundle, DecodingConfig, Input, Search, TranslationModel, is_blank},
+    bundle::{Bundle, DecodingConfig, Input, Search, Shortlist, TranslationModel, is_blank},
     decode::JointModel,
     task::{Error, resolve},
     tokenizer,
@@ -29,6 +29,7 @@ pub(crate) struct Translator {
     model: JointModel<TranslationModel>,
     tokenizer: Arc<dyn tokenizer::Tokenizer>,
     decoding: DecodingConfig,
+    shortlist: Option<Arc<Shortlist>>,
     path: PathBuf,
 }
 
@@ -64,10 +65,10 @@ impl Translator {
             let model = JointModel::spawned(model, |worker| pool.spawn(worker));
             // What it lacks is told now, and not at the first text.
             Translating::new(model.clone(), Arc::clone(&tokenizer))?;
-            Ok::<_, Error>((model, tokenizer, bundle.decoding))
+            Ok::<_, Error>((model, tokenizer, bundle.decoding, bundle.shortlist))
         };
-        let (model, tokenizer, decoding) = work(py, |_| pool.install(read))?.or_raise()?;
-        Ok(Self { model, tokenizer, decoding, path })
+        let (model, tokenizer, decoding, shortlist) = work(py, |_| pool.install(read))?.or_raise()?;
+        Ok(Self { model, tokenizer, decoding, shortlist, path })
     }
 
     /// Translates a text, or each of several.
@@ -120,6 +121,7 @@ impl Translator {
             let stop = stop.clone();
             let mut translator =
                 Translating::new(self.model.until(move || stop.is_raised()), Arc::clone(&self.tokenizer))?;
+            translator = translator.with_shortlist(self.shortlist.clone());
             if source_language.is_some() || target_language.is_some() {
                 let told = translator.between(source_language, target_language);
                 translator = told.map_err(attentive::bundle::TranslateError::from)?;

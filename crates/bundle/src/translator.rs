@@ -169,7 +169,7 @@ impl Translator<TranslationModel> {
         precision: Option<WeightFormat>,
     ) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
-        Ok(Self { shortlist: bundle.shortlist.clone(), ..Self::new(model, bundle.tokenizer()?.clone())? })
+        Ok(Self::new(model, bundle.tokenizer()?.clone())?.with_shortlist(bundle.shortlist.clone()))
     }
 }
 
@@ -234,6 +234,12 @@ impl<M: EncoderDecoder> Translator<M> {
         let languages = tokenizer.framing().into_iter().flat_map(Framing::of_sources_alone);
         let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).chain(languages).collect();
         Ok(Self { model, tokenizer, pad, eos, frame, suppressed, shortlist: None, spelling: Arc::default() })
+    }
+
+    /// This translator, whose searches are among the tokens of a shortlist, where [`DecodingConfig::shortlist`] says so.
+    #[must_use]
+    pub fn with_shortlist(self, shortlist: Option<Arc<Shortlist>>) -> Self {
+        Self { shortlist, ..self }
     }
 
     /// This translator, from the language `source` to the language `target`, in place of the usual ones: for models that are

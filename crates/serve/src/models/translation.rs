@@ -108,6 +108,7 @@ impl TranslationEngine {
         let model = Shared::new(Measured::new(model, meters));
         // What it lacks is told now, and not at the first request.
         let translator = Translator::new(model.clone(), Arc::clone(&tokenizer))?;
+        let translator = translator.with_shortlist(bundle.shortlist.clone());
         Ok(Self {
             model,
             translator,
