@@ -30,6 +30,7 @@ mod resume;
 mod rnn;
 #[cfg(all(feature = "serve", unix))]
 mod serve;
+mod shortlist;
 mod span_corruption;
 mod support;
 mod tokenize;

@@ -61,6 +61,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("recipes copy gpt OUT.toml", &["OUT.toml"]),
     ("schema", &[]),
     ("quantize --model run --out OUT", &["OUT/model.safetensors"]),
+    ("shortlist --model run --source lines --target lines --out OUT", &["OUT/shortlist.json"]),
     ("average run --last 1 --out OUT", &["OUT/model.safetensors"]),
     ("import GOLDEN/marian --out OUT", &["OUT/model.safetensors"]),
     ("merge --model gpt --adapter GOLDEN/peft-gpt2 --out OUT", &["OUT/model.safetensors"]),

@@ -1,6 +1,6 @@
 //! Shortlists of target tokens, learned from parallel text.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, path::PathBuf};
 
 use attentive_bundle::{Bundle, Params, Shortlist};
 use attentive_core::TokenId;
@@ -49,14 +49,20 @@ impl Default for ShortlistLearning {
 type IdPair = [Vec<TokenId>; 2];
 
 impl ShortlistLearning {
-    /// Learns from parallel files the shortlist of a bundle's model, a `transformer`.
+    /// Learns the shortlist of a bundle's model, a `transformer`, from files of sources and of their translations, line by line.
     ///
     /// # Errors
     /// [`Error`] if the model is of another family or does not read text, or the files can't be read, are not parallel, change
     /// while they are read, or have no pairs.
-    pub fn of_files(&self, bundle: &Bundle<impl Params>, files: &ParallelFiles, log: &dyn Log) -> Result<Shortlist> {
+    pub fn of_files(
+        &self,
+        bundle: &Bundle<impl Params>,
+        [source, target]: [&[PathBuf]; 2],
+        log: &dyn Log,
+    ) -> Result<Shortlist> {
         bundle.spec::<TransformerConfig>()?;
         let (tokenizer, rules) = (bundle.tokenizer()?, CorpusRules::default());
+        let files = ParallelFiles::sides(source, target);
         let report = files.pairs(&rules)?.finish()?;
         say!(log, "{report}");
         warn_of(log, report.files().map(|(_, file)| file));

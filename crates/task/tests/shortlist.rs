@@ -4,7 +4,6 @@ use std::{cell::Cell, fs, sync::Arc};
 
 use attentive_bundle::{Bundle, BundleError, Shortlist};
 use attentive_core::{TokenId, mix64};
-use attentive_data::ParallelFiles;
 use attentive_model::{ModelConfig, RnnConfig, TransformerConfig};
 use attentive_task::{Error, ShortlistLearning};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
@@ -120,20 +119,21 @@ fn the_tokens_of_a_model_s_shortlist_are_those_of_its_tokenizer() {
         path
     };
     let source = file("source", "ab\n\nba aab\nab ba\n");
-    let files = ParallelFiles::sides([&source], [&file("target", "ba\nab\naab\nba aab\n")]);
+    let source = [source];
+    let target = [file("target", "ba\nab\naab\nba aab\n")];
     let learning = ShortlistLearning::default();
-    let found = learning.of_files(&transformer, &files, &()).unwrap();
+    let found = learning.of_files(&transformer, [&source, &target], &()).unwrap();
     // The second pair has a blank line.
     let pairs = [["ab", "ba"], ["ba aab", "aab"], ["ab ba", "ba aab"]];
     let ids = pairs.map(|[source, target]| [tokenizer.encode(source), tokenizer.encode_target(target)]);
     assert_eq!(found, learn(&learning, &ids));
     assert!(found.n_source_tokens() > 0);
 
-    let short = ParallelFiles::sides([&source], [file("short", "ba\n")]);
-    assert!(matches!(learning.of_files(&transformer, &short, &()), Err(Error::Data(_))));
-    let blank = ParallelFiles::sides([file("blank", "\n")], [file("blank.too", "\n")]);
-    let error = learning.of_files(&transformer, &blank, &()).unwrap_err().to_string();
+    let short = learning.of_files(&transformer, [&source, &[file("short", "ba\n")]], &());
+    assert!(matches!(short, Err(Error::Data(_))), "{short:?}");
+    let blank = [file("blank", "\n")];
+    let error = learning.of_files(&transformer, [&blank, &blank], &()).unwrap_err().to_string();
     assert!(error.contains("no pairs of sentences"), "{error}");
-    let other = learning.of_files(&bundle(RnnConfig::rnn_search(n).into()), &files, &());
+    let other = learning.of_files(&bundle(RnnConfig::rnn_search(n).into()), [&source, &target], &());
     assert!(matches!(other, Err(Error::Bundle(BundleError::Family { .. }))), "{other:?}");
 }

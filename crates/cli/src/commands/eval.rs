@@ -32,7 +32,7 @@ pub(crate) struct Eval {
     /// Score these translations, a line each, in place of the model's; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output", "model", "source_language",
         "target_language", "beam", "length_penalty", "beam_rules", "min_length", "max_length", "no_repeat_ngram",
-        "repetition_penalty", "batch_tokens", "precision", "on_long"])]
+        "repetition_penalty", "batch_tokens", "no_shortlist", "precision", "on_long"])]
     hypotheses: Option<PathBuf>,
     /// Translations by people; may be given several times.
     #[arg(long, value_name = "FILE", required = true)]

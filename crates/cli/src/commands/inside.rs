@@ -8,7 +8,8 @@ use attentive_paper::{self as paper, Exhibit, HeadsToPrune};
 use clap::Args;
 
 use super::{
-    ModelArgs, check_new, check_writable,
+    ModelArgs, check_writable,
+    new_model::NewModel,
     numbers::{LONG, integer, share},
 };
 use crate::{metric::read_lines, output::write_file};
@@ -45,12 +46,8 @@ pub(crate) struct PruneHeads {
     /// Lines that say which heads matter, as those of `heads --data`, by the gradient of the loss.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Folder of the new model.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Take the place of a model that is there.
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    new: NewModel,
     #[command(flatten)]
     of: ModelArgs,
 }
@@ -117,13 +114,13 @@ impl Heads {
 
 impl PruneHeads {
     pub(super) fn run(self) -> Result<()> {
-        check_new(&self.out, self.force)?;
+        self.new.check()?;
         let lines = self.data.map_or_else(|| Ok(Vec::new()), |data| read_lines(&data))?;
         let heads = HeadsToPrune { named: self.heads, keep: self.keep, fraction: self.fraction, lines };
         let (device, of) = self.of.model()?;
         let (bundle, pruned) = heads.prune(&of, &device)?;
-        super::save(&bundle, &self.out, self.force)?;
-        report!("pruned {} heads, {pruned}, into {}", pruned.len(), self.out.display());
+        self.new.save(&bundle)?;
+        report!("pruned {} heads, {pruned}, into {}", pruned.len(), self.new.out.display());
         Ok(())
     }
 }

@@ -2,38 +2,33 @@
 
 mod answer;
 mod attention;
-mod average;
 mod chat;
 mod classify;
 mod compare;
-mod completions;
 mod constraints;
 mod doctor;
 mod embed;
 mod encoder;
 mod eval;
 mod export;
-mod extend;
 mod fill;
 mod filter;
 mod generate;
 mod import;
 mod inside;
 mod inspect;
+mod interface;
 mod long_lines;
-mod man;
-mod merge;
+mod new_model;
 mod numbers;
 mod paper;
 mod pictures;
 mod play;
 mod plot;
-mod quantize;
 mod recipes;
 mod reproduce;
 mod rerank;
 mod run;
-mod schema;
 mod score;
 mod selftest;
 #[cfg(feature = "serve")]
@@ -133,16 +128,17 @@ commands! {
     Serve: serve::Serve,
     Plot: plot::Plot,
     Recipes: recipes::Recipes,
-    Schema: schema::Schema,
+    Schema: interface::Schema,
     Tokenize: tokenize::Tokenize,
-    Quantize: quantize::Quantize,
-    Average: average::Average,
-    Merge: merge::Merge,
-    Extend: extend::Extend,
+    Quantize: new_model::Quantize,
+    Shortlist: new_model::Shortlist,
+    Average: new_model::Average,
+    Merge: new_model::Merge,
+    Extend: new_model::Extend,
     Import: import::Import,
     Export: export::Export,
-    Completions: completions::Completions,
-    Man: man::Man,
+    Completions: interface::Completions,
+    Man: interface::Man,
 }
 
 impl Cli {
@@ -214,6 +210,9 @@ struct DecodingArgs {
     /// Source tokens, padding included, that are decoded together.
     #[arg(long, value_name = "N", value_parser = integer(1..=MANY_TOKENS))]
     batch_tokens: Option<usize>,
+    /// Search among all tokens, not among those of the model's shortlist alone.
+    #[arg(long)]
+    no_shortlist: bool,
     #[command(flatten)]
     weights: PrecisionArgs,
 }
@@ -247,6 +246,7 @@ impl DecodingArgs {
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
             repetition_penalty: self.repetition_penalty.unwrap_or(model.repetition_penalty),
             batch_tokens: self.batch_tokens.unwrap_or(model.batch_tokens),
+            shortlist: model.shortlist && !self.no_shortlist,
             ..model.clone()
         };
         if let Some(max) = config.max_len {

@@ -1,13 +1,32 @@
-//! `attentive man`.
+//! What other programs are told of this one: `attentive completions`, `attentive man` and `attentive schema`.
 
 use std::io::Write;
 
 use anyhow::{Context, Result};
+use attentive_run::schema;
 use clap::{Args, CommandFactory};
+use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
 use super::Cli;
 use crate::output;
+
+/// Print completions of this command for a shell, which reads them when it starts.
+///
+/// For bash: attentive completions bash > ~/.local/share/bash-completion/completions/attentive
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(self) -> Result<()> {
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "attentive", &mut text);
+        Ok(output::stdout().write_all(&text)?)
+    }
+}
 
 /// Print a page of the manual, which man shows: attentive man train | man -l -
 #[derive(Debug, Args)]
@@ -30,5 +49,16 @@ impl Man {
         let mut text = Vec::new();
         Page::new(command).title(name).render(&mut text)?;
         Ok(output::stdout().write_all(&text)?)
+    }
+}
+
+/// Print the JSON Schema of recipes, which editors complete and check them with.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {}
+
+impl Schema {
+    pub(super) fn run(self) -> Result<()> {
+        say!("{}", serde_json::to_string_pretty(&schema())?)?;
+        Ok(())
     }
 }

@@ -1,0 +1,28 @@
+//! A model's shortlist: learned, followed, and left out.
+
+use crate::support::{COPIED, Folder, TINY, contains};
+
+#[test]
+fn translations_are_among_the_tokens_of_a_shortlist_unless_it_is_left_out() {
+    let folder = Folder::new();
+    folder.write_copying("copy", [60, 60, 60], TINY);
+    folder.succeed(&["train", "copy.toml"], "");
+    folder.write("source", "it was ab\nab cd\n");
+    folder.write("target", "cd it\ncd it\n");
+    let learn = ["shortlist", "--source", "source", "--target", "target", "--out", "few"];
+    let said = folder.succeed(&learn, "");
+    contains(&said, &["2 pairs read, 2 kept", "source tokens have target tokens of their own; the model is in few"]);
+    let translate = |more: &[&str]| {
+        let args = [&["translate", "--min-length", "3"][..], more, &[COPIED[0]]].concat();
+        folder.succeed(&args, "").trim().to_owned()
+    };
+    let held = translate(&["--model", "few"]);
+    assert!(!held.is_empty() && held.chars().all(|c| "cdit ".contains(c)), "{held:?}");
+    assert_eq!(translate(&["--model", "few", "--no-shortlist"]), translate(&[]));
+
+    let error = folder.fail(&learn, "");
+    contains(&error, &["few is there already", "--force"]);
+    folder.write("target", "cd it\n");
+    let error = folder.fail(&[&learn[..], &["--force"]].concat(), "");
+    contains(&error, &["no such line on the other side"]);
+}
