@@ -9,9 +9,9 @@
 //!
 //! Weights are packed once; queries, keys and values come from one product; padding is never computed; caches and
 //! buffers are kept from step to step; and the vocabulary's product returns the most probable tokens without storing
-//! its logits. A translation may be held to some tokens ([`NextToken::restrict`](attentive_core::NextToken::restrict)): their
-//! columns alone are multiplied then. With [`WeightFormat::Int8`] weights are signed bytes with a scale for each column. Every setting of
-//! these families' configurations is followed.
+//! its logits. A translation may be held to some tokens: their columns alone are multiplied then. With
+//! [`WeightFormat::Int8`] weights are signed bytes with a scale for each column. Every setting of these families'
+//! configurations is followed.
 //!
 //! ```
 //! use attentive_backend::BackendKind;
