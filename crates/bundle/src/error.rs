@@ -326,7 +326,8 @@ pub enum TranslateError {
     },
     /// The model has a shortlist, and can't be held to it here.
     #[error(
-        "the model's shortlist is followed on the backend flex alone, and there by the family transformer: leave it out          (--no-shortlist, or decoding.shortlist = false), or use --backend flex"
+        "the model's shortlist is followed on the backend flex alone, and there by the family transformer: leave it out \
+         (--no-shortlist, or decoding.shortlist = false), or use --backend flex"
     )]
     Shortlist,
     /// A setting of the search.

@@ -9,11 +9,11 @@ use attentive_model::TransformerConfig;
 
 use crate::{Error, Log, Result, log::warn_of};
 
-/// How the shortlist of a translation model is learned: by IBM model 1, the probability of each target token as a translation of a
-/// source token, from the pairs of a parallel text alone.
+/// How the shortlist of a translation model is learned: by IBM model 1, the probability of each target token as a
+/// translation of a source token, from the pairs of a parallel text alone.
 ///
-/// Source: Brown et al. 1993, "The Mathematics of Statistical Machine Translation", §4.1; that candidates come from word alignments:
-/// L'Hostis et al. 2016, "Vocabulary Selection Strategies for NMT", §3. Here tokens are aligned, and not words.
+/// Sources: Brown et al. 1993, "The Mathematics of Statistical Machine Translation", §4.1; L'Hostis et al. 2016, "Vocabulary
+/// Selection Strategies for NMT", §3, for candidates from alignments, there of words and here of tokens.
 ///
 /// ```
 /// use attentive_task::ShortlistLearning;
