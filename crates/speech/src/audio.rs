@@ -5,8 +5,8 @@ use std::{fs::File, io, path::Path};
 use symphonia::core::{
     codecs::{CodecParameters, audio::AudioDecoder},
     errors::Error,
-    formats::{FormatReader, Track, TrackType, probe::Hint},
-    io::MediaSourceStream,
+    formats::{FormatReader, Track, TrackType, probe::Hint, well_known::FORMAT_ID_MP3},
+    io::{MediaSource, MediaSourceStream, ReadOnlySource},
     packet::Packet,
 };
 
@@ -74,15 +74,19 @@ impl<'a> Reading<'a> {
     /// Finds the first track of sound.
     fn open(path: &'a Path, file: File) -> Result<Self, SpeechError> {
         let kind = |problem: String| SpeechError::Kind { path: path.to_owned(), problem };
-        let stream = MediaSourceStream::new(Box::new(file), Default::default());
-        // The content alone tells: a name may lie.
-        let found = symphonia::default::get_probe().probe(&Hint::new(), stream, Default::default(), Default::default());
-        let format = found.map_err(|error| match error {
+        let failed = |error: Error| match error {
             Error::IoError(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
                 SpeechError::Io { path: path.to_owned(), cause }
             }
             error => kind(format!("not an audio file ({error})")),
-        })?;
+        };
+        let mut format = probe(Box::new(file)).map_err(failed)?;
+        // The length of an MP3 file without a header of its own is guessed from its first frames, and its sound cut off
+        // there, unless the file can't be sought in.
+        if format.format_info().format == FORMAT_ID_MP3 && path.is_file() {
+            let again = File::open(path).map_err(|cause| SpeechError::Io { path: path.to_owned(), cause })?;
+            format = probe(Box::new(ReadOnlySource::new(again))).map_err(failed)?;
+        }
         let track = format.default_track(TrackType::Audio).ok_or_else(|| kind("it has no track of sound".into()))?;
         let (id, promised) = (track.id, promised(track));
         let Some(CodecParameters::Audio(params)) = &track.codec_params else {
@@ -162,6 +166,12 @@ impl<'a> Reading<'a> {
         let seconds = samples.len() as f64 / f64::from((*rate).max(1));
         SpeechError::Damaged { path: self.path.to_owned(), seconds, problem }
     }
+}
+
+/// What reads a file; its content alone tells what it is: a name may lie.
+fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Error> {
+    let stream = MediaSourceStream::new(source, Default::default());
+    symphonia::default::get_probe().probe(&Hint::new(), stream, Default::default(), Default::default())
 }
 
 /// Samples of a channel that a file says to have; programs that write to a pipe say that there are as many as can be.

@@ -48,6 +48,20 @@ fn bad_files_are_named() {
     assert!(Recording::read(&std::env::temp_dir()).is_err());
 }
 
+/// Bytes of the first frame of `tone.mp3`, the header that says how many come, and samples of the six after it.
+const MP3_HEADER: usize = 208;
+const MP3_SAMPLES: usize = 6 * 576;
+
+#[test]
+fn mp3_files_without_a_header_are_read_to_their_end() {
+    // Frames of many sizes: the first ones do not tell how many there are.
+    let frames = good("tone.mp3")[MP3_HEADER..].repeat(10);
+    assert_eq!(read(&frames, "stream.mp3").unwrap().samples.len(), 10 * MP3_SAMPLES);
+    // As do bytes at the end that are no sound: tags of players.
+    let with_tag = [&frames[..], &[0; 4000]].concat();
+    assert_eq!(read(&with_tag, "tagged.mp3").unwrap().samples.len(), 10 * MP3_SAMPLES);
+}
+
 #[test]
 fn damaged_files_give_sound_or_an_error() {
     for name in ["s16.wav", "f64.wav", "ima.wav", "alaw.wav", "s16.flac", "vorbis.ogg", "tone.mp3"] {
