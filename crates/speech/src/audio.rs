@@ -3,9 +3,12 @@
 use std::{fs::File, io, path::Path};
 
 use symphonia::core::{
-    codecs::{CodecParameters, audio::AudioDecoder},
+    codecs::{
+        CodecParameters,
+        audio::{AudioCodecParameters, AudioDecoder},
+    },
     errors::Error,
-    formats::{FormatReader, Track, TrackType, probe::Hint, well_known::FORMAT_ID_MP3},
+    formats::{FormatReader, TrackType, probe::Hint, well_known},
     io::{MediaSource, MediaSourceStream, ReadOnlySource},
     packet::Packet,
 };
@@ -83,15 +86,17 @@ impl<'a> Reading<'a> {
         let mut format = probe(Box::new(file)).map_err(failed)?;
         // The length of an MP3 file without a header of its own is guessed from its first frames, and its sound cut off
         // there, unless the file can't be sought in.
-        if format.format_info().format == FORMAT_ID_MP3 && path.is_file() {
+        if format.format_info().format == well_known::FORMAT_ID_MP3 && path.is_file() {
             let again = File::open(path).map_err(|cause| SpeechError::Io { path: path.to_owned(), cause })?;
             format = probe(Box::new(ReadOnlySource::new(again))).map_err(failed)?;
         }
         let track = format.default_track(TrackType::Audio).ok_or_else(|| kind("it has no track of sound".into()))?;
-        let (id, promised) = (track.id, promised(track));
+        let id = track.id;
         let Some(CodecParameters::Audio(params)) = &track.codec_params else {
             return Err(kind("nothing says how its sound is coded".into()));
         };
+        let is_wave = format.format_info().format == well_known::FORMAT_ID_WAVE;
+        let promised = track.num_frames.filter(|&promised| !(is_wave && is_unknown(promised, params)));
         let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &Default::default());
         let decoder = decoder.map_err(|error| kind(format!("its sound is coded in an unsupported way ({error})")))?;
         let recording = Recording { samples: Vec::new(), rate: params.sample_rate.unwrap_or(0) };
@@ -126,13 +131,9 @@ impl<'a> Reading<'a> {
     fn next_packet(&mut self) -> Result<Option<Packet>, SpeechError> {
         match self.format.next_packet() {
             Ok(packet) => Ok(packet),
-            // A file that is cut short is told by what it promised, where it has.
-            Err(Error::IoError(cause)) if cause.kind() == io::ErrorKind::UnexpectedEof && self.promised.is_some() => {
-                Ok(None)
-            }
-            Err(Error::IoError(cause)) if cause.kind() != io::ErrorKind::UnexpectedEof => {
-                Err(SpeechError::Io { path: self.path.to_owned(), cause })
-            }
+            // A file that is cut short is told by what it promised; one that was written to a pipe promises nothing.
+            Err(Error::IoError(cause)) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(Error::IoError(cause)) => Err(SpeechError::Io { path: self.path.to_owned(), cause }),
             Err(error) => Err(self.damaged(error.to_string())),
         }
     }
@@ -174,9 +175,11 @@ fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Error> {
     symphonia::default::get_probe().probe(&Hint::new(), stream, Default::default(), Default::default())
 }
 
-/// Samples of a channel that a file says to have; programs that write to a pipe say that there are as many as can be.
-fn promised(track: &Track) -> Option<u64> {
-    /// The largest size that a WAV file can state, in bytes; a sample takes 8 at most, in up to 8 channels.
-    const UNKNOWN: u64 = (u32::MAX as u64) / 64;
-    track.num_frames.filter(|&promised| promised < UNKNOWN)
+/// Whether so many samples of a channel are what programs that write a WAV file to a pipe state: as many as can be.
+fn is_unknown(promised: u64, params: &AudioCodecParameters) -> bool {
+    /// Bytes that such programs state at least: nearly all that 31 bits hold, or 32.
+    const LEAST: u64 = 0x7fff_0000;
+    let n_channels = params.channels.as_ref().map_or(1, |channels| channels.count() as u64);
+    let n_bytes = params.bits_per_sample.map_or(1, |bits| u64::from(bits.div_ceil(8)));
+    promised.saturating_mul(n_channels * n_bytes) >= LEAST
 }

@@ -48,6 +48,24 @@ fn bad_files_are_named() {
     assert!(Recording::read(&std::env::temp_dir()).is_err());
 }
 
+#[test]
+fn wav_files_that_were_written_to_a_pipe_are_read_to_their_end() {
+    let whole = good("s16.wav");
+    let at = whole.windows(4).position(|four| four == b"data").unwrap() + 4;
+    let stating = |riff: u32, data: u32| {
+        let mut bytes = whole.clone();
+        bytes[4..8].copy_from_slice(&riff.to_le_bytes());
+        bytes[at..at + 4].copy_from_slice(&data.to_le_bytes());
+        bytes
+    };
+    // As ffmpeg and sox state what they do not know.
+    for bytes in [stating(u32::MAX, u32::MAX), stating(0x7fff_f024, 0x7fff_f000)] {
+        assert_eq!(read(&bytes, "pipe.wav").unwrap(), read(&whole, "whole.wav").unwrap());
+    }
+    // Less is a promise, though of many hours.
+    says(&stating(0x4000_0024, 0x4000_0000), &["damaged after", "268435456 samples", "2205"]);
+}
+
 /// Bytes of the first frame of `tone.mp3`, the header that says how many come, and samples of the six after it.
 const MP3_HEADER: usize = 208;
 const MP3_SAMPLES: usize = 6 * 576;
