@@ -200,14 +200,21 @@ fn grey(rgb: &[u8]) -> u8 {
 
 const JPEG: &[u8] = b"\xff\xd8\xff";
 
-/// Whether a JPEG file has the mark of its end after the beginning of its last scan; decoders fill what is missing with
-/// grey.
+/// Whether a JPEG file's picture, which other data may follow, has the mark of its end; decoders fill what is missing
+/// with grey. Source: ITU-T T.81, §B.1.1.
 fn has_end(bytes: &[u8]) -> bool {
-    let last = |mark: [u8; 2]| bytes.windows(2).rposition(|pair| pair == mark);
-    match (last([0xff, 0xda]), last([0xff, 0xd9])) {
-        (Some(scan), Some(end)) => scan < end,
-        _ => false,
+    let mut left = &bytes[2..];
+    // What is between two segments is the data of a scan, where 0xff is followed by 0 or the number of a restart.
+    let is_mark = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
+    while let Some(at) = left.windows(2).position(is_mark) {
+        if left[at + 1] == 0xd9 {
+            return true;
+        }
+        let segment = &left[at + 2..];
+        let n_bytes = segment.first_chunk::<2>().map_or(0, |&length| usize::from(u16::from_be_bytes(length)));
+        left = segment.get(n_bytes..).unwrap_or_default();
     }
+    false
 }
 
 /// A decoder of a file whose picture is not too large.

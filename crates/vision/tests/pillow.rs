@@ -133,6 +133,21 @@ fn a_picture_that_is_cut_off_is_refused_in_every_format() {
 }
 
 #[test]
+fn what_follows_a_jpeg_picture_is_left_out() {
+    let name = Path::new("motion.jpg");
+    let bytes = std::fs::read(golden().path("smooth.jpg")).unwrap();
+    let picture = Picture::decode(&bytes, name).unwrap();
+    // As telephones add a film, in which any marks may be.
+    for film in [&b"\xff\xda\0\x08 film"[..], b"\xff\xd8\xff\xda", b"\0\0\0\x18ftypmp42"] {
+        assert_eq!(Picture::decode(&[&bytes[..], film].concat(), name).unwrap(), picture);
+    }
+    // Its marks do not end a picture that is cut off.
+    let cut = [&bytes[..bytes.len() - 60], b"\xff\xe1\0\x04\xff\xd9"].concat();
+    let error = Picture::decode(&cut, name).unwrap_err().to_string();
+    assert!(error.contains("motion.jpg ends in the middle"), "{error}");
+}
+
+#[test]
 fn patches_are_the_values_in_the_order_of_a_convolution() {
     let processor = ImageProcessor { resize: Some(Resize::Exact([4, 6])), ..ImageProcessor::square(1, 3) };
     let prepared = processor.prepare(&picture([4, 6], 3));
