@@ -198,6 +198,23 @@ fn what_can_t_come_in_or_go_out_is_said() {
         changed(&|_, processor| processor["size"] = json!({ "longest_edge": 9 })),
         "preprocessor_config.json is damaged",
     );
+    // A class that is not ViT's has other defaults.
+    let of_class = |class: &str, change: &dyn Fn(&mut Value)| {
+        changed(&|_, processor| {
+            processor["image_processor_type"] = json!(class);
+            processor["do_center_crop"] = json!(true);
+            processor["crop_size"] = json!(12);
+            change(processor);
+        })
+    };
+    for key in ["size", "crop_size", "resample", "image_mean", "image_std"] {
+        let without = of_class("CLIPImageProcessor", &|processor| processor[key] = json!(null));
+        says(without, &format!("{key} is missing, and what CLIPImageProcessor does then is not known"));
+    }
+    let one_side = |class| of_class(class, &|processor| processor["size"] = json!(14));
+    says(one_side("BeitImageProcessor"), "whether BeitImageProcessor makes that both sides");
+    let shorter = one_side("CLIPFeatureExtractor").unwrap().bundle.processor.image().cloned().unwrap();
+    assert_eq!((shorter.resize, shorter.crop), (Some(Resize::Shorter(14)), Some([12; 2])));
     let noted = changed(&|_, processor| processor["do_pad"] = json!(true)).unwrap().notes.join("\n");
     assert!(noted.contains("do_pad = true"), "{noted}");
 

@@ -106,21 +106,31 @@ impl TheirProcessor {
     fn to_ours(&self, class: &str, side: usize, channels: usize) -> Result<ImageProcessor, String> {
         let is_deit = class.starts_with("DeiT");
         let is_vit = class.starts_with("ViT") || is_deit;
+        let unknown = |key: &str| format!("{key} is missing, and what {class} does then is not known here");
         let said = |key: &str, value: Option<bool>, default: bool| match (value, is_vit) {
             (Some(value), _) => Ok(value),
             (None, true) => Ok(default),
-            (None, false) => Err(format!("{key} is missing, and what {class} does then is not known here")),
+            (None, false) => Err(unknown(key)),
         };
         let resize = match (said("do_resize", self.do_resize, true)?, self.size) {
             (false, _) => None,
             (true, None) if is_deit => Some(Resize::Exact([256; 2])),
-            (true, None) => Some(Resize::Exact([side; 2])),
-            (true, Some(Size::Square(side))) => Some(Resize::Exact([side; 2])),
+            (true, None) if is_vit => Some(Resize::Exact([side; 2])),
+            (true, None) => return Err(unknown("size")),
+            (true, Some(Size::Square(side))) if is_vit => Some(Resize::Exact([side; 2])),
+            (true, Some(Size::Square(side))) if class.starts_with("CLIP") => Some(Resize::Shorter(side)),
+            (true, Some(Size::Square(side))) => {
+                return Err(format!(
+                    "size is {side}, and whether {class} makes that both sides or the shorter one is not known here: \
+                     give height and width, or shortest_edge"
+                ));
+            }
             (true, Some(Size::Exact { height, width })) => Some(Resize::Exact([height, width])),
             (true, Some(Size::Shorter { shortest_edge })) => Some(Resize::Shorter(shortest_edge)),
         };
         let crop = match (said("do_center_crop", self.do_center_crop, is_deit)?, self.crop_size) {
             (false, _) => None,
+            (true, None) if !is_vit => return Err(unknown("crop_size")),
             (true, None) => Some([side; 2]),
             (true, Some(Size::Square(side))) => Some([side; 2]),
             (true, Some(Size::Exact { height, width })) => Some([height, width]),
@@ -128,16 +138,20 @@ impl TheirProcessor {
                 return Err("crop_size has a shortest_edge: give height and width".into());
             }
         };
+        if self.resample.is_none() && resize.is_some() && !is_vit {
+            return Err(unknown("resample"));
+        }
         let resample = self.resample.unwrap_or(if is_deit { 3 } else { 2 });
         let filter = *FILTERS.get(resample).ok_or_else(|| format!("resample is {resample}; Pillow has 0 to 5"))?;
-        let numbers = |numbers: &Option<Numbers>| match numbers {
-            None => vec![0.5],
-            Some(Numbers::One(number)) => vec![*number],
-            Some(Numbers::Many(numbers)) => numbers.clone(),
+        let numbers = |key: &str, numbers: &Option<Numbers>| match numbers {
+            None if !is_vit => Err(unknown(key)),
+            None => Ok(vec![0.5]),
+            Some(Numbers::One(number)) => Ok(vec![*number]),
+            Some(Numbers::Many(numbers)) => Ok(numbers.clone()),
         };
         let normalises = said("do_normalize", self.do_normalize, true)?;
         let [mean, std] = match normalises {
-            true => [numbers(&self.image_mean), numbers(&self.image_std)],
+            true => [numbers("image_mean", &self.image_mean)?, numbers("image_std", &self.image_std)?],
             false => [vec![0.0], vec![1.0]],
         };
         let scale = match said("do_rescale", self.do_rescale, true)? {
