@@ -179,6 +179,28 @@ fn long_recordings_have_the_segments_of_transformers() {
 }
 
 #[test]
+fn a_model_of_one_language_tells_whether_anybody_speaks() {
+    let imported = with_settings("generation_config.json", &json!({ "is_multilingual": false })).unwrap();
+    let transcriber = Transcriber::from_bundle(&imported.bundle, &device(), None).unwrap();
+    let tokens = transcriber.tokens();
+    assert_eq!(tokens.prompt(None, SpeechTask::Transcribe, true).unwrap(), [tokens.start]);
+    let of = ("first".to_owned(), 8000);
+    let config = TranscriptionConfig { language: None, ..settings(&json!({ "settings": {} })) };
+    let found = transcriber.transcribe(&sound(&of), &config).unwrap();
+    let window = transcriber.log_mel().window(&sound(&of));
+    let sizes = [transcriber.log_mel().config().n_frames(), transcriber.log_mel().config().n_mels];
+    let model = imported.bundle.recognizer_model(&device(), None).unwrap();
+    let mut state = model.listen(&Spectrograms::new(window, sizes));
+    let log_probs = model.log_probs(&[tokens.start], &mut state).unwrap();
+    let expected = f64::from(log_probs[tokens.no_speech.unwrap() as usize]).exp();
+    let first = found.segments[0].no_speech.expect("a probability that nobody speaks");
+    assert!((first - expected).abs() < 1e-3, "{first} is not {expected}");
+    // Where it is above what is allowed, a text that is not probable is left out.
+    let strict = TranscriptionConfig { min_log_prob: 0.0, max_no_speech: 0.0, ..config };
+    assert!(transcriber.transcribe(&sound(&of), &strict).unwrap().segments.is_empty());
+}
+
+#[test]
 fn the_language_that_is_heard_is_that_of_transformers() {
     let transcriber = transcriber();
     let case = &golden().cases("whisper/logits.json")[0];

@@ -154,11 +154,18 @@ impl<'a, M: SpeechRecognizer<State: Clone>> Segments<'a, M> {
         let room = transcriber.room(before.len() + rest.len(), config.max_tokens)?;
         let SpeechTokens { no_speech, .. } = transcriber.tokens();
         // The scores after what begins every transcription tell whether anybody speaks.
-        let (prompt, no_speech) = if rest.is_empty() {
-            (before, None)
-        } else {
-            let log_probs = transcriber.model.log_probs(&before, &mut state)?;
-            (rest, no_speech.map(|id| f64::from(log_probs[id as usize]).exp()))
+        let probability = |log_probs: &[f32]| no_speech.map(|id| f64::from(log_probs[id as usize]).exp());
+        let (prompt, no_speech) = match (rest.is_empty(), no_speech) {
+            (true, None) => (before, None),
+            // A model of one language and one task has no other prompt: the search reads it again.
+            (true, Some(_)) => {
+                let log_probs = transcriber.model.log_probs(&before, &mut state.clone())?;
+                (before, probability(&log_probs))
+            }
+            (false, _) => {
+                let log_probs = transcriber.model.log_probs(&before, &mut state)?;
+                (rest, probability(&log_probs))
+            }
         };
         let mut last = None;
         for &temperature in &config.temperatures {
