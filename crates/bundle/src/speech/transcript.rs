@@ -90,7 +90,11 @@ impl<W: Write> TranscriptWriter<W> {
             TranscriptFormat::Srt => {
                 writeln!(out, "{n_written}\n{} --> {}\n{}\n", clock(start, ','), clock(end, ','), shown(&text))
             }
-            TranscriptFormat::Vtt => writeln!(out, "{} --> {}\n{}\n", clock(start, '.'), clock(end, '.'), shown(&text)),
+            TranscriptFormat::Vtt => {
+                // A player takes what begins with these for a tag, or for a character's name, and leaves it out.
+                let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                writeln!(out, "{} --> {}\n{text}\n", clock(start, '.'), clock(end, '.'))
+            }
             TranscriptFormat::Json => {
                 let SpeechSegment { temperature, log_prob, compression, no_speech, .. } = segment;
                 let line = json!({
@@ -151,9 +155,14 @@ mod tests {
             written(TranscriptFormat::Srt, true),
             "1\n00:00:00,000 --> 00:00:01,500\nOne -> two.\n\n2\n01:01:01,000 --> 01:01:02,250\nThree\n\n"
         );
-        assert!(
-            written(TranscriptFormat::Vtt, true).starts_with("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nOne -> two.")
+        assert_eq!(
+            written(TranscriptFormat::Vtt, true),
+            "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nOne --&gt; two.\n\n01:01:01.000 --> 01:01:02.250\nThree\n\n"
         );
+        let mut out = Vec::new();
+        let mut writer = TranscriptWriter::new(&mut out, TranscriptFormat::Vtt, true).unwrap();
+        writer.write("a.wav", &segment(0.0, 1.0, "<noise> R&D &lt; 3")).unwrap();
+        assert!(String::from_utf8(out).unwrap().ends_with("\n&lt;noise&gt; R&amp;D &amp;lt; 3\n\n"));
         let json: serde_json::Value =
             serde_json::from_str(written(TranscriptFormat::Json, true).lines().next().unwrap()).unwrap();
         assert_eq!((json["end"].as_f64(), json["text"].as_str()), (Some(1.5), Some("One --> two.")));
