@@ -38,6 +38,16 @@ fn heads_that_lie_before_the_buffer_are_refused() {
 }
 
 #[test]
+#[should_panic(expected = "can't share")]
+fn gradients_of_keys_that_no_query_reads_are_refused() {
+    // Nothing would write them, and they are not cleared first.
+    let shape = AttentionShape { batch: 1, heads: 0, kv_heads: 1, q_len: 1, k_len: 4, d_k: 1, d_v: 1 };
+    let none = Heads::new(&[], HeadStrides::head_major(0, 1, 1));
+    let keys = Heads::new(&[1.0; 4], HeadStrides::head_major(1, 4, 1));
+    Attention::new(shape).gradients(none, keys, keys, none, &[], none, false);
+}
+
+#[test]
 #[should_panic(expected = "does not fit")]
 fn columns_that_lead_back_into_the_buffer_are_refused() {
     let heap = vec![1.0; 64];

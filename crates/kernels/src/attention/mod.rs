@@ -175,7 +175,7 @@ impl<'a> Attention<'a> {
     /// log-sum-exps.
     ///
     /// # Panics
-    /// If a view is too small for the shape.
+    /// If a view is too small for the shape, or heads can't share those of keys.
     pub fn output(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>) -> (Vec<f32>, Vec<f32>) {
         let AttentionShape { batch, heads, q_len, d_v, .. } = self.shape;
         let len = elements([batch, q_len, heads, d_v]);
@@ -193,7 +193,8 @@ impl<'a> Attention<'a> {
     /// `[batch, seq, heads, d]`, and, with `of_bias`, that of the bias.
     ///
     /// # Panics
-    /// If a view is too small for the shape, or a gradient is wanted of a bias that is missing.
+    /// If a view is too small for the shape, heads can't share those of keys, or a gradient is wanted of a bias that is
+    /// missing.
     #[allow(clippy::too_many_arguments, reason = "operands and their sizes")]
     pub fn gradients(
         &self,
@@ -240,7 +241,7 @@ impl<'a> Attention<'a> {
         let AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v } = self.shape;
         assert!(d_k > 0 && d_v > 0, "heads without features");
         assert!(
-            kv_heads > 0 && heads.is_multiple_of(kv_heads),
+            heads > 0 && heads.is_multiple_of(kv_heads),
             "{heads} heads of queries can't share {kv_heads} heads of keys and values"
         );
         assert!(self.window != Some(0), "a window of no keys");
