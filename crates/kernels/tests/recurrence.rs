@@ -144,6 +144,20 @@ fn run(case: &Case, inputs: &Inputs<f32>) -> [Vec<f32>; 3] {
     [out, gates, weights]
 }
 
+/// The gradient of each input, for the gradient `d_out` of the output.
+fn gradients(case: &Case, inputs: &Inputs<f32>, d_out: &[f32]) -> Inputs<f32> {
+    let [out, gates, weights] = run(case, inputs);
+    let mut grads: Inputs<f32> = inputs.iter().map(|input| vec![f32::NAN; input.len()]).collect();
+    let [input, start, weight, bias, rest @ ..] = grads.as_mut_slice() else { panic!("four at least") };
+    let attention = match rest {
+        [query, score, context, keys, values] => Some(AttentionPartGradients { query, score, context, keys, values }),
+        _ => None,
+    };
+    let pass = RecurrencePass { start: &inputs[1], out: &out, gates: &gates, weights: &weights };
+    case.kernel(inputs).backward(pass, d_out, RecurrenceGradients { input, start, weight, bias, attention });
+    grads
+}
+
 #[test]
 fn outputs_are_those_of_the_definition() {
     let large = |case: Case| {
@@ -191,21 +205,26 @@ fn gradients_are_those_of_finite_differences() {
             .collect();
         for level in Level::available() {
             level.during(|| {
-                let [out, gates, weights] = run(&case, &inputs);
-                let mut grads: Inputs<f32> = inputs.iter().map(|input| vec![f32::NAN; input.len()]).collect();
-                let [input, start, weight, bias, rest @ ..] = grads.as_mut_slice() else { panic!("four at least") };
-                let attention = match rest {
-                    [query, score, context, keys, values] => {
-                        Some(AttentionPartGradients { query, score, context, keys, values })
-                    }
-                    _ => None,
-                };
-                let pass = RecurrencePass { start: &inputs[1], out: &out, gates: &gates, weights: &weights };
-                kernel.backward(pass, &d_out, RecurrenceGradients { input, start, weight, bias, attention });
+                let grads = gradients(&case, &inputs, &d_out);
                 for (actual, expected) in grads.iter().zip(&expected) {
                     assert_close(actual, expected, 1e-4, 2e-5);
                 }
             });
         }
     }
+}
+
+#[test]
+fn all_threads_multiply_as_the_caller_does() {
+    // Rows for several threads; queries are made again in the backward pass.
+    let sizes = Sizes { rows: 50, steps: 3, d: 35, attention: Some([33, 18, 9]) };
+    let source_lengths = (0..50).map(|row| 1 + row % 9).collect();
+    let case = Case { cell: RecurrentCell::Gru, sizes, lengths: None, backwards: false, source_lengths };
+    let mut fixture = Fixture::new(13);
+    let inputs = case.inputs(&mut fixture);
+    let d_out = fixture.normal(case.kernel(&inputs).n_out());
+    let in_bf16 = || Precision::Bf16.during(|| gradients(&case, &inputs, &d_out));
+    // The one thread of this pool is the caller.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread pool");
+    assert_eq!(in_bf16(), pool.install(in_bf16));
 }

@@ -55,8 +55,13 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, accumulate: bool) {
 ///
 /// # Panics
 /// If the dimensions do not match.
+pub fn matmul_with(a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: &Epilogue<'_>) {
+    matmul_at(Level::current(), a, b, c, epilogue);
+}
+
+/// [`matmul_with`] at a level that need not be this thread's: within work that another thread began.
 #[allow(unsafe_code, reason = "jobs write disjoint blocks of one matrix")]
-pub fn matmul_with(a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, epilogue: &Epilogue<'_>) {
+pub(crate) fn matmul_at(level: Level, a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, epilogue: &Epilogue<'_>) {
     let ([m, k], [k_2, n]) = (a.dims(), b.dims());
     assert_eq!(k, k_2, "inner dimensions differ");
     assert_eq!([m, n], [c.rows, c.cols], "the product is {m} × {n}");
@@ -64,7 +69,7 @@ pub fn matmul_with(a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, epilogue: &E
     if m == 0 || n == 0 {
         return;
     }
-    let (level, parallel) = (Level::current(), work([m, n, k]) >= MIN_PARALLEL);
+    let parallel = work([m, n, k]) >= MIN_PARALLEL;
     if k == 0 {
         if !epilogue.accumulate {
             c.fill(0.0);

@@ -1,7 +1,7 @@
 use super::attention::{SourceGradients, attend_backward};
 use super::cell::{Taken, step_backward};
 use super::{AttentionPartGradients, CHUNK, Recurrence, RecurrenceGradients, Widths, pieces, pieces_mut};
-use crate::matmul::{Epilogue, PackedMatrix, matmul};
+use crate::matmul::{Epilogue, PackedMatrix, matmul, matmul_at};
 use crate::parallel::add_in_order;
 use crate::scratch::Scratch;
 use crate::{Level, MatMut, MatRef, column_sums};
@@ -151,7 +151,7 @@ impl Recurrence<'_> {
         if let Some(a) = &self.attention {
             let hidden = MatRef::strided(&chunk.before[widths.hidden_at..], [n * steps, d], [widths.state, 1]);
             let queries = MatMut::new(&mut queries, n * steps, a.d_attention);
-            matmul(hidden, MatRef::new(a.query, d, a.d_attention), queries, false);
+            matmul_at(level, hidden, MatRef::new(a.query, d, a.d_attention), queries, &Epilogue::default());
         }
         let mut d_contexts = Scratch::new(n * steps * widths.values);
         let mut room = Scratch::new(widths.src);
@@ -211,7 +211,8 @@ impl Recurrence<'_> {
         for (row, d_values) in rows.enumerate() {
             let attended = MatRef::new(&chunk.weights[row * steps * widths.src..], steps, widths.src).t();
             let d_contexts = MatRef::new(&d_contexts[row * steps * widths.values..], steps, widths.values);
-            matmul(attended, d_contexts, MatMut::new(d_values, widths.src, widths.values), false);
+            let d_values = MatMut::new(d_values, widths.src, widths.values);
+            matmul_at(level, attended, d_contexts, d_values, &Epilogue::default());
         }
     }
 }
