@@ -102,6 +102,40 @@ fn extreme_values_do_not_overflow() {
 }
 
 #[test]
+fn rows_that_are_almost_zero_do_not_overflow() {
+    let k = 133_144;
+    let columns = QuantisedColumns::new(MatRef::new(&vec![-1.0; k], k, 1));
+    for level in Level::available() {
+        level.during(|| {
+            let (mut y, a) = ([0.0], vec![-1e-38; k]);
+            let matrix = Int8Matrix::new(&columns);
+            matrix.multiply(MatRef::new(&a, 1, k), MatMut::new(&mut y, 1, 1), &Epilogue::default());
+            assert!((0.0..1e-32).contains(&y[0]), "{y:?}");
+        });
+    }
+}
+
+#[test]
+fn a_row_that_is_not_finite_gives_nan_and_no_other_row_does() {
+    let [k, n] = [67, 5];
+    let b = Fixture::new(3).normal(k * n);
+    let matrix = Int8Matrix::new(&QuantisedColumns::new(MatRef::new(&b, k, n)));
+    for x in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for at in [0, 40, k - 1] {
+            let mut a = Fixture::new(4).normal(2 * k);
+            a[at] = x;
+            for level in Level::available() {
+                let mut y = vec![0.0_f32; 2 * n];
+                level.during(|| {
+                    matrix.multiply(MatRef::new(&a, 2, k), MatMut::new(&mut y, 2, n), &Epilogue::default());
+                });
+                assert!(y[..n].iter().all(|y| y.is_nan()) && y[n..].iter().all(|y| y.is_finite()), "{x} {at}: {y:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn more_rows_than_sums_hold_are_refused() {
     assert!(Int8Matrix::of_bytes(&[127; 133_144], &[1.0], Major::Rows).is_some());
     assert!(Int8Matrix::of_bytes(&[127; 133_145], &[1.0], Major::Columns).is_none());

@@ -26,7 +26,8 @@ const MIN_PARALLEL: usize = 1 << 20;
 /// A weight of signed bytes, packed for products: a quarter of the memory of [`PackedMatrix`](crate::PackedMatrix).
 ///
 /// `y[i, j] = r[i] c[j] Σ_p q_x[i, p] q_w[p, j]`, the sum in 32-bit integers; each row of the input has its own scale,
-/// `max |x| / 127`. So a row's result depends on no other row, and every instruction set gives the same bits.
+/// `max |x| / 127`. So a row's result depends on no other row, and every instruction set gives the same bits. The result of
+/// a row with a NaN or an infinity is NaN.
 ///
 /// ```
 /// use attentive_kernels::{Epilogue, Int8Matrix, MatMut, MatRef, QuantisedColumns};

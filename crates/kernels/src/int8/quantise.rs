@@ -123,26 +123,30 @@ impl QuantisedRows {
 }
 
 dispatch! {
-    /// Rounds a row and returns its scale; bytes beyond the row are zero.
+    /// Rounds a row and returns its scale, NaN if not all of it is finite; bytes beyond the row are zero.
     fn quantise_row(row: &[f32], offset: u8, values: &mut [i8]) -> f32 = quantise_row_kernel
 }
 
 #[inline(always)]
 fn quantise_row_kernel<S: Simd>(s: S, row: &[f32], offset: u8, values: &mut [i8]) -> f32 {
     let offset = offset as i8;
-    let mut max = s.zero();
+    let (mut max, mut zero) = (s.zero(), s.zero());
     for i in (0..row.len()).step_by(S::LANES) {
-        max = s.max(s.abs(s.load(row, i)), max);
+        let x = s.load(row, i);
+        // The maximum passes over a NaN, and no byte could hold one.
+        (max, zero) = (s.max(s.abs(x), max), s.mul_add(x, s.zero(), zero));
     }
-    let max = s.max_lane(max);
+    let (max, zero) = (s.max_lane(max), s.sum(zero));
     let (values, rest) = values.split_at_mut(row.len());
     rest.fill(offset);
-    let factor = s.splat(if max > 0.0 { MAX / max } else { 0.0 });
+    let factor = MAX / max;
+    // Infinite for a row of zeros, and for one so near to zero that -128 would come of it.
+    let factor = s.splat(if factor.is_finite() { factor } else { 0.0 });
     let mut rounded = [0.0; 16];
     for (i, values) in (0..row.len()).step_by(S::LANES).zip(values.chunks_mut(S::LANES)) {
         s.store(&mut rounded, 0, s.round(s.mul(s.load(row, i), factor)));
         // In range by construction; the conversion saturates and turns NaN into zero.
         values.iter_mut().zip(rounded).for_each(|(to, q)| *to = q as i8 ^ offset);
     }
-    max / MAX
+    max / MAX + zero
 }
