@@ -132,3 +132,40 @@ fn gradients_are_those_of_finite_differences() {
     assert_close(&gradients[1], &gradient(|x| case.oracle(&hidden, x, Some(&bias)).loss, &weight), 1e-5, 1e-6);
     assert_close(&gradients[2], &gradient(|x| case.oracle(&hidden, &weight, Some(x)).loss, &bias), 1e-5, 1e-6);
 }
+
+#[test]
+fn forbidden_words_are_as_if_they_were_not_there() {
+    // One of the first block, and all of the second and of the last.
+    let is_forbidden = |word: usize| word == 3 || word >= 256;
+    let mut case = Case::new([37, 5, 600], 0.0, 0.2, true);
+    case.ids.iter_mut().for_each(|id| *id = *id % 250 + 4);
+    let mut fewer =
+        Case { vocab_size: 255, weight: Vec::new(), bias: Some(Vec::new()), ..Case::new([37, 5, 600], 0.0, 0.2, true) };
+    let (bias, of_fewer) = (case.bias.as_mut().unwrap(), fewer.bias.as_mut().unwrap());
+    for (word, bias) in bias.iter_mut().enumerate() {
+        if is_forbidden(word) {
+            *bias = f32::NEG_INFINITY;
+        } else {
+            of_fewer.push(*bias);
+            fewer.weight.extend_from_slice(&case.weight[word * 5..][..5]);
+        }
+    }
+    // Ids after the forbidden word are one less.
+    fewer.ids = case.ids.iter().map(|id| id - 1).collect();
+    for level in Level::available() {
+        for layout in [WeightLayout::VocabMajor, WeightLayout::ModelMajor] {
+            let (loss, gradients) = level.during(|| case.run(layout));
+            let (expected, of_fewer) = level.during(|| fewer.run(layout));
+            assert_close(&[loss.loss, loss.nll], &[expected.loss, expected.nll], 1e-6, 0.0);
+            assert_close(&gradients[0], &widen(&of_fewer[0]), 1e-4, 1e-5);
+            for (word, gradient) in gradients[1].chunks(5).enumerate() {
+                if is_forbidden(word) {
+                    assert_eq!(gradient, [0.0; 5]);
+                } else {
+                    let expected = &of_fewer[1][(word - usize::from(word > 3)) * 5..][..5];
+                    assert_close(gradient, &widen(expected), 1e-4, 1e-5);
+                }
+            }
+        }
+    }
+}

@@ -25,7 +25,7 @@ pub enum WeightLayout {
 pub struct VocabProjection<'a> {
     /// The weight, as `layout` says.
     pub weight: &'a [f32],
-    /// `[vocab]`.
+    /// `[vocab]`; minus infinity forbids a word, if targets are not smoothed.
     pub bias: Option<&'a [f32]>,
     /// Features of a hidden state.
     pub d_model: usize,

@@ -84,7 +84,9 @@ impl<'a> Pass<'a> {
             let log_sum_exp = stat(Stat::Max) + stat(Stat::SumExp).ln();
             let target = f64::from(self.stats[targets.ids[row] as usize / BLOCK * STATS + Stat::Target.of(i)]);
             total.nll += log_sum_exp - target;
-            total.loss += log_sum_exp - (1.0 - smoothing) * target - smoothing * stat(Stat::Sum) / vocab_size as f64;
+            // Not a factor of zero: a forbidden word makes the sum infinite.
+            let uniform = if smoothing > 0.0 { smoothing * stat(Stat::Sum) / vocab_size as f64 } else { 0.0 };
+            total.loss += log_sum_exp - (1.0 - smoothing) * target - uniform;
         }
         total
     }

@@ -38,9 +38,10 @@ const ABREAST: usize = 4;
 
 #[inline(always)]
 fn exponentials_kernel<S: Simd>(s: S, [words, rows]: [usize; 2], logits: &mut [f32], stats: &mut [f32]) {
+    let lowest = s.splat(f32::NEG_INFINITY);
     // Lanes beyond `rows` keep arbitrary values; no lane reads another.
     for i in (0..rows).step_by(ABREAST * S::LANES) {
-        let mut max = [s.splat(f32::NEG_INFINITY); ABREAST];
+        let mut max = [lowest; ABREAST];
         let mut sum = [s.zero(); ABREAST];
         for logits in logits.chunks_exact(A_STRIDE).take(words) {
             for u in 0..ABREAST {
@@ -49,10 +50,15 @@ fn exponentials_kernel<S: Simd>(s: S, [words, rows]: [usize; 2], logits: &mut [f
                 sum[u] = s.add(sum[u], logit);
             }
         }
+        // All words are forbidden: any finite maximum turns minus infinities into zeros.
+        let mut shift = max;
+        for u in 0..ABREAST {
+            shift[u] = s.select(s.lt(lowest, max[u]), max[u], s.zero());
+        }
         let mut sum_exp = [s.zero(); ABREAST];
         for logits in logits.chunks_exact_mut(A_STRIDE).take(words) {
             for u in 0..ABREAST {
-                let e = exp(s, s.sub(s.load(logits, i + u * S::LANES), max[u]));
+                let e = exp(s, s.sub(s.load(logits, i + u * S::LANES), shift[u]));
                 sum_exp[u] = s.add(sum_exp[u], e);
                 s.store(logits, i + u * S::LANES, e);
             }
