@@ -65,6 +65,7 @@ impl Mask {
 
     /// Hides `hidden` as well: `[batch or 1, heads or 1, q_len or 1, k_len]`.
     pub fn and_hidden(self, hidden: Tensor<4, Bool>) -> Self {
+        let hidden = self.hidden.into_iter().fold(hidden, or);
         Self { hidden: Some(hidden), ..self }
     }
 
@@ -101,4 +102,21 @@ fn or(a: Tensor<4, Bool>, b: Tensor<4, Bool>) -> Tensor<4, Bool> {
     let (a_dims, b_dims) = (a.dims(), b.dims());
     let shape: [usize; 4] = std::array::from_fn(|axis| a_dims[axis].max(b_dims[axis]));
     a.expand(shape).bool_or(b.expand(shape))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_hide_what_either_hides() {
+        let device = crate::BackendKind::Flex.device().unwrap();
+        let keys = Tensor::<4, Bool>::from_data([[[[true, false, false]]]], &device);
+        let pairs = [[[[false, false, false], [false, true, false], [false, false, true]]]];
+        let pairs = Tensor::<4, Bool>::from_data(pairs, &device);
+        let mask = Mask::none().and_hidden(keys).and_hidden(pairs);
+        let hidden = mask.to_tensor([1, 1, 3, 3], &device).unwrap();
+        let expected = TensorData::from([[[[true, false, false], [true, true, false], [true, false, true]]]]);
+        hidden.into_data().assert_eq(&expected, false);
+    }
 }
