@@ -70,9 +70,12 @@ impl Dropout {
     /// # Panics
     /// If the lengths differ or are not a multiple of `cols`.
     pub fn apply(&self, x: &[f32], cols: usize, y: &mut [f32]) {
-        assert!(x.len() == y.len() && (cols == 0 || x.len().is_multiple_of(cols)), "lengths do not match");
+        assert!(x.len() == y.len() && x.len().is_multiple_of(cols), "lengths do not match");
+        if cols == 0 {
+            return;
+        }
         let level = Level::current();
-        let chunks = Chunks::rows(x.len() / cols.max(1), cols);
+        let chunks = Chunks::rows(x.len() / cols, cols);
         for_each_chunk(chunks, y, |chunk, y| {
             apply_rows(level, *self, chunk.start, cols, &x[chunk.start * cols..][..y.len()], y);
         });
@@ -83,9 +86,12 @@ impl Dropout {
     /// # Panics
     /// If the lengths differ or are not a multiple of `cols`.
     pub fn residual(&self, x: &[f32], cols: usize, f: &mut [f32]) {
-        assert!(x.len() == f.len() && (cols == 0 || x.len().is_multiple_of(cols)), "lengths do not match");
+        assert!(x.len() == f.len() && x.len().is_multiple_of(cols), "lengths do not match");
+        if cols == 0 {
+            return;
+        }
         let level = Level::current();
-        let chunks = Chunks::rows(x.len() / cols.max(1), cols);
+        let chunks = Chunks::rows(x.len() / cols, cols);
         for_each_chunk(chunks, f, |chunk, f| {
             residual_sum(level, *self, chunk.start, cols, &x[chunk.start * cols..][..f.len()], f);
         });
@@ -211,6 +217,13 @@ mod tests {
                 });
             }
         }
+    }
+
+    #[test]
+    fn rows_without_columns_are_no_work() {
+        let dropout = Dropout::new(0.5, 1);
+        dropout.apply(&[], 0, &mut []);
+        dropout.residual(&[], 0, &mut []);
     }
 
     #[test]
