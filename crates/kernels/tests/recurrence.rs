@@ -228,3 +228,17 @@ fn all_threads_multiply_as_the_caller_does() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread pool");
     assert_eq!(in_bf16(), pool.install(in_bf16));
 }
+
+#[test]
+fn without_rows_or_steps_weights_have_no_gradient() {
+    for cell in [RecurrentCell::Lstm, RecurrentCell::Gru] {
+        for [rows, steps] in [[0, 3], [3, 0]] {
+            for attention in [None, Some([7, 6, 4])] {
+                let sizes = Sizes { rows, steps, d: 5, attention };
+                let case = Case { cell, sizes, lengths: None, backwards: false, source_lengths: vec![4; rows] };
+                let inputs = case.inputs(&mut Fixture::new(17));
+                assert!(gradients(&case, &inputs, &[]).iter().flatten().all(|&gradient| gradient == 0.0));
+            }
+        }
+    }
+}

@@ -45,6 +45,11 @@ struct Chunk<'a> {
     d_values: &'a mut [f32],
 }
 
+/// `x` from an index on; nothing of values without rows or steps.
+fn from(x: &[f32], at: usize) -> &[f32] {
+    x.get(at..).unwrap_or_default()
+}
+
 impl Recurrence<'_> {
     /// Gradients for the gradient `d_out` of the output.
     ///
@@ -99,7 +104,7 @@ impl Recurrence<'_> {
         let (level, weights) = (Level::current(), self.transposed(widths));
         chunks.into_par_iter().for_each(|chunk| self.backward_chunk(level, &weights, chunk));
 
-        let hidden = MatRef::strided(&before[widths.hidden_at..], [n, d], [widths.state, 1]).t();
+        let hidden = MatRef::strided(from(&before, widths.hidden_at), [n, d], [widths.state, 1]).t();
         matmul(hidden, MatRef::new(&d_recurrent, n, widths.gates), MatMut::new(weight, d, widths.gates), false);
         column_sums(&d_recurrent, bias);
         if let Some((query, score, context)) = parts {
@@ -109,7 +114,7 @@ impl Recurrence<'_> {
                 MatMut::new(query, d, widths.attention),
                 false,
             );
-            let contexts = MatRef::strided(&pass.out[widths.state..], [n, widths.values], [widths.out, 1]).t();
+            let contexts = MatRef::strided(from(pass.out, widths.state), [n, widths.values], [widths.out, 1]).t();
             let d_input = MatRef::new(input, n, widths.gates);
             matmul(contexts, d_input, MatMut::new(context, widths.values, widths.gates), false);
             score.fill(0.0);
@@ -149,7 +154,7 @@ impl Recurrence<'_> {
         // Queries of all steps at once; gradients of contexts are kept for those of the values.
         let mut queries = Scratch::new(n * steps * widths.attention);
         if let Some(a) = &self.attention {
-            let hidden = MatRef::strided(&chunk.before[widths.hidden_at..], [n * steps, d], [widths.state, 1]);
+            let hidden = MatRef::strided(from(chunk.before, widths.hidden_at), [n * steps, d], [widths.state, 1]);
             let queries = MatMut::new(&mut queries, n * steps, a.d_attention);
             matmul_at(level, hidden, MatRef::new(a.query, d, a.d_attention), queries, &Epilogue::default());
         }
