@@ -19,7 +19,7 @@ use rayon::ThreadPool;
 use crate::{
     arguments::{Integer, Texts, device, precision},
     errors::OrRaise,
-    work::{Stop, pool, work},
+    work::{Home, Stop, pool, work},
 };
 
 /// Texts that are read before the next look for Ctrl-C.
@@ -39,6 +39,7 @@ pub(crate) struct Encoder {
     tokenizer: Arc<dyn tokenizer::Tokenizer>,
     embedding: EmbeddingConfig,
     path: PathBuf,
+    home: Home,
 }
 
 #[pymethods]
@@ -55,7 +56,7 @@ impl Encoder {
             Ok::<_, Error>((encoder, tokenizer, bundle.embedding))
         };
         let (encoder, tokenizer, embedding) = work(py, |_| pool.install(read))?.or_raise()?;
-        Ok(Self { encoder: Mutex::new(encoder), pool, tokenizer, embedding, path })
+        Ok(Self { encoder: Mutex::new(encoder), pool, tokenizer, embedding, path, home: Home::here() })
     }
 
     /// The vector of a text, or of each of several: float32, of the shape (width,) or (texts, width).
@@ -75,6 +76,7 @@ impl Encoder {
         prompt: Option<String>,
         crop: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.home.check()?;
         let mut how =
             EmbeddingConfig { normalize: normalize.unwrap_or(self.embedding.normalize), ..self.embedding.clone() };
         if let Some(names) = pooling {

@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 use crate::{
     arguments::{Integer, Texts, device, over, precision},
     errors::{self, OrRaise},
-    work::{Stop, TICK, broken, pool, work},
+    work::{Home, Stop, TICK, broken, pool, work},
 };
 
 /// Pieces that a text may be ahead of its reader.
@@ -37,6 +37,7 @@ pub(crate) struct Generator {
     tokenizer: Arc<dyn tokenizer::Tokenizer>,
     generation: GenerationConfig,
     path: PathBuf,
+    home: Home,
 }
 
 /// The pieces of a text, as they come: an iterator over strings, which together are the text.
@@ -47,6 +48,7 @@ pub(crate) struct Pieces {
     pieces: Mutex<Receiver<Piece>>,
     ended: OnceLock<Option<&'static str>>,
     stop: Stop,
+    home: Home,
 }
 
 enum Piece {
@@ -67,7 +69,7 @@ impl Generator {
             Ok::<_, Error>((JointModel::spawned(model, |worker| pool.spawn(worker)), tokenizer, bundle.generation))
         };
         let (model, tokenizer, generation) = work(py, |_| pool.install(read))?.or_raise()?;
-        Ok(Self { model, tokenizer, generation, path })
+        Ok(Self { model, tokenizer, generation, path, home: Home::here() })
     }
 
     /// Continues a text: an iterator over the pieces of what follows, as they come.
@@ -96,6 +98,7 @@ impl Generator {
         no_repeat_ngram: Option<Integer>,
         begin: Option<bool>,
     ) -> PyResult<Pieces> {
+        self.home.check()?;
         let own = &self.generation;
         let sampling = SamplingConfig {
             temperature: temperature.unwrap_or(own.sampling.temperature),
@@ -132,7 +135,7 @@ impl Generator {
             let _ = to.send(Piece::Over(told));
         };
         thread::Builder::new().name("text".to_owned()).spawn(write)?;
-        Ok(Pieces { pieces: Mutex::new(pieces), ended: OnceLock::new(), stop })
+        Ok(Pieces { pieces: Mutex::new(pieces), ended: OnceLock::new(), stop, home: self.home })
     }
 
     fn __repr__(&self) -> String {
@@ -148,6 +151,7 @@ impl Pieces {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<String>> {
         while self.ended.get().is_none() {
+            self.home.check()?;
             let next = py.detach(|| self.pieces.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(TICK));
             match next {
                 Ok(Piece::Text(text)) => return Ok(Some(text)),

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use crate::{
     arguments::{Integer, Many, Streams},
     errors::OrRaise,
+    work::spread,
 };
 
 /// A score of a corpus. As text it is sacreBLEU's line, and as a number the score.
@@ -96,7 +97,7 @@ fn scored(
     Many(hypotheses): &Many,
     Streams(references): &Streams,
 ) -> PyResult<Score> {
-    let sums = py.detach(|| scorer.statistics(hypotheses, references)).or_raise()?.sums();
+    let sums = spread(py, || scorer.statistics(hypotheses, references))?.or_raise()?.sums();
     Ok(Score {
         name: scorer.name(),
         score: scorer.value(&sums).get(),

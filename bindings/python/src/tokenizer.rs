@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::{
     arguments::{Integer, Many, Texts},
     errors::OrRaise,
-    work::work,
+    work::{spread, work},
 };
 
 /// A tokenizer, of a model's folder or of another tool's files.
@@ -92,7 +92,7 @@ impl Tokenizer {
         match texts {
             Texts::One(text) => py.detach(|| of(text)).into_py_any(py),
             Texts::Many(Many(texts)) => {
-                py.detach(|| texts.par_iter().map(|text| of(text)).collect::<Vec<T>>()).into_py_any(py)
+                spread(py, || texts.par_iter().map(|text| of(text)).collect::<Vec<T>>())?.into_py_any(py)
             }
         }
     }

@@ -13,7 +13,7 @@ use pyo3::{IntoPyObjectExt, exceptions::PyValueError, prelude::*};
 use crate::{
     arguments::{Integer, Texts, device, over, precision},
     errors::OrRaise,
-    work::{pool, work},
+    work::{Home, pool, work},
 };
 
 /// Translates texts with a trained model.
@@ -31,6 +31,7 @@ pub(crate) struct Translator {
     decoding: DecodingConfig,
     shortlist: Option<Arc<Shortlist>>,
     path: PathBuf,
+    home: Home,
 }
 
 /// A translation of a text.
@@ -68,7 +69,7 @@ impl Translator {
             Ok::<_, Error>((model, tokenizer, bundle.decoding, bundle.shortlist))
         };
         let (model, tokenizer, decoding, shortlist) = work(py, |_| pool.install(read))?.or_raise()?;
-        Ok(Self { model, tokenizer, decoding, shortlist, path })
+        Ok(Self { model, tokenizer, decoding, shortlist, path, home: Home::here() })
     }
 
     /// Translates a text, or each of several.
@@ -104,6 +105,7 @@ impl Translator {
         target_language: Option<&str>,
         crop: bool,
     ) -> PyResult<Py<PyAny>> {
+        self.home.check()?;
         let own = &self.decoding;
         let n_best =
             NonZeroUsize::new(n_best.0).ok_or_else(|| PyValueError::new_err("n_best = 0 must be at least 1"))?;

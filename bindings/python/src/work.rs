@@ -1,8 +1,9 @@
 //! Work without the interpreter's lock, which Ctrl-C ends.
 
 use std::{
+    process,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -32,6 +33,34 @@ impl Stop {
 
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A process whose threads do work. A fork of it has none of them, and would wait for them without end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Home(u32);
+
+impl Home {
+    /// This process.
+    pub(crate) fn here() -> Self {
+        Self(process::id())
+    }
+
+    /// The process that imported the package; the first call must be the import.
+    pub(crate) fn of_import() -> Self {
+        static IMPORTED: OnceLock<Home> = OnceLock::new();
+        *IMPORTED.get_or_init(Self::here)
+    }
+
+    /// Refuses work in a fork.
+    pub(crate) fn check(self) -> PyResult<()> {
+        if self == Self::here() {
+            return Ok(());
+        }
+        Err(Error::new_err(
+            "the model was opened before this process was forked, and its threads are not in it; open it here, or use \
+             multiprocessing's start method \"spawn\"",
+        ))
     }
 }
 
@@ -73,6 +102,16 @@ pub(crate) fn work<T: Send>(py: Python<'_>, work: impl FnOnce(&Stop) -> T + Send
         Some(interrupt) => Err(interrupt),
         None => result.map_err(|_| broken()),
     }
+}
+
+/// What `work` gives, without the interpreter's lock and on the machine's cores, whose threads are the process's: in a fork,
+/// which does not have them, on one.
+pub(crate) fn spread<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    if Home::of_import() == Home::here() {
+        return Ok(py.detach(work));
+    }
+    let pool = pool(Some(Integer(1)))?;
+    Ok(py.detach(|| pool.install(work)))
 }
 
 /// The exception of a thread that has panicked.
