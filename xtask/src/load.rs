@@ -123,7 +123,9 @@ fn beside(program: &Path, server: &Server, model: &OsStr, time: Duration) -> Out
     peer.arg("serve.py").arg(&exported).arg(&tokens).args([BEAM, MAX_LEN, &n_threads.to_string()]);
     let peer = Server::listening(peer.current_dir(root().join("bench/peers")))?;
     // Not counted: it is warm then, and what was left of the overload is answered.
-    [server, &peer].map(|at| ask_all(&at.address, 4, Duration::from_secs(2)));
+    for at in [server, &peer] {
+        ask_all(&at.address, 4, Duration::from_secs(2));
+    }
     let same = SENTENCES.iter().filter(|sentence| {
         let [own, its] =
             [server, &peer].map(|at| Client::new(&at.address).translate(sentence).map(|answer| answer.body));
