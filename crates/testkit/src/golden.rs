@@ -39,7 +39,7 @@ impl Golden {
     /// The name of the tensor of `actual` that differs most from the case's, and its error.
     ///
     /// Errors are relative to the tensor's norm; or to that of all tensors together if the tensor is zero except
-    /// for rounding, as the gradient of a key's bias is.
+    /// for rounding, as the gradient of a key's bias is. That of a tensor with a NaN is infinite.
     ///
     /// # Panics
     /// If a tensor is missing on either side.
@@ -54,7 +54,9 @@ impl Golden {
             assert_eq!(actual.len(), expected.len(), "{name} has another length");
             let scale = if norm(expected) > 1e-9 * everything { norm(expected) } else { everything };
             let error: Vec<f64> = actual.iter().zip(expected).map(|(&a, &e)| f64::from(a) - e).collect();
-            (name.clone(), norm(&error) / scale)
+            let error = norm(&error) / scale;
+            // Of NaNs, those that have a sign are in order before all numbers.
+            (name.clone(), if error.is_nan() { f64::INFINITY } else { error })
         });
         errors.max_by(|(_, a), (_, b)| a.total_cmp(b)).expect("a case has tensors")
     }
@@ -76,5 +78,19 @@ impl Golden {
         let requirements = fs::read_to_string(self.path("requirements.txt")).expect("requirements.txt");
         let pinned = requirements.lines().find_map(|line| line.strip_prefix(package)?.strip_prefix("=="));
         pinned.unwrap_or_else(|| panic!("requirements.txt does not pin {package}")).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tensor_with_a_nan_differs_most() {
+        let case = serde_json::json!({ "tensors": { "a": [1.0, 2.0], "b": [1.0] } });
+        for nan in [f32::NAN, -f32::NAN] {
+            let actual = [("a".to_owned(), vec![1.0, nan]), ("b".to_owned(), vec![1.5])];
+            assert_eq!(Golden::largest_error(&case, &actual), ("a".to_owned(), f64::INFINITY));
+        }
     }
 }
