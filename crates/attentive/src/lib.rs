@@ -50,7 +50,7 @@
 //! | audio files, spectrograms | [`speech`] |
 //! | greedy search, beam search, sampling over any model | [`decode`] |
 //! | what an agent acts in: CartPole, a grid world | [`environments`] |
-//! | the encoder–decoder on a CPU, f32 or int8 | [`engine`] |
+//! | models in use on a CPU, in f32 or 4 to 8 bits | [`engine`] |
 //! | parameters by name, safetensors | [`weights`] |
 //! | devices and operations; CPU kernels | [`backend`], [`kernels`] |
 //! | curves of runs | [`plot`] |

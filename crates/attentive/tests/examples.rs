@@ -80,6 +80,20 @@ fn the_readme_shows_the_program_that_is_tried_here() {
 }
 
 #[test]
+fn the_crate_s_page_names_every_example_and_feature() {
+    let readme = include_str!("../README.md");
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().display();
+        assert!(readme.contains(&format!("\n| `{name}` |")), "{name}");
+    }
+    let features = include_str!("../Cargo.toml").split("\n[").find(|part| part.starts_with("features]")).unwrap();
+    for (name, _) in features.lines().filter_map(|line| line.split_once(" = ")) {
+        assert!(name == "default" || readme.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn an_encoder_reads_then_classifies_then_compares() {
     let folder = tempfile::tempdir().unwrap();
     let told = run(folder.path(), "fine_tune", &["2"]);
