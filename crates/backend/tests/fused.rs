@@ -178,6 +178,23 @@ fn embeddings_at_learned_positions() {
 }
 
 #[test]
+#[should_panic(expected = "positions are 2 × 5, for 3 tokens of 5 features")]
+fn positions_of_another_number_are_refused() {
+    let device = BackendKind::Flex.device().unwrap();
+    let tokens = Tensor::<2, Int>::from_data([[0, 1, 2], [2, 1, 0]], &device);
+    let [table, positions] = [4, 2].map(|n| Tensor::<2>::ones([n, 5], &device));
+    ops::embedding(table, tokens, Some(positions), 1.0, 0.0, None);
+}
+
+#[test]
+#[should_panic(expected = "keys are not as the queries")]
+fn keys_of_more_features_than_queries_are_refused() {
+    let device = BackendKind::Flex.device().unwrap();
+    let [q, k, v] = [3, 5, 3].map(|d| Tensor::<4>::ones([1, 1, 2, d], &device));
+    ops::attention(q, k, v, &Mask::none(), 0.0, None);
+}
+
+#[test]
 fn norms_without_bias() {
     let x = inputs(13, &[&[2, 3, 7], &[2, 3, 7], &[7]]);
     fused_equals_composed(&x, |x, _| {

@@ -44,7 +44,7 @@ impl Scoring<'_> {
 /// - returns `[batch, heads, q_len, d_v]`; zero where a query sees no key
 ///
 /// # Panics
-/// If `k` and `v` differ in `k_len`, or `heads` is not a multiple of `kv_heads`.
+/// If `k` and `v` differ in `k_len`, `heads` is not a multiple of `kv_heads`, or other sizes do not agree.
 pub fn attention<'a>(
     q: Tensor<4>,
     k: Tensor<4>,
@@ -112,7 +112,10 @@ fn fused_attention(
     rate: f64,
     pass: Option<&Dropout>,
 ) -> Tensor<4> {
-    let ([_, _, q_len, d_k], [_, _, k_len, _]) = (q.dims(), k.dims());
+    let ([batch, _, q_len, d_k], [_, kv_heads, k_len, _], of_values) = (q.dims(), k.dims(), v.dims());
+    // The kernel would read parts of larger keys.
+    assert_eq!(k.dims(), [batch, kv_heads, k_len, d_k], "attention: keys are not as the queries");
+    assert_eq!(of_values[..2], [batch, kv_heads], "attention: values are not as the keys");
     let mask = scoring.mask;
     let hidden_keys = mask
         .hidden_keys

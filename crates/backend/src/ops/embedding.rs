@@ -23,9 +23,14 @@ pub fn embedding(
     rate: f64,
     pass: Option<&Dropout>,
 ) -> Tensor<3> {
+    let ([_, d_model], [_, seq]) = (table.dims(), tokens.dims());
+    if let Some(positions) = &positions {
+        let [n, d] = positions.dims();
+        let agrees = (n == seq || n == 1) && d == d_model;
+        assert!(agrees, "embedding: positions are {n} × {d}, for {seq} tokens of {d_model} features");
+    }
     #[cfg(feature = "flex")]
     if crate::fused::applies(&table) {
-        let [_, d_model] = table.dims();
         // One row of zeros represents every position.
         let positions = positions.unwrap_or_else(|| Tensor::zeros([1, d_model], &table.device()));
         let [rows, _] = tokens.dims();
