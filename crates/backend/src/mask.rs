@@ -110,12 +110,12 @@ mod tests {
 
     #[test]
     fn patterns_hide_what_either_hides() {
-        let device = crate::BackendKind::Flex.device().unwrap();
+        let device = crate::BackendKind::Flex.device().expect("flex is compiled in");
         let keys = Tensor::<4, Bool>::from_data([[[[true, false, false]]]], &device);
         let pairs = [[[[false, false, false], [false, true, false], [false, false, true]]]];
         let pairs = Tensor::<4, Bool>::from_data(pairs, &device);
         let mask = Mask::none().and_hidden(keys).and_hidden(pairs);
-        let hidden = mask.to_tensor([1, 1, 3, 3], &device).unwrap();
+        let hidden = mask.to_tensor([1, 1, 3, 3], &device).expect("pairs are hidden");
         let expected = TensorData::from([[[[true, false, false], [true, true, false], [true, false, true]]]]);
         hidden.into_data().assert_eq(&expected, false);
     }
