@@ -32,12 +32,14 @@ mod _attentive {
         training::{resume, train},
         translator::{Translation, Translator},
     };
+
     /// Remembers the process that has the threads.
     #[pymodule_init]
-    fn init(_: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         crate::work::Home::of_import();
         Ok(())
     }
+
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
