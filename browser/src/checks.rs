@@ -177,7 +177,10 @@ pub async fn completes(browser: &Browser) -> Result<()> {
     browser.click("button.main").await?;
     browser.wait("document.querySelectorAll('.written .token').length > 3").await?;
     browser.wait("document.querySelector('.written').getAttribute('aria-busy') === 'false'").await?;
-    browser.click(".written .token:nth-of-type(2)").await?;
+    // Not the first, and one that shows: what this model writes may be nothing but a space.
+    let shown = "[...document.querySelectorAll('.written .token')].slice(1).find((token) => token.offsetWidth > 2)";
+    browser.run(&format!("{shown}.id = 'shown'")).await?;
+    browser.click("#shown").await?;
     browser.wait("document.querySelectorAll('aside li').length > 1").await?;
     let first = browser.text("document.querySelector('.written .token').textContent").await?;
     browser.click("aside li button:not([aria-current=true])").await?;
