@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use attentive_weights::{DeviceTensor, HostTensor, Rounding};
+use attentive_weights::{DeviceTensor, Rounding, with_values};
 use burn::{
     module::{Module, ModuleMapper, Param},
-    tensor::{Tensor, TensorData},
+    tensor::Tensor,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,16 +72,12 @@ impl ModuleMapper for Rounder<'_> {
         if !matrix.values.iter().all(|value| value.is_finite()) {
             return param;
         }
-        let HostTensor { shape, values } = match self.rounding.round(&name, &matrix) {
-            Ok(matrix) => matrix,
+        match self.rounding.round(&name, &matrix) {
+            Ok(rounded) => with_values(param, rounded),
             Err(cause) => {
                 self.failure.get_or_insert(TrainError::Quantize(cause));
-                return param;
+                param
             }
-        };
-        param.map(|old| {
-            let value = Tensor::from_data(TensorData::new(values, shape), &old.device().inner());
-            if old.is_autodiff() { Tensor::from_inner(value).set_require_grad(old.is_require_grad()) } else { value }
-        })
+        }
     }
 }

@@ -103,10 +103,15 @@ impl ModuleMapper for Loader<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.join(".");
-        let HostTensor { shape, values } = self.tensors.remove(&name).expect("names were compared");
-        param.map(|old| {
-            let value = Tensor::from_data(TensorData::new(values, shape), &old.device().inner());
-            if old.is_autodiff() { Tensor::from_inner(value).set_require_grad(old.is_require_grad()) } else { value }
-        })
+        with_values(param, self.tensors.remove(&name).expect("names were compared"))
     }
+}
+
+/// A parameter with other values of its shape, on its device, trained if it was.
+pub fn with_values<const D: usize>(param: Param<Tensor<D>>, values: HostTensor) -> Param<Tensor<D>> {
+    let HostTensor { shape, values } = values;
+    param.map(|old| {
+        let value = Tensor::from_data(TensorData::new(values, shape), &old.device().inner());
+        if old.is_autodiff() { Tensor::from_inner(value).set_require_grad(old.is_require_grad()) } else { value }
+    })
 }
