@@ -28,6 +28,17 @@ fn imported(name: &str, more: &[&str]) -> Folder {
     folder
 }
 
+/// A language model that is fine-tuned; tables of its training follow.
+const TUNED: &str = r#"
+name = "tuned"
+task = "causal-lm"
+pretrained = "before"
+data.train = { text = "text.txt", documents = "line" }
+data.validation_fraction = 0.1
+batch = { context = 16, rows = 2 }
+evaluation.samples = 0
+"#;
+
 const LOOP: &str = "
 [schedule]
 kind = \"constant\"
@@ -89,17 +100,8 @@ batch = { context = 16, rows = 2 }
 fn a_model_that_is_trained_for_eight_bits_is_rounded_to_those() {
     let folder = imported("gguf/llama.gguf", &[]);
     folder.write("text.txt", &"the animal was tired\na street too wide\n".repeat(20));
-    let recipe = r#"
-name = "tuned"
-task = "causal-lm"
-pretrained = "before"
-data.train = { text = "text.txt", documents = "line" }
-data.validation_fraction = 0.1
-batch = { context = 16, rows = 2 }
-evaluation.samples = 0
-"#;
-    folder.write("plain.toml", &format!("{recipe}{LOOP}"));
-    folder.write("tune.toml", &format!("{recipe}{LOOP}quantize = \"int8\"\n"));
+    folder.write("plain.toml", &format!("{TUNED}{LOOP}"));
+    folder.write("tune.toml", &format!("{TUNED}{LOOP}quantize = \"int8\"\n"));
     folder.succeed(&["train", "tune.toml"], "");
     folder.succeed(&["quantize", "--model", "runs/tuned-1", "--out", "small"], "");
     let [trained, small] = ["runs/tuned-1", "small"].map(|model| params(&folder, model));
@@ -183,17 +185,8 @@ batch = { context = 12, rows = 2 }
 fn an_adapter_is_trained_alone_listed_merged_and_written_for_peft() {
     let folder = imported("llama", &[]);
     folder.write("text.txt", &"the animal was tired\na street too wide\n".repeat(20));
-    let recipe = r#"
-name = "tuned"
-task = "causal-lm"
-pretrained = "before"
-data.train = { text = "text.txt", documents = "line" }
-data.validation_fraction = 0.1
-batch = { context = 16, rows = 2 }
-evaluation.samples = 0
-adapter = { rank = 2, targets = ["*.self_attention.*"] }
-"#;
-    folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+    let adapter = "adapter = { rank = 2, targets = [\"*.self_attention.*\"] }\n";
+    folder.write("tune.toml", &format!("{TUNED}{adapter}{LOOP}"));
     let shown = folder.succeed(&["train", "tune.toml"], "");
     let line = shown.lines().find(|line| line.starts_with("adapter ")).unwrap_or_default();
     assert!(line.contains("rank 2 on 8 linear maps"), "{shown}");
