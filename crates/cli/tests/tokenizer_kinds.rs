@@ -192,6 +192,8 @@ fn settings_that_do_not_go_together_are_named() {
     contains(&train("path = \"byt5\"\nvocab_size = 300"), &["tokenizer.path"]);
     contains(&train("path = \"byt5\"\nlowercase = true"), &["tokenizer.lowercase", "read or trained"]);
     contains(&train("path = \"byt5\"\nbpe_dropout = 0.1"), &["tokenizer.bpe_dropout", "has one segmentation"]);
+    folder.write("codes", "#version: 0.2\nt h\n");
+    contains(&train("path = \"codes\"\nunigram_alpha = 0.1"), &["tokenizer.unigram_alpha", "by bpe_dropout"]);
     contains(&train("path = \"pairs.tsv\""), &["pairs.tsv"]);
     contains(&train("merges = 9\nbpe_dropout = 1.5"), &["tokenizer.bpe_dropout: 1.5 must be"]);
     contains(&train("kind = \"bytes\"\nbpe_dropout = 0.1"), &["tokenizer.bpe_dropout", "bpe"]);

@@ -11,7 +11,7 @@ use attentive_data::{
 };
 use attentive_metrics::{Bleu, Chrf, ExactMatch, Likelihood, Scorer};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TranslationObjective};
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{SampleStrength, StrengthError, Tokenizer};
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
@@ -23,9 +23,6 @@ use crate::{
     score::ids_of,
     thousands, tokens, translate_all,
 };
-
-/// Pairs of each corpus that a tokenizer is tried on that segmentations are to be drawn by.
-const N_DRAWN: usize = 100;
 
 /// Sample translations shown at the end.
 const N_SAMPLES: usize = 5;
@@ -121,14 +118,20 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             say!(log, "mixture   in an epoch {} pairs", shares.collect::<Vec<_>>().join(", "));
         }
         let strength = recipe.tokenizer.sampling_strength();
-        // All merges are left out, or all segmentations are as probable.
-        let (setting, strongest) = match recipe.tokenizer.bpe_dropout {
-            Some(_) => ("bpe_dropout", 1.0),
-            None => ("unigram_alpha", 1e6),
+        let asked = match recipe.tokenizer.bpe_dropout {
+            Some(_) => ("bpe_dropout", SampleStrength::Dropout, "tokens of a Unigram model are drawn by unigram_alpha"),
+            None => ("unigram_alpha", SampleStrength::Temperature, "merges of BPE are left out by bpe_dropout"),
         };
-        if strength.is_some() && !draws(&*tokenizer, strongest, &corpus, &recipe.rules)? {
-            let text = "the tokenizer has one segmentation of each text, and none to draw from: leave it out";
-            return Err(Problem::at(format!("tokenizer.{setting}"), text).into());
+        if strength.is_some() {
+            let (setting, wanted, other) = asked;
+            let text = match tokenizer.sample_strength() {
+                Some(own) if own == wanted => None,
+                Some(_) => Some(format!("the tokenizer is of another kind: {other}")),
+                None => Some(StrengthError::OneSegmentation.to_string()),
+            };
+            if let Some(text) = text {
+                return Err(Problem::at(format!("tokenizer.{setting}"), text).into());
+            }
         }
         let sampling = strength.map(|strength| {
             say!(log, "sampling  the segmentation is drawn anew in every epoch, with strength {strength}");
@@ -300,21 +303,6 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             ScoreRecord::new(name, "exact", exact.score, ""),
         ])
     }
-}
-
-/// Whether the tokenizer, at this strength, draws another segmentation of some text of the training data than its best.
-fn draws(tokenizer: &dyn Tokenizer, strength: f64, corpus: &Corpus, rules: &CorpusRules) -> Result<bool> {
-    for part in &corpus.train {
-        let pairs = part.pairs.pairs(rules, N_DRAWN)?;
-        let is_drawn = pairs.iter().any(|pair| {
-            tokenizer.sample(&pair.source, strength, 0) != tokenizer.encode(&pair.source)
-                || tokenizer.sample_target(&pair.target, strength, 0) != tokenizer.encode_target(&pair.target)
-        });
-        if is_drawn {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The batches of corpora that are mixed by weights and a temperature, if there are such.
