@@ -164,4 +164,16 @@ mod tests {
         assert!(Recipe::load(&path).unwrap_err().to_string().contains("longer than any recipe"));
         assert_eq!(Recipe::of_run(&path, &[]).unwrap().to_toml(), text);
     }
+
+    #[test]
+    fn settings_that_older_runs_have_and_nothing_reads_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let settings = ["tokenizer.path=vocab.txt".to_owned()];
+        let text = Recipe::of_command(Some(Path::new("bert")), &settings).unwrap().to_toml();
+        let older = text.replace("[tokenizer]\n", "[tokenizer]\nlowercase = true\nbpe_dropout = 0.1\n");
+        assert_ne!(older, text);
+        std::fs::write(&path, older).unwrap();
+        assert_eq!(Recipe::of_run(&path, &[]).unwrap().to_toml(), text);
+    }
 }

@@ -114,7 +114,21 @@ impl Layers {
     /// Reads the recipe of a run's folder. It may be longer than others: it has the labels and the subwords of the data.
     pub(super) fn of_run(path: &Path) -> Result<Self> {
         let text = attentive_weights::read_settings(path).with_context(|| unreadable(path))?;
-        Self::of_text(&text, path).with_context(|| path.display().to_string())
+        let mut layers = Self::of_text(&text, path).with_context(|| path.display().to_string())?;
+        layers.forget_unread();
+        Ok(layers)
+    }
+
+    /// Takes out settings of a tokenizer that nothing reads: runs of versions that let them stand have them.
+    fn forget_unread(&mut self) {
+        let translates = self.table.get("task").is_none_or(|task| task.as_str() == Some(TRANSLATION));
+        let Some(tokenizer) = self.table.get_mut("tokenizer").and_then(Value::as_table_mut) else { return };
+        if !translates {
+            SAMPLING.iter().for_each(|&setting| drop(tokenizer.remove(setting)));
+        }
+        if tokenizer.contains_key("path") {
+            forget_rivals(&mut self.table, "tokenizer.path");
+        }
     }
 
     /// The recipe in a text that a file has elsewhere.
@@ -220,6 +234,12 @@ pub(super) fn split(setting: &str) -> Result<(&str, &str)> {
     let parts = setting.split_once('=').map(|(key, value)| (key.trim(), value));
     parts.with_context(|| format!("--set {setting}: expected key=value, for example training.steps=1000"))
 }
+
+/// The task that draws segmentations, by the settings [`SAMPLING`] of its tokenizer.
+const TRANSLATION: &str = "translation";
+
+/// Settings by which segmentations are drawn.
+const SAMPLING: [&str; 2] = ["bpe_dropout", "unigram_alpha"];
 
 /// Settings, and those of the same table that they stand in for: the one made last holds.
 const RIVALS: [(&str, &[&str]); 6] = [
