@@ -70,6 +70,8 @@ struct Reading<'a> {
     track: u32,
     /// Samples of a channel that the file says to have.
     promised: Option<u64>,
+    /// Whether it may end anywhere: nothing says how long it is.
+    is_open_ended: bool,
     recording: Recording,
 }
 
@@ -96,11 +98,13 @@ impl<'a> Reading<'a> {
             return Err(kind("nothing says how its sound is coded".into()));
         };
         let is_wave = format.format_info().format == well_known::FORMAT_ID_WAVE;
+        let is_mp3 = format.format_info().format == well_known::FORMAT_ID_MP3;
         let promised = track.num_frames.filter(|&promised| !(is_wave && is_unknown(promised, params)));
         let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &Default::default());
         let decoder = decoder.map_err(|error| kind(format!("its sound is coded in an unsupported way ({error})")))?;
         let recording = Recording { samples: Vec::new(), rate: params.sample_rate.unwrap_or(0) };
-        Ok(Self { path, format, decoder, track: id, promised, recording })
+        let is_open_ended = promised.is_none() && (is_wave || is_mp3);
+        Ok(Self { path, format, decoder, track: id, promised, is_open_ended, recording })
     }
 
     /// Reads to the end.
@@ -131,9 +135,15 @@ impl<'a> Reading<'a> {
     fn next_packet(&mut self) -> Result<Option<Packet>, SpeechError> {
         match self.format.next_packet() {
             Ok(packet) => Ok(packet),
-            // A file that is cut short is told by what it promised; one that was written to a pipe promises nothing.
-            Err(Error::IoError(cause)) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(Error::IoError(cause)) => Err(SpeechError::Io { path: self.path.to_owned(), cause }),
+            // A file that is cut short is told by what it promised, where it has.
+            Err(Error::IoError(cause))
+                if cause.kind() == io::ErrorKind::UnexpectedEof && (self.promised.is_some() || self.is_open_ended) =>
+            {
+                Ok(None)
+            }
+            Err(Error::IoError(cause)) if cause.kind() != io::ErrorKind::UnexpectedEof => {
+                Err(SpeechError::Io { path: self.path.to_owned(), cause })
+            }
             Err(error) => Err(self.damaged(error.to_string())),
         }
     }
