@@ -32,6 +32,16 @@ pub enum ServeError {
         /// Its family.
         family: &'static str,
     },
+    /// A model has a shortlist, and runs where none is followed.
+    #[error(
+        "the shortlist of {path} is followed by packed weights alone: serve it with the backend flex, or write shortlist = \
+         false below [decoding] in its config.toml",
+        path = path.display()
+    )]
+    Shortlist {
+        /// The model's folder.
+        path: PathBuf,
+    },
     /// Languages are given that do not belong to a model.
     #[error("languages of {name:?}: {problem}")]
     Languages {

@@ -108,6 +108,9 @@ impl TranslationEngine {
         let model = Shared::new(Measured::new(model, meters));
         // What it lacks is told now, and not at the first request.
         let translator = Translator::new(model.clone(), Arc::clone(&tokenizer))?;
+        if bundle.shortlist.is_some() && bundle.decoding.shortlist && !model.restricts() {
+            return Err(ServeError::Shortlist { path: bundle.path });
+        }
         let translator = translator.with_shortlist(bundle.shortlist.clone());
         Ok(Self {
             model,
