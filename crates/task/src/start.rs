@@ -48,6 +48,9 @@ impl<'a> Start<'a> {
             let from = bundle.path.display();
             log.warning(&format!("how {from} makes vectors and reads pairs, [embedding] and [reading], is not kept"));
         }
+        if let Some(bundle) = pretrained.as_ref().filter(|bundle| bundle.shortlist.is_some()) {
+            log.warning(&format!("the shortlist of {} is not kept: it is learnt anew", bundle.path.display()));
+        }
         Ok(Self { tokenizer, pretrained, fine_tunes, cache })
     }
 
