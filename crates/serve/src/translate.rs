@@ -20,34 +20,21 @@ pub(crate) enum Format {
     Html,
 }
 
-/// Translations of one text, best first, and the tokens that were read and written for them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Translated {
-    pub(crate) texts: Vec<String>,
-    pub(crate) n_read: usize,
-    /// Of each translation, with the ends of its sentences.
-    pub(crate) n_written: Vec<usize>,
-    /// Whether each ends by itself; else one of its sentences was cut where it was longest.
-    pub(crate) are_finished: Vec<bool>,
-}
-
 /// A text on its way: its sentences are numbers in the list of all.
 enum Text<'a> {
     Plain(Vec<Part<'a>>),
     Html(Vec<Node<'a>>),
 }
 
-/// Translates texts together, whatever their length: for each its best translations.
+/// Translates texts together, whatever their length: for each its translations, best first.
 pub(crate) fn translate(
     turn: &Turn,
     texts: &[String],
     format: Format,
     wish: &Wish,
-) -> Result<Vec<Translated>, Failure> {
-    let Turn { app, served, ticket, .. } = turn;
-    let engine = served.translation()?;
-    let wish = &own_languages(served, wish)?;
-    let cut = Cut { turn, engine, language: wish.source.as_deref().or(served.source_language()) };
+) -> Result<Vec<Vec<String>>, Failure> {
+    let wish = &own_languages(&turn.served, wish)?;
+    let cut = Cut::of(turn, wish)?;
     let read: Vec<Text<'_>> = texts
         .iter()
         .map(|text| match format {
@@ -56,56 +43,44 @@ pub(crate) fn translate(
         })
         .collect();
     let of_texts: Vec<Vec<&str>> = read.iter().map(|text| cut.sentences(text)).collect();
-    let counts: Vec<usize> =
-        of_texts.iter().map(|sentences| sentences.iter().map(|one| engine.n_tokens(one)).sum()).collect();
-    turn.reads_tokens(counts.iter().sum())?;
-    let all: Vec<&str> = of_texts.iter().flatten().copied().collect();
-    let found = engine.sentences(&all, wish, &app.config.limits, ticket)?;
+    let (found, _) = cut.find(&of_texts.concat(), wish)?;
     let mut found = found.into_iter();
     let mut translated = Vec::with_capacity(texts.len());
-    for ((text, sentences), n_read) in read.iter().zip(&of_texts).zip(counts) {
+    for (text, sentences) in read.iter().zip(&of_texts) {
         let own: Vec<Vec<Translation>> = found.by_ref().take(sentences.len()).collect();
         let n_best = own.iter().map(Vec::len).max().unwrap_or(1).max(1);
-        let mut of_text = Translated { n_read, ..Translated::default() };
+        let mut ranked = Vec::with_capacity(n_best);
         for rank in 0..n_best {
             // A sentence that has fewer gives its last.
             let of_rank: Vec<&Translation> = own.iter().filter_map(|best| best.get(rank).or(best.last())).collect();
-            of_text.are_finished.push(of_rank.iter().all(|one| one.is_finished));
-            of_text.n_written.push(of_rank.iter().map(|one| one.tokens.len() + usize::from(one.is_finished)).sum());
-            of_text.texts.push(match text {
+            if rank == 0 {
+                turn.writes(of_rank.iter().map(|one| one.tokens.len() + usize::from(one.is_finished)).sum());
+            }
+            ranked.push(match text {
                 Text::Plain(parts) => sentences::joined(parts, of_rank.iter().map(|one| &*one.text)),
                 Text::Html(nodes) => html(&cut, nodes, &of_rank, wish)?,
             });
         }
-        turn.writes(of_text.n_written[0]);
-        translated.push(of_text);
+        translated.push(ranked);
     }
     Ok(translated)
 }
 
-/// A part of a text, with the translations of a sentence, best first.
-pub(crate) enum TranslatedPart {
-    /// White space, which stays.
-    Space(String),
-    /// A sentence.
-    Sentence(String, Vec<Translation>),
+/// A text, and what its sentences were translated to.
+pub(crate) struct TranslatedParts<'t> {
+    pub(crate) parts: Vec<Part<'t>>,
+    /// Translations of each sentence, best first.
+    pub(crate) found: Vec<Vec<Translation>>,
+    /// Tokens that were read.
+    pub(crate) n_read: usize,
 }
 
-/// A text's sentences with their translations, what stands between them, and the tokens that were read.
-pub(crate) fn translate_parts(turn: &Turn, text: &str, wish: &Wish) -> Result<(Vec<TranslatedPart>, usize), Failure> {
-    let Turn { app, served, ticket, .. } = turn;
-    let engine = served.translation()?;
-    let cut = Cut { turn, engine, language: wish.source.as_deref().or(served.source_language()) };
+/// Translates a text of any length; `wish` has the model's own names of languages.
+pub(crate) fn translate_parts<'t>(turn: &Turn, text: &'t str, wish: &Wish) -> Result<TranslatedParts<'t>, Failure> {
+    let cut = Cut::of(turn, wish)?;
     let parts = cut.parts(text);
-    let sentences = sentences_of(&parts);
-    let n_read = sentences.iter().map(|one| engine.n_tokens(one)).sum();
-    turn.reads_tokens(n_read)?;
-    let mut found = engine.sentences(&sentences, wish, &app.config.limits, ticket)?.into_iter();
-    let translated = |part| match part {
-        Part::Space(space) => TranslatedPart::Space(space.to_owned()),
-        Part::Sentence(sentence) => TranslatedPart::Sentence(sentence.to_owned(), found.next().unwrap_or_default()),
-    };
-    Ok((parts.into_iter().map(translated).collect(), n_read))
+    let (found, n_read) = cut.find(&sentences_of(&parts), wish)?;
+    Ok(TranslatedParts { parts, found, n_read })
 }
 
 /// The wish with the model's own names of languages; those of a model that is not told any are left out.
@@ -148,7 +123,21 @@ struct Cut<'a> {
     language: Option<&'a str>,
 }
 
-impl Cut<'_> {
+impl<'a> Cut<'a> {
+    /// By the language of a wish, or else the model's.
+    fn of(turn: &'a Turn, wish: &'a Wish) -> Result<Self, Failure> {
+        let engine = turn.served.translation()?;
+        Ok(Self { turn, engine, language: wish.source.as_deref().or(turn.served.source_language()) })
+    }
+
+    /// The translations of sentences, best first, and their tokens, which are counted, and refused where they are too many.
+    fn find(&self, sentences: &[&str], wish: &Wish) -> Result<(Vec<Vec<Translation>>, usize), Failure> {
+        let Turn { app, ticket, .. } = self.turn;
+        let n_read = sentences.iter().map(|one| self.engine.n_tokens(one)).sum();
+        self.turn.reads_tokens(n_read)?;
+        Ok((self.engine.sentences(sentences, wish, &app.config.limits, ticket)?, n_read))
+    }
+
     fn parts<'t>(&self, text: &'t str) -> Vec<Part<'t>> {
         let language = self.language.map(|name| name.split(['_', '-']).next().unwrap_or(name));
         sentences::parts(text, language, &|sentence| self.engine.fits(sentence))

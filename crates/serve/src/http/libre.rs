@@ -157,7 +157,7 @@ async fn translations(State(app): State<Arc<App>>, request: Request) -> Result<J
     let mut best = Vec::with_capacity(translated.len());
     let mut alternatives = Vec::with_capacity(translated.len());
     for translated in translated {
-        let mut texts = translated.texts.into_iter();
+        let mut texts = translated.into_iter();
         best.push(texts.next().unwrap_or_default());
         alternatives.push(texts.take(n_alternatives).collect::<Vec<String>>());
     }

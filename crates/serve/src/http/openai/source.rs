@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attentive_bundle::Translation;
 use attentive_decode::{Ended, SamplingConfig, StopStrings};
 
 use crate::{
@@ -9,7 +10,8 @@ use crate::{
     error::Failure,
     http::{body::check_texts, own::pieces, settings::Settings},
     models::{Ask, Engine, Outcome, ScoredToken, Served, Task, Told, Wish},
-    translate::{TranslatedPart, own_languages, translate_parts},
+    text::sentences::Part,
+    translate::{TranslatedParts, own_languages, translate_parts},
 };
 
 /// What is asked of a model of either kind.
@@ -86,10 +88,12 @@ fn translated(turn: &Turn, text: &str, wanted: &Wanted) -> Result<(Vec<Told>, Ou
     let sampling = settings.temperature.filter(|&temperature| temperature > 0.0).map(|_| sampling);
     let max_tokens = settings.max_tokens(&turn.app.config.limits)?;
     let wish = own_languages(&turn.served, &Wish { n_best: n, max_tokens, sampling, ..Wish::default() })?;
-    let (parts, n_read) = translate_parts(turn, text, &wish)?;
+    let TranslatedParts { parts, found, n_read } = translate_parts(turn, text, &wish)?;
     let mut all = Translations { n_read, ..Translations::default() };
     for of in 0..n {
-        all.add(turn, of, &parts, &wish, wanted)?;
+        // A sentence that has fewer gives its last.
+        let of_rank = found.iter().map(|best| best.get(of).or(best.last()));
+        all.add(turn, of, (&parts, of_rank), &wish, wanted)?;
     }
     turn.writes(all.n_written[0]);
     Ok(all.until(&stop))
@@ -106,11 +110,11 @@ struct Translations {
 
 impl Translations {
     /// Adds the translation of rank `of`, with as many tokens as were asked for at most, whatever the number of sentences.
-    fn add(
+    fn add<'f>(
         &mut self,
         turn: &Turn,
         of: usize,
-        parts: &[TranslatedPart],
+        (parts, mut found): (&[Part<'_>], impl Iterator<Item = Option<&'f Translation>>),
         wish: &Wish,
         wanted: &Wanted,
     ) -> Result<(), Failure> {
@@ -118,12 +122,11 @@ impl Translations {
         let (mut n_left, mut n_written, mut is_finished) = (wish.max_tokens.unwrap_or(usize::MAX), 0, true);
         for part in parts {
             let (source, found) = match part {
-                TranslatedPart::Space(text) => {
-                    self.told.push(Told { of, token: None, text: text.clone(), top: Vec::new() });
+                Part::Space(text) => {
+                    self.told.push(Told { of, token: None, text: (*text).to_owned(), top: Vec::new() });
                     continue;
                 }
-                // A sentence that has fewer gives its last.
-                TranslatedPart::Sentence(source, best) => match best.get(of).or(best.last()) {
+                Part::Sentence(source) => match found.next().flatten() {
                     Some(found) => (source, found),
                     None => continue,
                 },
