@@ -150,6 +150,13 @@ fn what_stands_in_a_file_s_place_is_named_and_told_from_damage() {
         ("spiece.model", page, "web page"),
         ("cl100k_base.tiktoken", b"IQ== 0\nIg== 1\n", "tiktoken"),
         ("m.vocab", "<unk>\t0\n\u{2581}the\t-3.2\n".as_bytes(), ".model file"),
+        // What `learn_bpe` of OpenNMT's Tokenizer writes.
+        (
+            "bpe.model",
+            "v3;false;false;false;\u{ffed}\nt h\nth e</w>\n".as_bytes(),
+            "BPE model of the OpenNMT Tokenizer",
+        ),
+        ("codes.bpe", "v3;true;false;true;\u{ffed}\n<w> t\n<w>t h\n".as_bytes(), "learn the merges with subword-nmt"),
     ] {
         refused(&[(name, content)], named);
         let folder = folder(&[(name, content)]);

@@ -88,8 +88,8 @@ pub(super) fn need<const N: usize>(
         Some((_, missing)) => {
             let class = settings.class.as_deref().unwrap_or("this kind of tokenizer");
             let all = names.join(" and ");
-            Err(settings
-                .unsupported(format!("there is no {missing}; {class} is read from {all}, or from tokenizer.json")))
+            let or_json = if of_python(settings) { "" } else { ", or from tokenizer.json" };
+            Err(settings.unsupported(format!("there is no {missing}; {class} is read from {all}{or_json}")))
         }
         None => Ok(paths),
     }

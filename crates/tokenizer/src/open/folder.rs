@@ -245,7 +245,10 @@ fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
     };
     match &*of(&["model", "spm"]) {
         [] => {}
-        [model] => return pieces::without_class(settings, model),
+        [model] => {
+            formats::refuse_other_tools(model, &files::read(model)?)?;
+            return pieces::without_class(settings, model);
+        }
         several => {
             let names: Vec<_> = several.iter().filter_map(|path| path.file_name()?.to_str()).collect();
             let problem =
@@ -253,7 +256,7 @@ fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
             return Err(settings.unsupported(problem));
         }
     }
-    for path in of(&["tiktoken", "vocab", "txt"]) {
+    for path in of(&["tiktoken", "vocab", "txt", "bpe", "codes"]) {
         formats::refuse_other_tools(&path, &files::read(&path)?)?;
     }
     Err(TokenizerError::Unknown { path: folder })
