@@ -218,7 +218,9 @@ impl Source {
         table: &str,
         notes: &mut Vec<String>,
     ) -> Result<bool, InterchangeError> {
-        if !self.has(own) || !self.has(table) {
+        // What writes a table that two share once may keep the projection's name.
+        self.alias(own, table);
+        if !self.has(own) {
             return Ok(true);
         }
         let is_copy = self.are_equal(own, table)?;

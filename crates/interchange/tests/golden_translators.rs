@@ -127,7 +127,7 @@ fn with_bytes(from: &'static [u8], to: &'static [u8]) -> impl Fn(&Path) {
 
 #[test]
 fn what_a_folder_of_ctranslate2_asks_for_is_followed_or_refused() {
-    let cases: [Case; 13] = [
+    let cases: [Case; 14] = [
         (Box::new(with_settings(json!({"add_source_bos": true}))), "add_source_bos is true"),
         (Box::new(with_settings(json!({"decoder_start_token": null}))), "decoder_start_token is null"),
         (Box::new(with_settings(json!({"multi_query_attention": true}))), "multi_query_attention is true"),
@@ -144,6 +144,15 @@ fn what_a_folder_of_ctranslate2_asks_for_is_followed_or_refused() {
         (Box::new(|folder| fs::remove_file(folder.join("source.spm")).unwrap()), "put the SentencePiece models"),
         (Box::new(|folder| fs::remove_file(folder.join("config.json")).unwrap()), "config.json"),
         (Box::new(|folder| fs::write(folder.join("shared_vocabulary.json"), "[\"a\"]").unwrap()), "[1, 1] entries"),
+        (
+            Box::new(|folder| {
+                let path = folder.join("shared_vocabulary.json");
+                let mut entries: Vec<String> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+                entries.push("more".to_owned());
+                fs::write(&path, json!(entries).to_string()).unwrap();
+            }),
+            "have [48, 48] entries, and its tables [47, 47] rows, of sources and of targets: take the vocabularies",
+        ),
     ];
     for (change, expected) in cases {
         let message = refusal(FOLDER, change);

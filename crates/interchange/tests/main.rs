@@ -29,3 +29,4 @@ mod languages;
 mod laws;
 mod support;
 mod sweep;
+mod tables;

@@ -193,6 +193,9 @@ fn settle_head(
     if !source.has(&own) {
         return Ok(wants_tied || !source.has(&bias));
     }
+    if wants_tied {
+        source.alias(&own, EMBEDDING);
+    }
     let is_copy = source.has(EMBEDDING) && source.are_equal(&own, EMBEDDING)?;
     if is_copy {
         source.drop(&own);

@@ -72,14 +72,8 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     source.check_layers("n_layer", config.n_layers, "h.")?;
     // Masks, which older files hold.
     source.drop_all(|name| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias"));
-    if config.tie_projection && source.has(PROJECTION) && source.has(EMBEDDING) {
-        config.tie_projection = source.are_equal(PROJECTION, EMBEDDING)?;
-        if config.tie_projection {
-            source.drop(PROJECTION);
-        } else {
-            let note = "lm_head.weight differs from the embeddings: it is used, although config.json calls them one";
-            reader.notes.push(note.to_owned());
-        }
+    if config.tie_projection {
+        config.tie_projection = source.settle_projection(PROJECTION, EMBEDDING, &mut reader.notes)?;
     }
     let params = source.take(slots(&config), &Order::SAME)?;
     reader.finish(source)?;

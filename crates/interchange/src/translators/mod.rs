@@ -84,7 +84,8 @@ impl Vocabularies {
             return Ok(());
         }
         let problem = format!(
-            "its vocabularies have {found:?} entries, and its tables {wanted:?} rows, of sources and of targets"
+            "its vocabularies have {found:?} entries, and its tables {wanted:?} rows, of sources and of targets: take the \
+             vocabularies that it was converted with"
         );
         Err(InterchangeError::Vocabulary { path: path.to_owned(), problem })
     }

@@ -61,7 +61,11 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     source.check_layers("encoder_layers", config.n_encoder_layers, "model.encoder.layers.")?;
     source.check_layers("decoder_layers", config.n_decoder_layers, "model.decoder.layers.")?;
     reader.notes.extend(check_sinusoids(&mut source, SINUSOIDS, &config)?);
-    if source.has(PROJECTION) && source.are_equal(PROJECTION, EMBEDDINGS)? {
+    source.alias(PROJECTION, EMBEDDINGS);
+    if source.has(PROJECTION) {
+        if !source.are_equal(PROJECTION, EMBEDDINGS)? {
+            source.problem(format!("{PROJECTION} differs from {EMBEDDINGS}: here the projection is the embeddings"));
+        }
         source.drop(PROJECTION);
     }
     let params = source.take(slots(&config), &Order::sines_first(config.d_model))?;
