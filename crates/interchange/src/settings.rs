@@ -123,7 +123,7 @@ const OF_NO_EFFECT: [&str; 81] = [
 ];
 
 /// Settings that have no effect at these values, as JSON: transformers' own defaults, and what our models are.
-const OF_NO_EFFECT_AT: [(&str, &str); 39] = [
+const OF_NO_EFFECT_AT: [(&str, &str); 38] = [
     ("add_bias_logits", "false"),
     ("add_cross_attention", "false"),
     ("diversity_penalty", "0.0"),
@@ -142,7 +142,6 @@ const OF_NO_EFFECT_AT: [(&str, &str); 39] = [
     ("force_bos_token_to_be_generated", "false"),
     ("is_decoder", "false"),
     ("length_penalty", "1.0"),
-    ("max_length", "20"),
     ("min_length", "0"),
     ("no_repeat_ngram_size", "0"),
     ("num_assistant_tokens", "20"),
@@ -260,9 +259,11 @@ pub(crate) fn unread<'a>(settings: impl Iterator<Item = (&'a String, &'a Value)>
 fn described((key, value): (&String, &Value)) -> String {
     const LONGEST: usize = 40;
     let value = value.to_string();
+    // It acts on logits there, and counts in what a beam is worth.
+    let why = if key == "repetition_penalty" { " (another function than repetition_penalty here)" } else { "" };
     match value.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{key} = {}…", &value[..end]),
-        None => format!("{key} = {value}"),
+        None => format!("{key} = {value}{why}"),
     }
 }
 
@@ -403,7 +404,8 @@ impl Writing {
         let names = own.keys().cloned().collect();
         settings.extend(own);
         // A text that fills all positions ends there in any case.
-        let positions = config.get("max_position_embeddings").and_then(Value::as_u64);
+        let ends = ["max_position_embeddings", "max_target_positions"];
+        let positions = ends.iter().find_map(|key| config.get(*key)?.as_u64());
         let longest = settings.get("max_length").and_then(Value::as_u64);
         if positions.is_some_and(|positions| longest.is_some_and(|longest| longest >= positions)) {
             settings.remove("max_length");
@@ -433,7 +435,8 @@ impl Writing {
             Role::EncoderDecoder => self.follow_search(tokenizer, rows),
             Role::LanguageModel => self.follow_sampling(tokenizer, rows),
             Role::SpeechRecognizer => self.settings.retain(|key, _| !whisper::FOLLOWED.contains(&key.as_str())),
-            _ => {}
+            // Old files have this default in models that write nothing, too.
+            _ => self.settings.retain(|key, value| key != "max_length" || *value != 20),
         }
         let left = |is_own: bool| {
             let settings = self.settings.iter().filter(|(key, _)| self.own.contains(*key) == is_own);
@@ -465,7 +468,7 @@ impl Writing {
             None => BeamRules::Present,
         };
         let max_new = self.take("max_new_tokens", |&n| (1..=longest).contains(&n));
-        let max_len = self.take("max_length", |&n| n != 20 && (2..=longest).contains(&n)).map(|n| n - 1);
+        let max_len = self.take("max_length", |n| (2..=longest).contains(n)).map(|n| n - 1);
         self.decoding.max_len = max_new.or(max_len);
         let bound = self.decoding.max_len.unwrap_or(longest);
         let min_new = self.take("min_new_tokens", |&n| n <= bound);
@@ -507,6 +510,7 @@ impl Writing {
         }
         self.generation.min_tokens = self.take("min_new_tokens", |&n| n <= longest).unwrap_or(0);
         self.generation.no_repeat_ngram = self.take("no_repeat_ngram_size", |_| true).unwrap_or(0);
+        self.generation.stop = self.take_stop();
         self.generation.ends = self.take_ends(rows);
         let ends = match &self.generation.ends[..] {
             [] => tokenizer.specials().eos.into_iter().collect(),
@@ -560,6 +564,15 @@ impl Writing {
         let number = number.filter(is_good)?;
         self.settings.remove(key);
         Some(number)
+    }
+
+    /// Strings that end a text: one, or a list of them.
+    fn take_stop(&mut self) -> Vec<String> {
+        let stop = self.settings.get("stop_strings").and_then(|value| match value {
+            Value::String(text) => Some(vec![text.clone()]),
+            several => Vec::<String>::deserialize(several).ok(),
+        });
+        self.followed("stop_strings", stop.filter(|stop| stop.iter().all(|text| !text.is_empty())))
     }
 
     /// Ids that end a text, where they are others than the tokenizer's end-of-text token.

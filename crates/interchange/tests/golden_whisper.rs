@@ -330,6 +330,12 @@ fn settings_that_are_not_followed_are_named() {
         with_settings("generation_config.json", &json!({ "forced_decoder_ids": [[1, 266], [2, 268]] })).unwrap();
     assert_eq!(usual.bundle.processor.speech().unwrap().tokens.usual_language.as_deref(), Some("de"));
     assert_eq!(usual.notes, [""; 0]);
+    let others = json!({ "forced_decoder_ids": [[1, 266], [2, 267]], "max_length": 9 });
+    let expected = [
+        "not followed here: forced_decoder_ids say <|translate|>; ask for it",
+        "generation_config.json: not followed here: max_length = 9",
+    ];
+    assert_eq!(with_settings("generation_config.json", &others).unwrap().notes, expected);
 }
 
 #[test]

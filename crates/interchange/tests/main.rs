@@ -30,3 +30,4 @@ mod laws;
 mod support;
 mod sweep;
 mod tables;
+mod writing;

@@ -29,7 +29,7 @@ pub(crate) struct Steering {
 }
 
 /// The names of the settings that are followed here, or say what is known here otherwise.
-pub(crate) const FOLLOWED: [&str; 18] = [
+pub(crate) const FOLLOWED: [&str; 17] = [
     "alignment_heads", // times of words, which are not made here
     "begin_suppress_tokens",
     "bos_token_id",
@@ -40,7 +40,6 @@ pub(crate) const FOLLOWED: [&str; 18] = [
     "lang_to_id",
     "language",
     "max_initial_timestamp_index",
-    "max_length", // as many tokens as there are positions
     "no_timestamps_token_id",
     "pad_token_id",
     "prev_sot_token_id",
@@ -104,18 +103,21 @@ impl Steering {
             settings.lang_to_id.iter().map(|(name, &id)| (code(name), id)).collect()
         };
         let forced = settings.forced_decoder_ids.unwrap_or_default();
-        let forced = forced.iter().find_map(|(at, id)| id.filter(|_| *at == 1));
-        let by_id = languages.iter().find(|(_, id)| Some(**id) == forced).map(|(name, _)| name.clone());
+        let forced = |place: usize| forced.iter().find_map(|(at, id)| id.filter(|_| *at == place));
+        let by_id = languages.iter().find(|(_, id)| Some(**id) == forced(1)).map(|(name, _)| name.clone());
         let named = settings.language.map(|name| code(&name));
         if let Some(name) = named.as_ref().filter(|name| !languages.contains_key(*name)) {
             reader
                 .notes
                 .push(format!("{GENERATION}: not followed here: language = {name:?}; give the language's code"));
         }
+        let of_task = |name: &str| id_of(name).filter(|_| is_multilingual);
+        let translate = of_task("<|translate|>");
         if settings.task.as_deref() == Some("translate") {
             reader.notes.push(format!("{GENERATION}: not followed here: task = \"translate\"; ask for it"));
+        } else if translate.is_some() && forced(2) == translate {
+            reader.notes.push("not followed here: forced_decoder_ids say <|translate|>; ask for it".to_owned());
         }
-        let of_task = |name: &str| id_of(name).filter(|_| is_multilingual);
         let no_times = settings.no_timestamps_token_id.or_else(|| id_of("<|notimestamps|>"));
         Ok(SpeechTokens {
             start,
@@ -123,7 +125,7 @@ impl Steering {
             usual_language: named.filter(|name| languages.contains_key(name)).or(by_id),
             languages,
             transcribe: of_task("<|transcribe|>"),
-            translate: of_task("<|translate|>"),
+            translate,
             no_times,
             // Times follow in the model's table, whether they have names or not.
             first_time: no_times.map(|id| id + 1).filter(|&id| (id as usize) < n_rows),

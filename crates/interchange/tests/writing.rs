@@ -1,0 +1,74 @@
+//! How texts are to be written, by `generation_config.json`: followed, or noted.
+
+use std::fs;
+
+use attentive_decode::SamplingConfig;
+use attentive_interchange::Imported;
+use serde_json::{Value, json};
+
+use crate::support::{changed, read, with_settings};
+
+/// A golden folder with these settings of writing.
+fn written(name: &str, settings: &Value) -> Imported {
+    let folder = changed(name, |folder| {
+        fs::write(folder.join("generation_config.json"), settings.to_string()).unwrap();
+    });
+    read(folder.path()).unwrap()
+}
+
+#[test]
+fn the_usual_length_is_followed_or_noted_where_a_file_says_it() {
+    let found = written("marian", &json!({ "max_length": 20 }));
+    assert_eq!(found.notes, [""; 0]);
+    // Theirs counts the token that a translation begins with.
+    assert_eq!(found.bundle.decoding.max_len, Some(19));
+    let folder = with_settings("marian", &json!({ "max_length": 20, "forced_eos_token_id": null }));
+    assert_eq!(read(folder.path()).unwrap().bundle.decoding.max_len, Some(19));
+    // Theirs counts the prompt of a continuation.
+    let found = written("gpt2", &json!({ "max_length": 20 }));
+    assert_eq!(found.notes, ["generation_config.json: not followed here: max_length = 20"]);
+    let folder = with_settings("bert-model", &json!({ "max_length": 20 }));
+    assert_eq!(read(folder.path()).unwrap().notes, [""; 0], "an encoder writes nothing");
+}
+
+#[test]
+fn a_penalty_of_another_kind_is_noted_with_the_reason() {
+    for name in ["gpt2", "marian"] {
+        let found = written(name, &json!({ "repetition_penalty": 1.5 }));
+        let why = "another function than repetition_penalty here";
+        let expected = format!("generation_config.json: not followed here: repetition_penalty = 1.5 ({why})");
+        assert_eq!(found.notes, [expected], "{name}");
+    }
+}
+
+#[test]
+fn strings_that_end_a_text_are_followed() {
+    for (said, expected) in [(json!("\n"), vec!["\n"]), (json!(["\n\n", "User:"]), vec!["\n\n", "User:"])] {
+        let found = written("gpt2", &json!({ "stop_strings": said }));
+        assert_eq!(found.notes, [""; 0]);
+        assert_eq!(found.bundle.generation.stop, expected);
+    }
+    let found = written("gpt2", &json!({ "stop_strings": [""] }));
+    assert_eq!(found.notes, ["generation_config.json: not followed here: stop_strings = [\"\"]"]);
+}
+
+#[test]
+fn what_is_drawn_from_is_what_the_file_says() {
+    let found = written(
+        "gpt2",
+        &json!({ "do_sample": true, "temperature": 0.5, "top_k": 9, "top_p": 0.75, "min_p": 0.125, "typical_p": 0.875,
+                 "epsilon_cutoff": 0.25, "eta_cutoff": 0.375 }),
+    );
+    assert_eq!(found.notes, [""; 0]);
+    let expected = SamplingConfig {
+        temperature: 0.5,
+        top_k: 9,
+        top_p: 0.75,
+        min_p: 0.125,
+        typical_p: 0.875,
+        epsilon_cutoff: 0.25,
+        eta_cutoff: 0.375,
+        ..SamplingConfig::default()
+    };
+    assert_eq!(found.bundle.generation.sampling, expected);
+}
