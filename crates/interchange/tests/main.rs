@@ -27,6 +27,7 @@ mod hub;
 mod hub_server;
 mod languages;
 mod laws;
+mod saved;
 mod support;
 mod sweep;
 mod tables;
