@@ -146,6 +146,108 @@ fn a_gpt_2_is_imported_and_exported() {
     assert!(text(&refused.stderr).contains("the model's family is gpt"), "{}", text(&refused.stderr));
 }
 
+/// A golden folder whose files may be changed.
+fn copy_of(name: &str, folder: &Path) -> PathBuf {
+    let copy = folder.join(name);
+    std::fs::create_dir(&copy).unwrap();
+    for entry in std::fs::read_dir(golden(name)).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn heads_of_other_tasks_are_left_out_and_listed_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, out) = (copy_of("bert-model", folder.path()), folder.path().join("out"));
+    let weights = source.join("model.safetensors");
+    let mut tensors = attentive_weights::read(&weights).unwrap();
+    tensors.insert("choices.bias".to_owned(), attentive_weights::HostTensor { shape: vec![1], values: vec![1.0] });
+    attentive_weights::write(&weights, &tensors, &Default::default()).unwrap();
+    let args = ["import", source.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let refused = attentive(&args);
+    assert_eq!(refused.status.code(), Some(1));
+    let error = text(&refused.stderr);
+    assert!(error.contains("not in the model: choices.bias") && error.contains("drop_unknown"), "{error}");
+    assert!(!out.exists());
+    let imported = attentive(&[&args[..], &["--drop-unknown"]].concat());
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    let output = text(&imported.stdout);
+    assert!(output.contains("note: tensors that are not in the model are left out: choices.bias"), "{output}");
+    let params = attentive_weights::read(&out.join("model.safetensors")).unwrap();
+    assert!(params.keys().all(|name| !name.contains("choices")));
+}
+
+#[test]
+fn case_is_what_the_import_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = golden("bert-model");
+    // "the" is 5 and "The" is 20; the folder says that it is uncased.
+    for (option, expected) in [(None, 5), (Some("--uncased"), 5), (Some("--cased"), 20)] {
+        let out = folder.path().join(option.unwrap_or("by-folder"));
+        let args = ["import", golden.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let imported = attentive(&[&args[..], option.as_slice()].concat());
+        assert!(imported.status.success(), "{}", text(&imported.stderr));
+        let tokenizer = attentive_tokenizer::open(&out.join("tokenizer.json")).unwrap();
+        assert_eq!(tokenizer.encode("The"), [expected], "{option:?}");
+    }
+    let both = attentive(&["import", golden.to_str().unwrap(), "--out", "never", "--cased", "--uncased"]);
+    assert_eq!(both.status.code(), Some(2), "{}", text(&both.stderr));
+}
+
+/// The files of a folder with their content, by name.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = paths
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_folder_that_is_there_is_replaced_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [gpt2, llama] = ["gpt2", "llama"].map(|name| {
+        let model = path(&format!("{name}-model"));
+        let imported = attentive(&["import", golden(name).to_str().unwrap(), "--out", &model]);
+        assert!(imported.status.success(), "{}", text(&imported.stderr));
+        model
+    });
+    let sources = ["gpt2", "llama"].map(|name| golden(name).to_str().unwrap().to_owned());
+    for (name, commands) in [
+        ("import", [vec!["import", &sources[0]], vec!["import", &sources[1]]]),
+        ("quantize", [vec!["quantize", "--model", &gpt2], vec!["quantize", "--model", &llama]]),
+        (
+            "export",
+            [
+                vec!["export", "--format", "gpt2", "--model", &gpt2],
+                vec!["export", "--format", "llama", "--model", &llama],
+            ],
+        ),
+    ] {
+        let [out, fresh] = [path(name), path(&format!("{name}-fresh"))];
+        let run = |of: usize, out: &str, more: &[&str]| attentive(&[&commands[of][..], &["--out", out], more].concat());
+        assert!(run(0, &out, &[]).status.success(), "{name}");
+        let before = files(Path::new(&out));
+        let refused = run(1, &out, &[]);
+        assert_eq!(refused.status.code(), Some(1), "{name}");
+        let error = text(&refused.stderr);
+        assert!(error.contains("is there already") && error.contains("--force"), "{name}: {error}");
+        assert!(files(Path::new(&out)) == before, "{name}: what is refused changes nothing");
+        let replaced = run(1, &out, &["--force"]);
+        assert!(replaced.status.success(), "{name}: {}", text(&replaced.stderr));
+        assert!(run(1, &fresh, &[]).status.success(), "{name}");
+        let found = files(Path::new(&out));
+        for (file, content) in files(Path::new(&fresh)) {
+            let is_new = found.iter().any(|(name, found)| *name == file && *found == content);
+            assert!(is_new, "{name}: {file} is that of the new model");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_model_is_said() {
     let folder = tempfile::tempdir().unwrap();
