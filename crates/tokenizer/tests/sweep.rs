@@ -16,6 +16,8 @@ const FOLDER: &str = "ATTENTIVE_SWEEP";
 /// What the notes on differences say.
 const NAMED: [&str; 3] =
     ["with which transformers 5 reads it", "transformers gives it a new id", "to the caller, unlike in transformers"];
+/// What a refusal says: that a class is read from `tokenizer.json` alone, or that ByT5 has other entries than it always has.
+const REASONS: [&str; 2] = ["tokenizer.json alone", "ByT5's 125"];
 /// Differences of a folder that are shown.
 const N_SHOWN: usize = 3;
 
@@ -45,6 +47,12 @@ impl Verdict {
             }
         }
     }
+}
+
+/// Whether a folder may be refused so: none with a `tokenizer.json` is, and another for a known reason.
+fn is_expected(folder: &Path, error: &TokenizerError) -> bool {
+    let is_named = REASONS.iter().any(|reason| error.to_string().contains(reason));
+    matches!(error, TokenizerError::Unsupported { .. }) && is_named && !folder.join("tokenizer.json").is_file()
 }
 
 fn causes(error: &TokenizerError) -> String {
@@ -107,8 +115,10 @@ fn every_class_has_the_ids_of_transformers_or_is_refused_by_name() {
         let class = entry["class"].as_str().unwrap_or("refused by transformers").to_owned();
         let opened = match OpenOptions::default().open(&folder) {
             Err(error) => {
-                n_refused += 1;
-                let _ = writeln!(report, "{name} ({class}): refused: {}", causes(&error));
+                let is_expected = is_expected(&folder, &error) || entry.get("refused").is_some();
+                *(if is_expected { &mut n_refused } else { &mut failed }) += 1;
+                let refused = if is_expected { "refused" } else { "REFUSED, and is to be read" };
+                let _ = writeln!(report, "{name} ({class}): {refused}: {}", causes(&error));
                 continue;
             }
             Ok(opened) => opened,
@@ -131,7 +141,9 @@ fn every_class_has_the_ids_of_transformers_or_is_refused_by_name() {
             }
         }
     }
-    let sum = format!("{n_equal} folders equal, {n_refused} refused by name, {n_noted} noted, {failed} differ");
+    let sum = format!(
+        "{n_equal} folders equal, {n_refused} refused by name, {n_noted} noted, {failed} differ or are to be read"
+    );
     fs::write(root.join("report.txt"), format!("{report}{sum}\n")).unwrap();
     assert_eq!(failed, 0, "{report}{sum}");
 }
