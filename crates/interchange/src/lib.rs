@@ -214,6 +214,10 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     let sentences = Sentences::read(folder)?;
     let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());
     let mut reader = Reader::open(&place, options)?;
+    if is_adapter(&place) {
+        let note = "adapter_config.json: not followed here: merge the adapter of the folder into the model (merge)";
+        reader.notes.push(note.to_owned());
+    }
     let model_type = reader.setting("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
     let classes = reader.classes();
     let mut found = family::import_of(&model_type, &classes);

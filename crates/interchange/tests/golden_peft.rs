@@ -179,3 +179,17 @@ fn what_has_no_place_is_refused_by_name() {
     let written = export_adapter(&Bundle { params, ..gpt2 }, &(adapter, config), Format::Gpt2, folder.path());
     says(written, &["c_attn", "all of the module's parts"]);
 }
+
+/// transformers lays an adapter that is in a model's folder over the model.
+#[test]
+fn an_adapter_beside_a_model_is_noted() {
+    let folder = changed("gpt2", |folder| {
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            fs::copy(golden().path("peft-gpt2").join(file), folder.join(file)).unwrap();
+        }
+    });
+    let found = read(folder.path()).unwrap();
+    assert_eq!(found.notes.len(), 1, "{:?}", found.notes);
+    assert!(found.notes[0].starts_with("adapter_config.json: not followed here: merge"), "{:?}", found.notes);
+    assert_eq!(found.bundle.params, base("gpt2").params);
+}
