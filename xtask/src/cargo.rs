@@ -3,7 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use crate::{Failure, Outcome, fail};
@@ -50,6 +50,11 @@ pub(crate) fn success(status: ExitStatus) -> Outcome {
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Err(Failure::Exit(code.unwrap_or(1)))
+}
+
+/// Whether a program can be started.
+pub(crate) fn is_installed(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 /// The failure of a program that could not be started.

@@ -1,15 +1,15 @@
 //! `cargo xtask check`: the conditions of a change, in addition to the tests.
 
-use std::{
-    ffi::OsString,
-    process::{Command, Stdio},
-};
+use std::{ffi::OsString, process::Command};
 
 use crate::{
     Outcome,
-    cargo::{ALL, PROFILE, cargo, root, run as run_program},
+    cargo::{ALL, PROFILE, cargo, is_installed, root, run as run_program},
     instructions, not_run, say,
 };
+
+/// The program that looks at dependencies.
+const DENY: &str = "cargo-deny";
 
 /// Formatting, clippy and rustdoc without warnings, then the rules of the repository; `args` are options for cargo.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
@@ -25,10 +25,11 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     step("packages", cargo("package").args(options).args(unpublished.concat()))?;
     say!("check: vector instructions");
     instructions::check()?;
-    if has_cargo_deny() {
+    if is_installed(DENY) {
         step("licences and sources", cargo_deny().args(["check", "bans", "licenses", "sources"]))?;
+        vulnerabilities()?;
     } else {
-        not_run("licences and sources", "cargo-deny is not installed");
+        not_run("licences, sources and known vulnerabilities", "cargo-deny is not installed");
     }
     say!("check: all steps that were run have passed");
     Ok(())
@@ -39,17 +40,18 @@ fn step(name: &str, command: &mut Command) -> Outcome {
     run_program(command)
 }
 
-fn cargo_deny() -> Command {
-    let mut command = Command::new("cargo-deny");
-    command.arg("--manifest-path").arg(root().join("Cargo.toml"));
-    command
+/// Advisories on dependencies. RustSec's list of them is fetched first, so that a network that fails is told from an
+/// advisory.
+fn vulnerabilities() -> Outcome {
+    if run_program(cargo_deny().args(["fetch", "db"])).is_err() {
+        not_run("known vulnerabilities", "RustSec's list of them can't be fetched");
+        return Ok(());
+    }
+    step("known vulnerabilities", cargo_deny().args(["check", "--disable-fetch", "advisories"]))
 }
 
-fn has_cargo_deny() -> bool {
-    Command::new("cargo-deny")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+fn cargo_deny() -> Command {
+    let mut command = Command::new(DENY);
+    command.arg("--manifest-path").arg(root().join("Cargo.toml"));
+    command
 }

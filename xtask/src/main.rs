@@ -27,6 +27,7 @@ mod json;
 mod load;
 mod page;
 mod python;
+mod release;
 mod report;
 mod sanitize;
 mod scaling;
@@ -116,6 +117,9 @@ Commands of the workspace:
     --if-present   succeeds, and says so, if there is no MPI
   python [ARGS]    the wheel of bindings/python, built and tested in a fresh virtual environment, with the blocks of its
                    guide (needs Python); ARGS go to pytest
+  release [ARGS]   the program for others, without this machine's paths, in target/dist; with the list of its dependencies
+                   if cargo-auditable is installed; ARGS (features) go to cargo
+    --twice          instead, builds two clones of the last commit, which must give the same bytes
   soak             translates, generates and embeds for --seconds N each (120); their memory must not grow
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
@@ -187,6 +191,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("mpi") => faults::processes::run,
         Some("page") => page::run,
         Some("python") => bindings::run,
+        Some("release") => release::run,
         Some("soak") => soak::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),
