@@ -113,6 +113,7 @@ fn of_server(lab: &mut Lab, is_written: bool) -> Outcome {
 }
 
 fn verdict(tallies: &[Tally]) -> Outcome {
+    tallies.iter().filter_map(Tally::skipped).for_each(|(fault, why)| not_run(fault, why));
     match tallies.iter().find(|tally| tally.has_failed()) {
         Some(tally) => fail(format!("something was lost: {tally}")),
         None => Ok(()),

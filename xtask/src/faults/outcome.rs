@@ -33,6 +33,11 @@ impl Tally {
         self
     }
 
+    /// The fault, and the reason why it was not injected, if it was not.
+    pub(super) fn skipped(&self) -> Option<(&str, &str)> {
+        self.skipped.as_deref().map(|why| (self.fault.as_str(), why))
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         !self.differences.is_empty()
     }
