@@ -6,12 +6,14 @@ use std::{
     sync::OnceLock,
 };
 
-use attentive_bundle::Bundle;
+use attentive_backend::BackendKind;
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, Generator, TextEncoder, Translator};
 use attentive_core::TrajectoryProcessor;
 use attentive_data::{
     BatchConfig, CorpusRules, DocumentUnit, EncodedCorpus, Epochs, LabeledText, OnProblem, Order, PairBatcher,
     ParallelFiles, Side, SpecialIds, Storage, TextFiles, TokenCache, TsvLayout,
 };
+use attentive_model::Role;
 use attentive_run::Recipe;
 use attentive_speech::{FeatureConfig, LogMel, Recording};
 use attentive_task::{
@@ -70,6 +72,32 @@ fn exercise<T: Tokenizer + ?Sized>(tokenizer: Result<Box<T>, TokenizerError>) {
     }
 }
 
+/// What was read can be used, or is refused in words: a text is translated, continued, or made a vector of.
+fn exercise_model(bundle: &Bundle) {
+    let device = BackendKind::Flex.device().expect("the CPU");
+    match bundle.model.role() {
+        Role::EncoderDecoder => {
+            let beam = bundle.decoding.beam.min(2);
+            let decoding = DecodingConfig { beam, max_len: Some(2), min_len: 0, ..bundle.decoding.clone() };
+            if let Ok(translator) = Translator::from_bundle(bundle, &device, None) {
+                let _ = translator.translate(&["the animal"], &decoding);
+            }
+        }
+        Role::LanguageModel => {
+            let generation = GenerationConfig { max_tokens: 2, min_tokens: 0, ..bundle.generation.clone() };
+            if let Ok(generator) = Generator::from_bundle(bundle, &device, None) {
+                let _ = generator.generate_all(&["the animal"], 1, &generation);
+            }
+        }
+        Role::Encoder => {
+            if let Ok(encoder) = TextEncoder::from_bundle(bundle, &device, None) {
+                let _ = encoder.embed("the animal", &bundle.embedding);
+            }
+        }
+        Role::Policy | Role::SpeechRecognizer | Role::ImageEncoder => {}
+    }
+}
+
 /// Recordings of any format: what is read is sound, and makes a spectrogram of numbers.
 pub fn audio(bytes: &[u8]) {
     if let Ok(Recording { samples, rate }) = Recording::read(&file("sound", bytes)) {
@@ -99,6 +127,7 @@ pub fn bundle(bytes: &[u8]) {
     fs::write(folder.join("training.json"), record).expect("room for a temporary file");
     if let Ok(bundle) = Bundle::read(&folder) {
         bundle.model.validate().expect("what is read is valid");
+        exercise_model(&bundle);
     }
 }
 
@@ -167,19 +196,43 @@ pub fn corpus(bytes: &[u8]) {
 
 /// The `config.json` of a folder of transformers, whose other files are whole.
 pub fn import(bytes: &[u8]) {
-    /// What a configuration names, and the golden folder of that family.
-    const FOLDERS: [(&str, &str); 8] = [
-        ("\"vit\"", "vit-classification"),
+    /// A family as a configuration names it, and the golden folder of it.
+    const FOLDERS: [(&str, &str); 31] = [
+        ("vit", "vit-classification"),
+        ("deit", "deit-classification"),
         ("marian", "marian"),
         ("pegasus", "pegasus"),
-        ("roberta", "roberta-masked-lm"),
-        ("canine", "canine"),
-        ("bert", "bert-masked-lm"),
+        ("bart", "bart"),
+        ("mbart", "mbart"),
+        ("m2m_100", "m2m100"),
         ("t5", "t5"),
-        ("", "gpt2"),
+        ("whisper", "whisper"),
+        ("bert", "bert-masked-lm"),
+        ("roberta", "roberta-masked-lm"),
+        ("xlm-roberta", "xlm-roberta-masked-lm"),
+        ("albert", "albert-masked-lm"),
+        ("canine", "canine"),
+        ("distilbert", "distilbert-masked-lm"),
+        ("electra", "electra-generator"),
+        ("modernbert", "modernbert-masked-lm"),
+        ("mpnet", "mpnet-masked-lm"),
+        ("gemma", "gemma"),
+        ("gemma2", "gemma2"),
+        ("gemma3_text", "gemma3"),
+        ("gpt_neox", "gpt-neox"),
+        ("llama", "llama"),
+        ("mistral", "mistral"),
+        ("opt", "opt"),
+        ("phi", "phi"),
+        ("phi3", "phi3"),
+        ("qwen2", "qwen2"),
+        ("qwen3", "qwen3"),
+        ("starcoder2", "starcoder2"),
+        ("decision_transformer", "decision-transformer"),
     ];
     let text = String::from_utf8_lossy(bytes);
-    let (_, name) = FOLDERS.iter().find(|(family, _)| text.contains(family)).expect("the last is in every text");
+    let family = FOLDERS.iter().find(|(family, _)| text.contains(&format!("\"{family}\"")));
+    let name = family.map_or("gpt2", |(_, name)| name);
     let folder = folder().join(name);
     if !folder.is_dir() {
         fs::create_dir(&folder).expect("a folder for temporary files");
@@ -189,7 +242,9 @@ pub fn import(bytes: &[u8]) {
         }
     }
     fs::write(folder.join("config.json"), bytes).expect("room for a temporary file");
-    let _ = attentive_interchange::import(&folder, &Default::default());
+    if let Ok(imported) = attentive_interchange::import(&folder, &Default::default()) {
+        exercise_model(&imported.bundle);
+    }
 }
 
 /// PyTorch's pickles: a state dictionary with what is beside it, the names of its storages, and the storages.
