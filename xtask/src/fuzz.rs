@@ -16,17 +16,22 @@ use std::{
 use crate::{
     Failure, Outcome,
     cargo::{not_started, release_dir, root, run as run_program},
-    fail, say,
+    corpora, fail, say, table,
 };
 
 /// Set when cargo calls this program in place of rustc.
 const AS_RUSTC: &str = "ATTENTIVE_FUZZ_RUSTC";
 
 /// Seconds that a target runs by default.
-const SECONDS: &str = "60";
+const SECONDS: u64 = 60;
 
-/// Limits of every target: ten seconds and two gigabytes for an input.
-const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=2048"];
+/// Limits of every target, whose inputs have some kilobytes: a second for each, and 512 MiB for all that there is.
+const LIMITS: [&str; 2] = ["-timeout=1", "-rss_limit_mb=512"];
+
+/// The line before the table of what was read.
+pub(crate) const MARK: &str = "<!-- written by cargo xtask fuzz -->\n";
+
+const HEADER: [&str; 5] = ["target", "what it reads", "minutes", "inputs", "findings"];
 
 /// Third-party crates that read the content of files.
 const READERS: [&str; 14] = [
@@ -69,16 +74,17 @@ const COVERAGE: [&str; 6] = [
 
 /// Builds the targets, runs those named in `args`, or all, and reports findings.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let (mut names, mut seconds) = (Vec::new(), OsString::from(SECONDS));
+    let (mut names, mut seconds, mut keeps) = (Vec::new(), SECONDS, false);
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.to_str() {
-            Some("--seconds") => match rest.next() {
-                Some(value) => seconds.clone_from(value),
-                None => return fail("`--seconds` needs a value"),
+            Some("--seconds") => match rest.next().and_then(|value| value.to_str()?.parse().ok()) {
+                Some(value) => seconds = value,
+                None => return fail("`--seconds` needs a number"),
             },
+            Some("--keep") => keeps = true,
             Some(name) if !name.starts_with('-') => names.push(name.to_owned()),
-            _ => return fail(format!("fuzz takes targets and --seconds, not `{}`", arg.display())),
+            _ => return fail(format!("fuzz takes targets, --seconds and --keep, not `{}`", arg.display())),
         }
     }
     let known = targets()?;
@@ -92,8 +98,12 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     build(&folder)?;
     let mut failed = Vec::new();
     for name in &names {
-        if !fuzz(name, &folder, &seconds)? {
-            failed.push(name.as_str());
+        let n_inputs = fuzz(name, &folder, seconds)?;
+        write_row(name, seconds / 60, n_inputs.as_deref())?;
+        match n_inputs {
+            None => failed.push(name.as_str()),
+            Some(_) if keeps => keep(name, &folder)?,
+            Some(_) => {}
         }
     }
     if failed.is_empty() { Ok(()) } else { fail(format!("there are findings of: {}", failed.join(", "))) }
@@ -126,19 +136,19 @@ fn build(folder: &Path) -> Outcome {
     run_program(command.arg("--target-dir").arg(folder).env("RUSTC_WRAPPER", own).env(AS_RUSTC, "1"))
 }
 
-/// Runs a target, and returns whether nothing was found.
-fn fuzz(name: &str, folder: &Path, seconds: &OsStr) -> Outcome<bool> {
-    let [corpus, artifacts] = ["corpus", "artifacts"].map(|part| folder.join(part).join(name));
+/// Runs a target, and returns how many inputs it read, if nothing was found.
+fn fuzz(name: &str, folder: &Path, seconds: u64) -> Outcome<Option<String>> {
+    let [corpus, artifacts, kept] = ["corpus", "artifacts", "kept"].map(|part| folder.join(part).join(name));
     let log = folder.join(format!("{name}.log"));
     let unwritable = |e: io::Error| Failure::Message(format!("can't write in {}: {e}", folder.display()));
     fs::create_dir_all(&corpus).map_err(unwritable)?;
     fs::create_dir_all(&artifacts).map_err(unwritable)?;
-    let mut time = OsString::from("-max_total_time=");
-    time.push(seconds);
+    corpora::unpack(name, &kept)?;
     let mut prefix = OsString::from("-artifact_prefix=");
     prefix.push(artifacts.join(""));
-    let mut command = Command::new(folder.join("release").join(name));
-    command.arg(&corpus).arg(root().join("fuzz/seeds").join(name)).args(LIMITS).args([time, prefix]);
+    let mut command = target(name, folder);
+    command.arg(&corpus).arg(&kept).arg(root().join("fuzz/seeds").join(name));
+    command.args(LIMITS).arg(format!("-max_total_time={seconds}")).arg(prefix);
     let output = File::create(&log).map_err(unwritable)?;
     command.stdout(output.try_clone().map_err(unwritable)?).stderr(output);
     let started = Instant::now();
@@ -148,11 +158,69 @@ fn fuzz(name: &str, folder: &Path, seconds: &OsStr) -> Outcome<bool> {
     if status.success() {
         let runs = said.lines().rev().find_map(|line| line.strip_prefix("Done ")?.split(' ').next()).unwrap_or("?");
         say!("fuzz: {name}: {runs} inputs in {} s, nothing found", started.elapsed().as_secs());
-    } else {
-        let input = said.lines().find_map(|line| line.split_once("Test unit written to ").map(|(_, path)| path));
-        say!("fuzz: {name}: FAILED on {}; see {}", input.unwrap_or("some input"), log.display());
+        return Ok(Some(runs.to_owned()));
     }
-    Ok(status.success())
+    let input = said.lines().find_map(|line| line.split_once("Test unit written to ").map(|(_, path)| path));
+    say!("fuzz: {name}: FAILED on {}; see {}", input.unwrap_or("some input"), log.display());
+    Ok(None)
+}
+
+/// The program of a target.
+fn target(name: &str, folder: &Path) -> Command {
+    Command::new(folder.join("release").join(name))
+}
+
+/// Minimises what a target has found and keeps it for others.
+fn keep(name: &str, folder: &Path) -> Outcome {
+    let [corpus, kept, minimal] = ["corpus", "kept", "minimal"].map(|part| folder.join(part).join(name));
+    let unwritable = |e: io::Error| Failure::Message(format!("can't write in {}: {e}", folder.display()));
+    if minimal.exists() {
+        fs::remove_dir_all(&minimal).map_err(unwritable)?;
+    }
+    fs::create_dir_all(&minimal).map_err(unwritable)?;
+    let log = File::create(folder.join(format!("{name}.merge.log"))).map_err(unwritable)?;
+    let mut command = target(name, folder);
+    command.arg("-merge=1").arg(&minimal).arg(&kept).arg(&corpus).arg(root().join("fuzz/seeds").join(name));
+    run_program(command.stdout(log.try_clone().map_err(unwritable)?).stderr(log))?;
+    let n_bytes = corpora::keep(name, &minimal)?;
+    say!("fuzz: {name}: {n_bytes} bytes kept");
+    Ok(())
+}
+
+/// Writes a target's row of the page, unless that tells of a longer run without a finding.
+fn write_row(name: &str, minutes: u64, n_inputs: Option<&str>) -> Outcome {
+    let mut rows = table::rows::<5>(table::RELIABILITY, MARK)?;
+    let cell = format!("`{name}`");
+    let old = rows.iter().position(|row| row[0] == cell);
+    let told = old.and_then(|at| rows[at][2].parse().ok()).unwrap_or(0);
+    if n_inputs.is_some() && minutes < told.max(1) {
+        return Ok(());
+    }
+    let path = root().join(format!("fuzz/targets/{name}.rs"));
+    let text = fs::read_to_string(&path).map_err(|e| Failure::Message(format!("{}: {e}", path.display())))?;
+    let reads = text.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default();
+    let findings = if n_inputs.is_some() { "none" } else { "one, not mended" };
+    let inputs = with_separators(n_inputs.unwrap_or("?"));
+    let row = [cell, reads.trim_end_matches('.').to_owned(), minutes.to_string(), inputs, findings.to_owned()];
+    match old {
+        Some(at) => rows[at] = row,
+        None => rows.push(row),
+    }
+    rows.sort();
+    rows.insert(0, HEADER.map(str::to_owned));
+    table::write(table::RELIABILITY, MARK, &table::aligned(&rows))
+}
+
+/// A number as prose has it: `5,202,016`.
+fn with_separators(number: &str) -> String {
+    let mut text = String::new();
+    for (at, digit) in number.chars().enumerate() {
+        if at > 0 && (number.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Whether cargo calls this program in place of rustc.
@@ -169,4 +237,22 @@ pub(crate) fn rustc(args: &[OsString]) -> Outcome {
         READERS.contains(&name) || name.starts_with("attentive_") && !NO_READERS.contains(&name) || is_target
     });
     run_program(Command::new(rustc).args(args).args(if reads { &COVERAGE[..] } else { &[] }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(["7", "123", "5202016", "?"].map(with_separators), ["7", "123", "5,202,016", "?"]);
+    }
+
+    #[test]
+    fn every_target_says_what_it_reads_in_its_first_line() {
+        for name in targets().unwrap() {
+            let text = fs::read_to_string(root().join(format!("fuzz/targets/{name}.rs"))).unwrap();
+            assert!(text.lines().next().is_some_and(|line| line.starts_with("//! ") && line.ends_with('.')), "{name}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod bindings;
 mod cargo;
 mod check;
 mod clients;
+mod corpora;
 mod debian;
 mod faults;
 mod fuzz;
@@ -35,6 +36,7 @@ mod server;
 mod soak;
 mod suite;
 mod symbols;
+mod table;
 mod temp_dir;
 #[cfg(test)]
 mod tidy;
@@ -120,8 +122,11 @@ Commands of the workspace:
   release [ARGS]   the program for others, without this machine's paths, in target/dist; with the list of its dependencies
                    if cargo-auditable is installed; ARGS (features) go to cargo
     --twice          instead, builds two clones of the last commit, which must give the same bytes
-  soak             translates, generates and embeds for --seconds N each (120); their memory must not grow
-  fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
+  soak             translates, generates and embeds for --seconds N each (120); their memory must not grow; the longest
+                   run is in docs/reliability.md
+  fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler; the
+                   rows in docs/reliability.md are those of the longest runs
+    --keep         minimises what was found to take new paths, and writes it to fuzz/corpora
   help             this text
 
 A first build takes 5 to 13 minutes on two cores, 10 to 25 with wgpu; later ones take seconds.

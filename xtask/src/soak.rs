@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Failure, Outcome, app, cargo, fail, not_run, say, temp_dir::TempDir};
+use crate::{Failure, Outcome, app, cargo, fail, not_run, say, table, temp_dir::TempDir};
 
 /// Seconds that each command works by default.
 const SECONDS: u64 = 120;
@@ -17,6 +17,10 @@ const SECONDS: u64 = 120;
 /// Share of the time that a command has to come to its largest memory, and what it may take more in the rest, in KiB.
 const WARM_UP: f64 = 0.3;
 const GROWTH_KIB: u64 = 4096;
+
+/// The line before the table of what was measured, and the table's head.
+pub(crate) const MARK: &str = "<!-- written by cargo xtask soak -->\n";
+const HEADER: [&str; 5] = ["command", "minutes", "written", "memory in the first 30%", "after it"];
 
 /// Golden models of `attentive-interchange`, and the commands that use them without end.
 const COMMANDS: [(&str, &[&str]); 3] = [
@@ -40,7 +44,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         return Ok(());
     }
     let (program, folder) = (app::program()?, TempDir::new("soak")?);
-    let mut grown = Vec::new();
+    let (mut grown, mut rows) = (Vec::new(), vec![HEADER.map(str::to_owned)]);
     for (golden, args) in COMMANDS {
         let model = folder.path().join(golden);
         let source = cargo::root().join("crates/interchange/tests/golden").join(golden);
@@ -53,8 +57,16 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         if rest_kib > first_kib + GROWTH_KIB {
             grown.push(args[0]);
         }
+        let [first, rest] = [first_kib, rest_kib].map(|kib| format!("{:.1} MiB", kib as f64 / 1024.0));
+        let written = format!("{:.1} MB", n_bytes as f64 / 1e6);
+        rows.push([format!("`{}`", args[0]), (seconds / 60).to_string(), written, first, rest]);
     }
-    if grown.is_empty() { Ok(()) } else { fail(format!("memory grows: {}", grown.join(", "))) }
+    if !grown.is_empty() {
+        return fail(format!("memory grows: {}", grown.join(", ")));
+    }
+    let told = table::rows::<5>(table::RELIABILITY, MARK)?;
+    let is_longest = told.iter().all(|row| row[1].parse::<u64>().is_ok_and(|minutes| minutes <= seconds / 60));
+    if is_longest { table::write(table::RELIABILITY, MARK, &table::aligned(&rows)) } else { Ok(()) }
 }
 
 /// What a command wrote, and its largest memory in the first part of the time and in the rest.
