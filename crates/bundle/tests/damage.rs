@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{
-    Bundle, BundleError, DecodingConfig, Dense, DenseActivation, EmbeddingConfig, Processor, Translator,
+    Bundle, BundleError, DecodingConfig, Dense, DenseActivation, EmbeddingConfig, Processor, ScoreRecord, Translator,
 };
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_testkit::survives;
@@ -142,6 +142,19 @@ fn a_record_or_a_configuration_that_is_written_alone_keeps_the_sums() {
     fs::write(path.join("training.json"), "{").unwrap();
     assert!(matches!(Bundle::write_record(&path, &read.record), Err(BundleError::Damaged { .. })));
     assert_eq!(fs::read_to_string(path.join("training.json")).unwrap(), "{");
+}
+
+#[test]
+fn a_record_that_others_made_does_not_command_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let scored = ScoreRecord::new("test\r", "bleu\u{9b}2J", 1.0, "\u{1b}]0;title\u{7}ä");
+    let mut bundle = bundle();
+    bundle.record.backend = "\u{1b}[31mflex\n".into();
+    bundle.record.scores = vec![scored];
+    bundle.replace(folder.path()).unwrap();
+    let read = Bundle::read(folder.path()).unwrap().record;
+    assert_eq!(read.backend, "\\u{1b}[31mflex\\n");
+    assert_eq!(read.scores[0], ScoreRecord::new("test\\r", "bleu\\u{9b}2J", 1.0, "\\u{1b}]0;title\\u{7}ä"));
 }
 
 #[test]
