@@ -1,4 +1,4 @@
-//! The committed corpora of fuzz targets: in a file for each, its inputs one after another, the length of each before it.
+//! The committed corpora of fuzz targets: in a file for each, its inputs one after another, each after its length.
 
 use std::{fs, io, path::Path};
 

@@ -1,8 +1,8 @@
-//! `cargo xtask release`: the program as others get it. Its bytes depend on the commit and the compiler, not on the place
-//! of the sources, and it names what it was built from.
+//! `cargo xtask release`: the program as others get it. Its bytes depend on the commit and the compiler, not on the
+//! place of the sources, and it names what it was built from.
 //!
-//! `--twice` shows the first: two clones of the commit at different places, each built from an empty target folder, must
-//! give the same bytes. For the second, cargo-auditable adds the list of dependencies, which `cargo audit bin` and
+//! `--twice` shows the first: two clones of the commit at different places, each built from an empty target folder,
+//! must give the same bytes. For the second, cargo-auditable adds the list of dependencies, which `cargo audit bin` and
 //! scanners of container images read.
 
 use std::{
