@@ -13,7 +13,7 @@ use attentive_decode::{
     BeamConfig, BeamRules, BeamTrace, Combination, Constraints, DecodeError, DecodeRequest, Ensemble, Hypothesis,
     Phrase, Rules, SamplingConfig, Spelling, Typed, alternatives, beam_search_traced, beam_search_with, greedy, sample,
 };
-use attentive_tokenizer::{Frame, FrameError, Framing, PairFrame, Tokenizer};
+use attentive_tokenizer::{FrameError, Framing, PairFrame, Tokenizer};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -243,7 +243,8 @@ impl<M: EncoderDecoder> Translator<M> {
     }
 
     /// This translator, from the language `source` to the language `target`, in place of the usual ones: for models that are
-    /// told languages, by the names of [`Languages`](attentive_tokenizer::Languages).
+    /// told languages, by the names of [`Languages`](attentive_tokenizer::Languages). A text that says its target itself, as
+    /// those of OPUS-MT may with `>>fra<<`, is translated into that.
     ///
     /// # Errors
     /// [`FrameError`]: a language is missing or unknown, or the model is not told any.
@@ -387,7 +388,7 @@ impl<M: EncoderDecoder> Translator<M> {
             return Err(TranslateError::ForcedTwice { first, forced });
         }
         let first = frame.first.or(config.forced_first);
-        let rows = self.sources(texts, &frame.source)?;
+        let rows = self.sources(texts, frame)?;
         let (prefixes, typed): (Vec<Vec<TokenId>>, Vec<Typed>) =
             prefixes.iter().map(|prefix| constraints.prefix(&*self.tokenizer, prefix.as_ref())).unzip();
         let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(first.is_some());
@@ -429,17 +430,16 @@ impl<M: EncoderDecoder> Translator<M> {
     }
 
     /// The ids of texts, each in its frame; none for a text without tokens.
-    fn sources(&self, texts: &[Input<'_>], frame: &Frame) -> Result<Vec<Vec<TokenId>>, TranslateError> {
-        let Frame { before, after, .. } = frame;
-        let n_around = before.len() + after.len();
+    fn sources(&self, texts: &[Input<'_>], frame: &PairFrame) -> Result<Vec<Vec<TokenId>>, TranslateError> {
         let mut too_long = Vec::new();
         let row = |(idx, input): (usize, &Input<'_>)| {
             let ids = if input.text.trim().is_empty() { Vec::new() } else { self.tokenizer.encode(input.text) };
             if ids.is_empty() {
                 return ids;
             }
+            let n_around = frame.before(&ids).len() + frame.source.after.len();
             match input.fit(ids, n_around, self.model.max_len()) {
-                Ok(ids) => [before, &ids, after].map(Vec::as_slice).concat(),
+                Ok(ids) => frame.around(&ids),
                 Err(found) => {
                     too_long.push((idx, found));
                     Vec::new()

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use attentive_model::{ConfigError, FamilyVisitor, ModelConfig, ModelSpec, Role};
-use attentive_tokenizer::{ExtensionError, Specials, TokenId, Tokenizer, with_tokens};
+use attentive_tokenizer::{ExtensionError, Model, Specials, TokenId, Tokenizer, with_tokens};
 use attentive_weights::HostTensor;
 
 use crate::{Bundle, BundleError, DecodingConfig, GenerationConfig, Processor};
@@ -79,7 +79,8 @@ impl Bundle {
     /// As [`extend_vocabulary`](Self::extend_vocabulary)'s; also if a setting needs a token that the new tokenizer lacks.
     pub fn replace_vocabulary(&mut self, tokenizer: Arc<dyn Tokenizer>) -> Result<Vec<NewEntry>, VocabularyError> {
         let old = self.tokenizer()?.clone();
-        if old.framing().is_some() {
+        let is_framed = |model: Option<Model>| model.is_none_or(|model| matches!(model, Model::Framed(_)));
+        if old.framing().is_some() && is_framed(old.to_model()) {
             let problem = "its texts stand in a frame of the old tokenizer's ids".to_owned();
             return Err(VocabularyError::Refused { problem });
         }

@@ -66,10 +66,33 @@ fn languages_are_given_once_or_for_good() {
     assert_eq!(once.lines().count(), 1);
     let other = translate(&usual, &["--target-language", "fra_Latn"]);
     assert!(other.status.success(), "{}", text(&other.stderr));
-    let marian = path("marian");
-    attentive(&["import", golden("marian").to_str().unwrap(), "--out", &marian]);
-    let refused = text(&translate(&marian, &["--source-language", "en"]).stderr);
+    let bart = path("bart");
+    attentive(&["import", golden("bart").to_str().unwrap(), "--out", &bart]);
+    let refused = text(&translate(&bart, &["--source-language", "en"]).stderr);
     assert!(refused.contains("leave out \"en\""), "{refused}");
+}
+
+/// As OPUS-MT has languages: the vocabulary has `>>de<<`, which a text may begin with.
+#[test]
+fn a_language_of_the_vocabulary_is_told_as_if_the_text_said_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("marian").to_str().unwrap().to_owned();
+    attentive(&["import", golden("marian").to_str().unwrap(), "--out", &model]);
+    let translate = |source: &str, more: &[&str]| {
+        let args = ["translate", "--model", &model, "--output", "jsonl", source];
+        let output = attentive(&[&args[..], more].concat());
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let german = ["--target-language", "de"];
+    let [said, told, both] =
+        [(">>de<< the end", &[][..]), ("the end", &german), (">>de<< the end", &german)].map(|(source, more)| {
+            let (found, problem) = translate(source, more);
+            let found: serde_json::Value = serde_json::from_str(&found).expect(&problem);
+            (found["translation"].clone(), found["log_prob"].clone())
+        });
+    assert_eq!((&told, &both), (&said, &said));
+    let (_, problem) = translate("the end", &["--target-language", "fr"]);
+    assert!(problem.contains("no language \"fr\"; near it are de"), "{problem}");
 }
 
 #[test]

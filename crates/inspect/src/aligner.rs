@@ -7,9 +7,12 @@ use attentive_bundle::{Bundle, Params, TextStream, TranslationModel};
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
 use attentive_metrics::Alignment;
 use attentive_model::Role;
-use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
+use attentive_tokenizer::{FrameError, PairFrame, Tokenizer};
 
-use crate::{AttentionKind, InspectError, TranslationViewer, View, align_by_similarity, view::tokens_of};
+use crate::{
+    AttentionKind, InspectError, TranslationViewer, View, align_by_similarity,
+    view::{n_before, tokens_of},
+};
 
 /// The share that a pair of words must have in both directions. A word's equal share of a sentence of five words.
 const THRESHOLD: f64 = 0.2;
@@ -140,19 +143,20 @@ impl Aligner {
     /// # Panics
     /// If a token is not in the vocabulary.
     pub fn align(&self, source: &str, translation: &[TokenId]) -> Result<Alignment, InspectError> {
-        let PairFrame { source: Frame { before, after, .. }, begin, first } = &self.frame;
+        let frame = &self.frame;
         let mut own = self.tokenizer.encode_with_offsets(source);
-        own.truncate(self.max_len.saturating_sub(before.len() + after.len()));
+        let before = n_before(frame, &own);
+        own.truncate(self.max_len.saturating_sub(before + frame.source.after.len()));
         let (text, written) = spans(&*self.tokenizer, translation);
-        let first = first.filter(|first| translation.first() != Some(first));
-        let (source_at, source_words) = words(source, &own, before.len());
+        let first = frame.first.filter(|first| translation.first() != Some(first));
+        let (source_at, source_words) = words(source, &own, before);
         let (target_at, target_words) = words(&text, &written, first.iter().count());
         if source_at.is_empty() || target_at.is_empty() {
             return Ok(Alignment::default());
         }
         let ids: Vec<TokenId> = own.iter().map(|&(id, _)| id).collect();
-        let ids = [&before[..], &ids, after].concat();
-        let target: Vec<TokenId> = [*begin].into_iter().chain(first).chain(translation.iter().copied()).collect();
+        let ids = frame.around(&ids);
+        let target: Vec<TokenId> = [frame.begin].into_iter().chain(first).chain(translation.iter().copied()).collect();
         let similarity = match &self.reading {
             Reading::Attention { viewer, layer } => {
                 let n_read = target.len().min(self.max_len);

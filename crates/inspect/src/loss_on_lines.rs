@@ -9,7 +9,6 @@ use attentive_model::{
     CausalLmObjective, ClassificationObjective, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec,
     MaskedLmObjective, ModelHead, ModelSpec, Role, TranslationObjective,
 };
-use attentive_tokenizer::{Frame, PairFrame};
 use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::{Gradients as Tape, Tensor},
@@ -285,15 +284,14 @@ impl FamilyVisitor for Reading<'_> {
 
     fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
         let tokenizer = self.bundle.tokenizer()?;
-        let PairFrame { source: Frame { before, after, .. }, begin, first } =
-            pair_frame(self.bundle)?.map_err(InspectError::Frame)?;
+        let frame = pair_frame(self.bundle)?.map_err(InspectError::Frame)?;
         let end = tokenizer.specials().end();
         let rows = self.rows(|line| {
             let (source, target) = columns(line)?;
             let (source, target) = (tokenizer.encode(source), tokenizer.encode_target(target));
             let has_both = !source.is_empty() && !target.is_empty();
-            let source = [&before[..], &source, &after].concat();
-            let target: Vec<TokenId> = [begin].into_iter().chain(first).chain(target).chain(end).collect();
+            let source = frame.around(&source);
+            let target: Vec<TokenId> = [frame.begin].into_iter().chain(frame.first).chain(target).chain(end).collect();
             self.fits("the source", source.len())?;
             self.fits("the translation", target.len() - 1)?;
             Ok(has_both.then_some((source, target)))

@@ -8,7 +8,7 @@ use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{
     AttentionKind, AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, PairedStacks, Role, TeacherForced,
 };
-use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
+use attentive_tokenizer::{FrameError, PairFrame, Tokenizer};
 use burn::tensor::Tensor;
 
 use crate::{AttentionWeights, InspectError, probe::LayersOf};
@@ -85,10 +85,10 @@ impl TranslationViewer {
 
     /// The tokens of a source in its frame, and what begins a target and its tokens.
     fn framed(&self, source: &str, target: &[TokenId]) -> Result<[Vec<TokenId>; 2], InspectError> {
-        let PairFrame { source: Frame { before, after, .. }, begin, first } = self.frame()?;
-        let source: Vec<TokenId> = [&before[..], &self.tokenizer.encode(source), after].concat();
-        let first = first.filter(|first| target.first() != Some(first));
-        let target: Vec<TokenId> = [*begin].into_iter().chain(first).chain(target.iter().copied()).collect();
+        let frame = self.frame()?;
+        let source = frame.around(&self.tokenizer.encode(source));
+        let first = frame.first.filter(|first| target.first() != Some(first));
+        let target: Vec<TokenId> = [frame.begin].into_iter().chain(first).chain(target.iter().copied()).collect();
         Ok([source, target])
     }
 
@@ -117,7 +117,7 @@ impl TranslationViewer {
     pub(crate) fn layers_of(&self, text: &str, parts: &[Range<usize>]) -> Result<LayersOf, InspectError> {
         let ([source, _], stacks) = (self.read(text, &[])?, self.stacks()?);
         let spans = self.tokenizer.encode_with_offsets(text);
-        let before = self.frame()?.source.before.len();
+        let before = n_before(self.frame()?, &spans);
         let tokens = parts.iter().map(|part| {
             let tokens = tokens_of(&spans, text, part.clone());
             before + tokens.start..before + tokens.end
@@ -171,8 +171,9 @@ impl TranslationViewer {
 
     /// The source's tokens that stand for the bytes `place` of `text`, as [`look`](Self::look) numbers them.
     pub fn source_tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
-        let tokens = tokens_of(&self.tokenizer.encode_with_offsets(text), text, place);
-        let before = self.frame.as_ref().map_or(0, |frame| frame.source.before.len());
+        let spans = self.tokenizer.encode_with_offsets(text);
+        let tokens = tokens_of(&spans, text, place);
+        let before = self.frame.as_ref().map_or(0, |frame| n_before(frame, &spans));
         before + tokens.start..before + tokens.end
     }
 
@@ -195,6 +196,11 @@ pub(crate) fn pair_frame(bundle: &Bundle<impl Params>) -> Result<Result<PairFram
     let forced = bundle.decoding.forced_first;
     let frame = bundle.tokenizer()?.pair_frame(None, None);
     Ok(frame.map(|frame| PairFrame { first: frame.first.or(forced), ..frame }))
+}
+
+/// Tokens of the frame before those of a source.
+pub(crate) fn n_before(frame: &PairFrame, spans: &[(TokenId, Range<usize>)]) -> usize {
+    frame.before(spans.first().map(|&(id, _)| id).as_slice()).len()
 }
 
 /// The tokens of `text`, `spans`, that stand for any letter of its bytes `place`.

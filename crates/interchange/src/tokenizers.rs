@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_tokenizer::{Frame, Framed, Framing, Model, TokenId, Tokenizer};
+use attentive_tokenizer::{Frame, Framed, Framing, Languages, Model, TokenId, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::{InterchangeError, files, reader::Reader};
@@ -56,16 +56,41 @@ pub(crate) fn target_ids(tokenizer: &dyn Tokenizer) -> (Option<TokenId>, Option<
     }
 }
 
-/// Whether sources have the language that they are translated into, in the place of their own.
-pub(crate) fn tells_targets(tokenizer: &dyn Tokenizer) -> bool {
-    tokenizer.framing().and_then(|framing| framing.languages.as_ref()).is_some_and(|known| known.sources.is_some())
+/// The languages of a tokenizer.
+fn languages(tokenizer: &dyn Tokenizer) -> Option<&Languages> {
+    tokenizer.framing()?.languages.as_ref()
 }
 
-/// What a user of another system has to do for such a model.
+/// Whether sources have the language that they are translated into, in the place of their own.
+pub(crate) fn tells_targets(tokenizer: &dyn Tokenizer) -> bool {
+    languages(tokenizer).is_some_and(|languages| languages.sources.is_some())
+}
+
+/// What a user of another system has to do for such a model; nothing of OPUS-MT's, if no language is its usual one.
 pub(crate) fn note_of_targets(tokenizer: &dyn Tokenizer) -> Option<String> {
-    let languages = tokenizer.framing()?.languages.as_ref().filter(|languages| languages.sources.is_some())?;
-    let tokens: Vec<_> = languages.ids.values().filter_map(|&id| tokenizer.token(id)).collect();
-    Some(format!("begin each source with the token of the language to translate into: {}", tokens.join(" or ")))
+    let languages = languages(tokenizer).filter(|languages| languages.sources.is_some())?;
+    let is_meant = |name: &String| !languages.are_open() || Some(name) == languages.target.as_ref();
+    let ids = languages.ids.iter().filter(|(name, _)| is_meant(name));
+    let tokens: Vec<_> = ids.filter_map(|(_, &id)| tokenizer.source_token(id)).collect();
+    let note =
+        || format!("begin each source with the token of the language to translate into: {}", tokens.join(" or "));
+    (!tokens.is_empty()).then(note)
+}
+
+/// What a user of a model of several targets has to do, if none is its usual one and none has to be said.
+pub(crate) fn note_of_languages(tokenizer: &dyn Tokenizer) -> Option<String> {
+    let languages = languages(tokenizer).filter(|languages| languages.are_open() && languages.target.is_none())?;
+    let (_, &first) = languages.ids.first_key_value().filter(|_| languages.ids.len() > 1)?;
+    let (names, token) = (languages.names(), tokenizer.source_token(first)?);
+    Some(format!("it translates into {names}: give --target-language, or begin a text with its token, as {token}"))
+}
+
+/// Whether the end of a sentence is all that stands around a source, unless it is told a language.
+pub(crate) fn is_plain(tokenizer: &dyn Tokenizer) -> bool {
+    let (specials, Some(framing)) = (tokenizer.specials(), tokenizer.framing()) else { return true };
+    let end = Frame { after: specials.end().into_iter().collect(), ..Frame::default() };
+    let target = (framing.begin, framing.first);
+    languages(tokenizer).is_some_and(Languages::are_open) && framing.source == end && target == (specials.begin(), None)
 }
 
 /// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; `None`
@@ -135,7 +160,9 @@ pub(crate) fn import_translator(
     begin: Option<TokenId>,
 ) -> Result<Box<dyn Tokenizer>, InterchangeError> {
     let tokenizer = reader.tokenizer(begin)?;
-    if tokenizer.framing().is_some() {
+    reader.notes.extend(note_of_languages(&*tokenizer));
+    // Languages of a vocabulary say nothing of the rest.
+    if tokenizer.framing().is_some() && tokenizer.to_model().is_none_or(|model| matches!(model, Model::Framed(_))) {
         return Ok(tokenizer);
     }
     let Some(framing) = framing(reader, &*tokenizer, begin) else { return Ok(tokenizer) };
@@ -174,7 +201,7 @@ fn framing(reader: &mut Reader<'_>, tokenizer: &dyn Tokenizer, begin: Option<Tok
                 .to_owned(),
         );
     }
-    (!is_plain).then_some(Framing { source, begin, first, languages: None })
+    (!is_plain).then(|| Framing { source, begin, first, languages: languages(tokenizer).cloned() })
 }
 
 /// Holds a tokenizer against the tables of the model that it was found beside. More rows than entries are usual, since

@@ -110,7 +110,10 @@ pub(crate) fn own_languages(served: &Served, wish: &Wish) -> Result<Wish, Failur
             }
         },
     };
-    let source = own("source", &languages.source, wish.source.as_deref())?;
+    let source = match own("source", &languages.source, wish.source.as_deref()) {
+        Err(_) if languages.are_open => wish.source.clone(),
+        source => source?,
+    };
     let target = own("target", &languages.target, wish.target.as_deref())?;
     let is_told = languages.are_told;
     Ok(Wish { source: source.filter(|_| is_told), target: target.filter(|_| is_told), ..wish.clone() })

@@ -67,6 +67,34 @@ fn a_model_that_is_told_the_target_alone_takes_any_source() {
 }
 
 #[test]
+fn the_languages_of_a_vocabulary_are_targets_as_if_the_text_said_them() {
+    let server = Running::of(&["opus"]);
+    let languages = json!([{ "code": "und", "name": "und", "targets": ["de", "fra"] }]);
+    assert_eq!(server.get("/languages").ok(), languages);
+    let best = |body: Value| server.post("/api/translate", &body).ok()["translations"][0].clone();
+    let said = |target: &str| best(json!({ "text": format!(">>{target}<< {SENTENCE}") }));
+    let told = |target: &str| best(json!({ "text": SENTENCE, "target": target }));
+    for (target, code) in [("de", "de"), ("fra", "fra"), ("fr", "fra")] {
+        assert_eq!((&told(target)["text"], &told(target)["log_prob"]), (&said(code)["text"], &said(code)["log_prob"]));
+    }
+    assert_ne!(said("de")["log_prob"], said("fra")["log_prob"]);
+    // What the text says counts.
+    let both = best(json!({ "text": format!(">>de<< {SENTENCE}"), "source": "tlh", "target": "fra" }));
+    assert_eq!(both["log_prob"], said("de")["log_prob"]);
+    let body = |target: &str| json!({ "q": SENTENCE, "source": "en", "target": target });
+    let french = server.post("/translate", &body("fr")).ok();
+    assert_eq!(french["translatedText"], said("fra")["text"]);
+    is_refused(&server.post("/translate", &body("it")), 400, "it");
+
+    // Interfaces without a target translate into the one that the server was given.
+    let mut config = support::config(&["opus"]);
+    config.models[0].languages = Some(("en".to_owned(), "fra".to_owned()));
+    let chat = json!({ "model": "opus", "messages": [{ "role": "user", "content": SENTENCE }] });
+    let answer = Running::new(config).post("/v1/chat/completions", &chat).ok();
+    assert_eq!(answer["choices"][0]["message"]["content"], french["translatedText"]);
+}
+
+#[test]
 fn languages_are_detected_among_those_of_the_models() {
     let [english, german] = [
         "Two young people are talking to each other in front of the house.",

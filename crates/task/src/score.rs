@@ -9,7 +9,7 @@ use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
 use attentive_metrics::{Bleu, Confusion, Likelihood, Metric};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
-use attentive_tokenizer::{Frame, PairFrame, Tokenizer};
+use attentive_tokenizer::{PairFrame, Tokenizer};
 use attentive_trainer::Validation;
 
 use crate::{Context, Log, Result, thousands};
@@ -158,12 +158,8 @@ pub fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
 pub(crate) struct Around {
     /// The special tokens that batches are made with.
     pub(crate) specials: SpecialIds,
-    /// What else stands before a source.
-    before: Vec<TokenId>,
-    /// What stands after it before its end.
-    after: Vec<TokenId>,
-    /// What else a target begins with.
-    first: Option<TokenId>,
+    /// What stands around them, without the end of sources.
+    frame: PairFrame,
 }
 
 impl Around {
@@ -174,15 +170,14 @@ impl Around {
     pub(crate) fn new(tokenizer: &dyn Tokenizer, [source, target]: [Option<&str>; 2]) -> Result<Self> {
         let specials = tokenizer.specials();
         let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
-        let frame = tokenizer.pair_frame(source, target).map_err(TranslateError::from)?;
-        let PairFrame { source: Frame { before, mut after, .. }, begin, first } = frame;
+        let mut frame = tokenizer.pair_frame(source, target).map_err(TranslateError::from)?;
         let specials = SpecialIds {
             pad: need(specials.pad, "padding")?,
-            bos: begin,
+            bos: frame.begin,
             eos: need(specials.end(), "end-of-sentence")?,
-            source_end: need(after.pop(), "end-of-source")?,
+            source_end: need(frame.source.after.pop(), "end-of-source")?,
         };
-        Ok(Self { specials, before, after, first })
+        Ok(Self { specials, frame })
     }
 
     /// The ids of a sentence with those that stand around it, where these are more than the special tokens of batches are.
@@ -190,9 +185,8 @@ impl Around {
         match side {
             // A sentence without a token is none.
             _ if ids.is_empty() => ids,
-            Side::Source if self.before.is_empty() && self.after.is_empty() => ids,
-            Side::Source => [&self.before, &ids, &self.after].map(Vec::as_slice).concat(),
-            Side::Target => self.first.into_iter().chain(ids).collect(),
+            Side::Source => self.frame.around(&ids),
+            Side::Target => self.frame.first.into_iter().chain(ids).collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::byte_level::gpt2_split::is_word_character;
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
+use crate::framing::Framing;
 use crate::place::Place;
 use crate::sampling::SampleStrength;
 use crate::specials::Specials;
@@ -345,6 +346,10 @@ impl Tokenizer for WithAddedTokens {
 
     fn specials(&self) -> &Specials {
         &self.specials
+    }
+
+    fn framing(&self) -> Option<&Framing> {
+        self.inner.framing()
     }
 
     /// That of the inner vocabulary, else an added token, as CodeT5's byte-level BPE has them.

@@ -37,6 +37,23 @@ pub struct PairFrame {
     pub begin: TokenId,
     /// The id that every target begins with, as a token of its own.
     pub first: Option<TokenId>,
+    /// The ids of languages of targets, if sources are told these: one that a source begins with by itself takes the place of the
+    /// frame's.
+    pub languages: Vec<TokenId>,
+}
+
+impl PairFrame {
+    /// What stands before a source of these ids: without the language, if they begin with one.
+    pub fn before(&self, ids: &[TokenId]) -> &[TokenId] {
+        let is_language = |id: Option<&TokenId>| id.is_some_and(|id| self.languages.contains(id));
+        let before = &self.source.before[..];
+        if is_language(before.first()) && is_language(ids.first()) { &before[1..] } else { before }
+    }
+
+    /// A source of these ids in its frame.
+    pub fn around(&self, ids: &[TokenId]) -> Vec<TokenId> {
+        [self.before(ids), ids, &self.source.after].concat()
+    }
 }
 
 /// How an encoder–decoder has its texts framed, where it is not by the end after a source and the beginning before a target.
@@ -47,6 +64,7 @@ pub struct PairFrame {
 /// | mBART | text `</s>` language | language | |
 /// | mBART-50, M2M100, NLLB | language text `</s>` | `</s>` | language |
 /// | trained here | language of the target, text `</s>` | `<s>` | |
+/// | OPUS-MT of several targets | language of the target if one is said, text `</s>` | `<pad>` | |
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Framing {
@@ -72,7 +90,8 @@ pub struct Languages {
     /// Whether a source's language ends it; else it begins it.
     pub after_source: bool,
     /// The languages of sources, where a source has the token of the language that it is to be translated into in the place of
-    /// its own (Johnson et al. 2017, §3), and the target has none. Without it, each side has its own language's.
+    /// its own (Johnson et al. 2017, §3), and the target has none. Without it, each side has its own language's. An empty set is
+    /// that of OPUS-MT, see [`are_open`](Self::are_open).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<BTreeSet<String>>,
     /// The language of sources where none is said.
@@ -134,7 +153,7 @@ impl Framing {
         };
         let source = self.of_source(told)?;
         let (begin, first) = self.of_target(target)?;
-        Ok(PairFrame { source, begin, first })
+        Ok(PairFrame { source, begin, first, languages: self.told().collect() })
     }
 
     /// What stands around a source in a language, or, where that is what sources are told, one that is translated into it.
@@ -150,7 +169,11 @@ impl Framing {
                     Some(_) => ("target", &languages.target),
                     None => ("source", &languages.source),
                 };
-                let id = languages.id(side, language.or(usual.as_deref()))?;
+                let name = language.or(usual.as_deref());
+                if name.is_none() && languages.are_open() {
+                    return Ok(frame);
+                }
+                let id = languages.id(side, name)?;
                 if languages.after_source {
                     frame.after.push(id);
                 } else {
@@ -171,7 +194,11 @@ impl Framing {
             let begin = self.begin.ok_or(FrameError::NoSpecial { role: "begin-of-sentence" })?;
             return Ok((begin, self.first));
         };
-        let id = languages.id("target", language.or(languages.target.as_deref()))?;
+        let name = language.or(languages.target.as_deref());
+        if let Some(begin) = self.begin.filter(|_| name.is_none() && languages.are_open()) {
+            return Ok((begin, self.first));
+        }
+        let id = languages.id("target", name)?;
         Ok(match self.begin {
             Some(begin) if languages.sources.is_some() => (begin, self.first),
             Some(begin) => (begin, self.first.or(Some(id))),
@@ -196,18 +223,28 @@ impl Framing {
         Ok(self)
     }
 
-    /// The ids of languages that are before sources alone: no translation has them.
-    pub fn of_sources_alone(&self) -> impl Iterator<Item = TokenId> + '_ {
+    /// The ids of the languages of targets that sources are told.
+    fn told(&self) -> impl Iterator<Item = TokenId> + '_ {
         let languages = self.languages.iter().filter(|languages| languages.sources.is_some());
         languages.flat_map(|languages| languages.ids.values().copied())
     }
 
-    fn check(&self, vocab_size: usize) -> Result<(), String> {
+    /// The ids of languages that are before sources alone: no translation has them. Those of OPUS-MT are entries like others,
+    /// which transformers writes too.
+    pub fn of_sources_alone(&self) -> impl Iterator<Item = TokenId> + '_ {
+        let are_alone = self.languages.as_ref().is_some_and(|languages| !languages.are_open());
+        self.told().filter(move |_| are_alone)
+    }
+
+    /// Holds the ids against the numbers of entries that sources and targets have.
+    fn check(&self, n_of_sources: usize, n_of_targets: usize) -> Result<(), String> {
         let Self { source: Frame { before, after, between: _ }, begin, first, languages } = self;
-        let of_languages = languages.iter().flat_map(|languages| languages.ids.values());
-        let mut ids = before.iter().chain(after).chain(begin).chain(first).chain(of_languages);
-        if let Some(id) = ids.find(|&&id| id as usize >= vocab_size) {
-            return Err(format!("framing has the id {id}, and the vocabulary {vocab_size} entries"));
+        let of_sources = before.iter().chain(after).copied().chain(self.told()).map(|id| (id, n_of_sources));
+        let of_both = languages.iter().filter(|languages| languages.sources.is_none());
+        let of_both = of_both.flat_map(|languages| languages.ids.values());
+        let of_targets = begin.iter().chain(first).chain(of_both).map(|&id| (id, n_of_targets));
+        if let Some((id, n)) = of_sources.chain(of_targets).find(|&(id, n)| id as usize >= n) {
+            return Err(format!("framing has the id {id}, and the vocabulary {n} entries"));
         }
         let Some(languages) = languages else { return Ok(()) };
         if languages.sources.is_some() && begin.is_none() {
@@ -223,9 +260,16 @@ impl Framing {
 }
 
 impl Languages {
-    /// The names of the languages that a source may be in.
+    /// Whether sources may be in any language, and may begin with the token of a target's by themselves, so that none has to be
+    /// said: OPUS-MT's, whose vocabulary names targets alone.
+    pub fn are_open(&self) -> bool {
+        self.sources.as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
+    /// The names of the languages that a source may be in; of those that may be in any, the usual one.
     pub fn of_sources(&self) -> Vec<&str> {
         match &self.sources {
+            Some(_) if self.are_open() => self.source.as_deref().into_iter().collect(),
             Some(names) => names.iter().map(String::as_str).collect(),
             None => self.ids.keys().map(String::as_str).collect(),
         }
@@ -234,7 +278,7 @@ impl Languages {
     /// Refuses the name of a language that no source is in.
     fn check_source(&self, name: &str) -> Result<(), FrameError> {
         match &self.sources {
-            Some(names) if names.contains(name) => Ok(()),
+            Some(names) if self.are_open() || names.contains(name) => Ok(()),
             Some(names) => {
                 Err(FrameError::UnknownLanguage { name: name.to_owned(), near: nearest(name, names.iter()) })
             }
@@ -243,7 +287,7 @@ impl Languages {
     }
 
     /// Names of all, or of the first of many.
-    fn names(&self) -> String {
+    pub fn names(&self) -> String {
         const SHOWN: usize = 12;
         let shown: Vec<&str> = self.ids.keys().take(SHOWN).map(String::as_str).collect();
         let more = self.ids.len() - shown.len();
@@ -297,7 +341,7 @@ pub(crate) fn plain(specials: &Specials) -> Result<PairFrame, FrameError> {
     let need = |id: Option<TokenId>, role| id.ok_or(FrameError::NoSpecial { role });
     let after = vec![need(specials.end(), "end-of-sentence")?];
     let begin = need(specials.begin(), "begin-of-sentence")?;
-    Ok(PairFrame { source: Frame { after, ..Frame::default() }, begin, first: None })
+    Ok(PairFrame { source: Frame { after, ..Frame::default() }, begin, first: None, languages: Vec::new() })
 }
 
 /// A tokenizer whose texts are framed as a model expects it.
@@ -322,7 +366,7 @@ impl Framed {
     /// # Errors
     /// An id that the vocabulary does not have, or a usual language that is not one of the languages.
     pub fn new(inner: Box<dyn Tokenizer>, framing: Framing) -> Result<Self, String> {
-        framing.check(inner.vocab_size())?;
+        framing.check(inner.source_vocab_size(), inner.vocab_size())?;
         Ok(Self { inner, framing })
     }
 
@@ -443,15 +487,17 @@ mod tests {
     fn each_language_has_its_place() {
         let end = Frame { before: vec![], after: vec![2], between: None };
         let mbart = Framing { source: end.clone(), languages: Some(languages(true)), ..Framing::default() };
-        let expected =
-            PairFrame { source: Frame { before: vec![], after: vec![2, 11], between: None }, begin: 10, first: None };
-        assert_eq!(mbart.between(None, Some("de_DE")), Ok(expected));
+        let pair = |before, after, begin, first| PairFrame {
+            source: Frame { before, after, between: None },
+            begin,
+            first,
+            languages: vec![],
+        };
+        assert_eq!(mbart.between(None, Some("de_DE")), Ok(pair(vec![], vec![2, 11], 10, None)));
         let m2m = Framing { begin: Some(2), languages: Some(languages(false)), ..mbart };
-        let expected =
-            PairFrame { source: Frame { before: vec![13], after: vec![2], between: None }, begin: 2, first: Some(10) };
-        assert_eq!(m2m.between(Some("fr_XX"), Some("de_DE")), Ok(expected));
-        let bart = Framing { begin: Some(2), first: Some(0), source: end.clone(), languages: None };
-        assert_eq!(bart.between(None, None), Ok(PairFrame { source: end, begin: 2, first: Some(0) }));
+        assert_eq!(m2m.between(Some("fr_XX"), Some("de_DE")), Ok(pair(vec![13], vec![2], 2, Some(10))));
+        let bart = Framing { begin: Some(2), first: Some(0), source: end, languages: None };
+        assert_eq!(bart.between(None, None), Ok(pair(vec![], vec![2], 2, Some(0))));
     }
 
     #[test]
@@ -464,6 +510,7 @@ mod tests {
             source: Frame { before: vec![language], after: vec![2], between: None },
             begin: 1,
             first: None,
+            languages: vec![10, 11, 12, 13],
         };
         assert_eq!(framing.between(None, None), Ok(into(10)));
         assert_eq!(framing.between(Some("pl_PL"), Some("fr_XX")), Ok(into(13)));
@@ -478,6 +525,27 @@ mod tests {
         let framed = |framing| Framed::new(Box::new(Bytes::default()), framing);
         assert!(framed(framing.clone()).is_ok());
         assert!(framed(Framing { begin: None, ..framing }).unwrap_err().contains("framing.begin is missing"));
+    }
+
+    #[test]
+    fn a_source_may_say_the_language_of_its_target_by_itself() {
+        let languages = Languages { sources: Some(BTreeSet::new()), source: None, ..languages(false) };
+        let source = Frame { before: vec![], after: vec![2], between: None };
+        let framing = Framing { source, begin: Some(1), languages: Some(languages), ..Framing::default() };
+        let untold = framing.between(None, None).unwrap();
+        assert_eq!((untold.around(&[5]), untold.around(&[12, 5])), (vec![5, 2], vec![12, 5, 2]));
+        // Sources are in any language, and what they say counts.
+        let french = framing.between(Some("tlh"), Some("fr_XX")).unwrap();
+        assert_eq!((french.around(&[5]), french.around(&[12, 5])), (vec![13, 5, 2], vec![12, 5, 2]));
+        assert_eq!((french.around(&[5, 12]), french.around(&[])), (vec![13, 5, 12, 2], vec![13, 2]));
+        let message = framing.between(None, Some("fr")).unwrap_err().to_string();
+        assert!(message.contains("no language \"fr\"; near it are fr_XX"), "{message}");
+        let usual = framing.clone().with_usual(Some("tlh"), Some("fr_XX")).unwrap();
+        assert_eq!(usual.between(None, None), Ok(french));
+        // Entries of texts are written too, as those of sources alone are not.
+        assert_eq!((framing.of_sources_alone().count(), framing.told().count()), (0, 4));
+        let known = |framing: &Framing| framing.languages.as_ref().map(|languages| languages.of_sources().concat());
+        assert_eq!((known(&framing), known(&usual)), (Some(String::new()), Some("tlh".to_owned())));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The tokenizers of OPUS-MT's models.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::added::{self, AddedToken, Finder};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
+use crate::framing::{Framing, Languages, PairFrame, plain};
 use crate::sentencepiece::{PieceKind, SentencePiece, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -20,8 +21,9 @@ use crate::white_space::trim_python;
 /// its own, or over one each.
 ///
 /// Ids and text are those of `MarianTokenizer` in transformers: a piece that the vocabulary lacks is `<unk>`, and a
-/// language code `>>de<<` before the text is one token. Of two vocabularies, [`encode`](Tokenizer::encode) gives ids of the
-/// sources', and everything else is about the targets'.
+/// language code `>>de<<` before the text is one token. The codes of the vocabulary that sources have are the languages that
+/// their model may be told to translate into. Of two vocabularies, [`encode`](Tokenizer::encode) gives ids of the sources', and
+/// everything else is about the targets'.
 #[derive(Debug)]
 pub struct Marian {
     file: MarianFile,
@@ -29,6 +31,8 @@ pub struct Marian {
     target: Side,
     /// The kind of each entry's piece in the model of targets.
     kinds: Vec<PieceKind>,
+    /// With the languages of the vocabulary, if it has any.
+    framing: Option<Framing>,
 }
 
 /// The parameters of [`Marian`] as they stand in `tokenizer.json`.
@@ -146,8 +150,16 @@ impl Marian {
             return Err(OTHER_END.into());
         }
         let kinds = vocabulary::kinds(&file.vocab, &file.target.pieces);
-        Ok(Self { source, target, kinds, file })
+        let framing = framing(&file.specials, source.languages());
+        Ok(Self { source, target, kinds, framing, file })
     }
+}
+
+/// How texts are framed where the vocabulary has languages.
+fn framing(specials: &Specials, ids: BTreeMap<String, TokenId>) -> Option<Framing> {
+    let PairFrame { source, begin, first, .. } = plain(specials).ok().filter(|_| !ids.is_empty())?;
+    let languages = Languages { ids, sources: Some(BTreeSet::new()), ..Languages::default() };
+    Some(Framing { source, begin: Some(begin), first, languages: Some(languages) })
 }
 
 impl Side {
@@ -158,6 +170,15 @@ impl Side {
         let id_of = |(piece, _, _): &(String, f32, _)| ids.get(piece).copied().unwrap_or(unk);
         let piece_ids = spm.pieces.iter().map(id_of).collect();
         Ok(Self { model: SentencePiece::new(spm.clone())?, piece_ids, ids, unk })
+    }
+
+    /// The languages of targets, by the entries that are codes: `supported_language_codes` of `MarianTokenizer`.
+    fn languages(&self) -> BTreeMap<String, TokenId> {
+        let name_of = |token: &str| {
+            let name = token.strip_prefix(">>")?.strip_suffix("<<")?;
+            (!name.is_empty()).then(|| name.to_owned())
+        };
+        self.ids.iter().filter_map(|(token, &id)| Some((name_of(token)?, id))).collect()
     }
 
     fn encode(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
@@ -240,6 +261,10 @@ impl Tokenizer for Marian {
         &self.file.specials
     }
 
+    fn framing(&self) -> Option<&Framing> {
+        self.framing.as_ref()
+    }
+
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
         self.file.vocab.get(id as usize).map(|token| Cow::Borrowed(token.as_str()))
     }
@@ -259,6 +284,7 @@ mod tests {
     use super::*;
     use crate::bytes::byte_token;
     use crate::sentencepiece::Algorithm;
+    use crate::{with_languages, with_tokens};
 
     /// The character map of one rule, `a` becomes `new`: a double array, and the replacement.
     fn charsmap(new: &str) -> Vec<u8> {
@@ -294,6 +320,58 @@ mod tests {
         let tokenizer = marian(file, &["</s>", "<unk>", "\u{2581}", "(", ")", "b"]);
         assert_eq!(tokenizer.encode("a"), [2, 3, 5, 4]);
         assert_eq!(tokenizer.encode("bc"), [2, 1]);
+    }
+
+    #[test]
+    fn codes_of_the_vocabulary_of_sources_are_languages_of_targets() {
+        let pieces = ["\u{2581}a", "\u{2581}b"];
+        let file = model(&pieces.map(|piece| (piece, PieceKind::Normal)));
+        let own = |vocab: &[&str]| vocab.iter().map(|&token| token.to_owned()).collect::<Vec<_>>();
+        let specials = Specials { eos: Some(0), unk: Some(1), bos: Some(2), ..Specials::default() };
+        let sources = own(&["</s>", "<unk>", "<pad>", "\u{2581}a", ">><<", ">>fra<<", ">>cmn_Hans<<", "\u{2581}b"]);
+        let vocab = own(&["</s>", "<unk>", "<pad>", "\u{2581}a", "\u{2581}b"]);
+        let file = MarianFile { source: file.clone(), target: file, specials, vocab, source_vocab: Some(sources) };
+        let tokenizer = Marian::new(file).unwrap();
+        let languages = tokenizer.framing().and_then(|framing| framing.languages.as_ref()).unwrap();
+        assert_eq!(languages.names(), "cmn_Hans, fra");
+        // As if the text said it.
+        let told = |text: &str, target: Option<&str>| {
+            tokenizer.pair_frame(None, target).unwrap().around(&tokenizer.encode(text))
+        };
+        for text in [">>fra<<a b", ">>fra<< a b"] {
+            assert_eq!(told(text, None), [5, 3, 7, 0]);
+        }
+        assert_eq!((told("a b", None), told("a b", Some("fra"))), (vec![3, 7, 0], vec![5, 3, 7, 0]));
+        assert_eq!(told(">>cmn_Hans<< a", Some("fra")), [6, 3, 0]);
+        // The ids are of sources, of which there are more.
+        let model = tokenizer.to_model().unwrap();
+        let french = tokenizer.framing().cloned().unwrap().with_usual(Some("en"), Some("cmn_Hans")).unwrap();
+        let framed = model.with_framing(french).into_tokenizer().unwrap();
+        assert_eq!(framed.pair_frame(None, None).unwrap().around(&framed.encode("a")), [6, 3, 0]);
+    }
+
+    #[test]
+    fn languages_that_a_vocabulary_lacks_are_added_to_its_own() {
+        let tokenizer = || {
+            let file = model(&[("\u{2581}a", PieceKind::Normal)]);
+            let vocab = ["</s>", "<unk>", "<pad>", "\u{2581}a", ">>fra<<", ">>spa<<"].map(str::to_owned).to_vec();
+            let specials = Specials { eos: Some(0), unk: Some(1), bos: Some(2), ..Specials::default() };
+            let file = MarianFile { source: file.clone(), target: file, specials, vocab, source_vocab: None };
+            Box::new(Marian::new(file).unwrap())
+        };
+        let ids = |tokenizer: &dyn Tokenizer, target| {
+            tokenizer.pair_frame(None, target).map(|frame| frame.around(&tokenizer.encode("a")))
+        };
+        let kept = with_languages(tokenizer(), &[["en", "fra"], ["en", "spa"]]).unwrap();
+        assert_eq!((kept.vocab_size(), ids(&*kept, None)), (6, Ok(vec![4, 3, 0])));
+        let more = with_languages(tokenizer(), &[["fra", "en"], ["en", "fra"]]).unwrap();
+        assert_eq!((more.vocab_size(), ids(&*more, None)), (7, Ok(vec![6, 3, 0])));
+        assert_eq!((ids(&*more, Some("fra")), ids(&*more, Some("spa"))), (Ok(vec![4, 3, 0]), Ok(vec![5, 3, 0])));
+        // Other tokens that are added leave the languages.
+        let longer = with_tokens(&*kept, &["Okapi"], false).unwrap();
+        assert_eq!(ids(&*longer, Some("spa")), Ok(vec![5, 3, 0]));
+        let longer = with_tokens(&*tokenizer(), &["Okapi"], false).unwrap();
+        assert_eq!(ids(&*longer, Some("spa")), Ok(vec![5, 3, 0]));
     }
 
     #[test]

@@ -15,7 +15,8 @@ const MAX_NAME_LEN: usize = 32;
 /// the token of the language that it is to be translated into. Where none is said, it is the first direction's.
 ///
 /// The tokens are special ones after the vocabulary, `>>de<<`, as OPUS-MT has them; those that it has already stay where they
-/// are. A tokenizer whose model is told languages in some way keeps that way, and has to know these.
+/// are. A tokenizer whose model is told languages in some way keeps that way, and has to know these; one of OPUS-MT gets those
+/// that it lacks.
 ///
 /// Source: Johnson et al. 2017, "Google's Multilingual Neural Machine Translation System", §3.
 ///
@@ -47,7 +48,9 @@ fn extend(
     [source, target]: [&str; 2],
 ) -> Result<Box<dyn Tokenizer>, String> {
     let model = tokenizer.to_model().ok_or("it has no file to be kept in")?;
-    let known = tokenizer.framing().filter(|framing| framing.languages.is_some());
+    let has = |languages: &Languages| directions.iter().all(|[_, target]| languages.ids.contains_key(*target));
+    let is_kept = |languages: &Languages| !languages.are_open() || has(languages);
+    let known = tokenizer.framing().filter(|framing| framing.languages.as_ref().is_some_and(is_kept));
     let (inner, framing) = match known {
         Some(framing) => {
             for [source, target] in directions {
@@ -74,10 +77,10 @@ fn told_targets(
     sources: &BTreeSet<&str>,
     targets: &BTreeSet<&str>,
 ) -> Result<(Box<dyn Tokenizer>, Framing), String> {
-    let framing = match tokenizer.framing() {
+    let mut framing = match tokenizer.framing() {
         Some(framing) => framing.clone(),
         None => {
-            let PairFrame { source, begin, first } = plain(inner.specials()).map_err(|error| error.to_string())?;
+            let PairFrame { source, begin, first, .. } = plain(inner.specials()).map_err(|error| error.to_string())?;
             Framing { source, begin: Some(begin), first, languages: None }
         }
     };
@@ -90,7 +93,7 @@ fn told_targets(
     }
     let mut new = n..;
     let mut added = inner.added_tokens();
-    let mut ids = BTreeMap::new();
+    let mut ids = framing.languages.take().map(|known| known.ids).unwrap_or_default();
     for name in targets {
         let token = token_of(name);
         let Some(id) = named.remove(&token).flatten().or_else(|| new.next()) else { continue };
@@ -161,6 +164,7 @@ mod tests {
             for (source, target, id) in [("en", "de", n), ("de", "en", n + 1)] {
                 let mut expected = plain.clone();
                 expected.source.before.insert(0, id);
+                expected.languages = vec![n, n + 1];
                 assert_eq!(tokenizer.pair_frame(Some(source), Some(target)), Ok(expected));
             }
             // Text that looks like a language stays text, in both directions.

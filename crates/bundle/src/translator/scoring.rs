@@ -61,7 +61,7 @@ impl<M: EncoderDecoder> Translator<M> {
         if source.is_empty() || target.is_empty() {
             return None;
         }
-        let source = [&frame.source.before, &source, &frame.source.after].map(Vec::as_slice).concat();
+        let source = frame.around(&source);
         let first = frame.first.or(config.forced_first);
         let missing = first.filter(|first| target.first() != Some(first));
         let target: Vec<TokenId> = missing.into_iter().chain(target).collect();

@@ -77,7 +77,7 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
     let entries = tokenizers::entries(&**bundle.tokenizer()?, config.target_vocab_size);
     let of_sources = tokenizers::source_entries(&**bundle.tokenizer()?, config.source_vocab_size);
-    let framing = bundle.tokenizer()?.framing();
+    let is_plain = tokenizers::is_plain(&**bundle.tokenizer()?);
     let name = |id: u32| entries[id as usize].as_str();
     let unk = bundle.tokenizer()?.specials().unk.unwrap_or(ids.pad);
     let variables = Variables::of(config, bundle, options)?;
@@ -92,7 +92,7 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     let settings = json!({
         "add_source_bos": false,
         // What stands around a source is given with it where that is more than its end.
-        "add_source_eos": framing.is_none(),
+        "add_source_eos": is_plain,
         "bos_token": name(ids.bos),
         "decoder_start_token": name(ids.start.unwrap_or(ids.bos)),
         "eos_token": name(ids.eos),
@@ -106,7 +106,9 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     }
     let mut notes =
         vec!["CTranslate2 takes and gives tokens: encode and decode with the model's own tokenizer".to_owned()];
-    if framing.is_some() {
+    if is_plain {
+        notes.extend(tokenizers::note_of_targets(&**bundle.tokenizer()?));
+    } else {
         notes.push(
             "put what stands around a source, its language too, and the beginning of a target around the tokens"
                 .to_owned(),

@@ -34,7 +34,7 @@ pub(super) fn export(
         files::write(&folder.join(PIECES), &pieces)?;
     } else if let Some(json) = model.as_ref().and_then(Model::hugging_face_json) {
         files::write(&folder.join(TOKENIZER), json.as_bytes())?;
-    } else if tokenizer.framing().is_none_or(|framing| framing.languages.is_none()) {
+    } else if tokenizer.framing().is_none_or(|framing| framing.languages.as_ref().is_none_or(Languages::are_open)) {
         return export_encoder(folder, tokenizer, "BartTokenizer", None);
     } else {
         attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;

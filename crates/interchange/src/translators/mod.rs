@@ -267,6 +267,7 @@ pub(crate) fn bundle(
     check_finite(&params)?;
     let rows = [config.source_vocab_size, config.target_vocab_size];
     notes.extend(tokenizers::check_vocabulary(path, &*tokenizer, rows)?);
+    notes.extend(tokenizers::note_of_languages(&*tokenizer));
     let bundle = Bundle::new(path, ModelConfig::from(config), tokenizer, params);
     Ok(Bundle { record: new_record(), ..bundle })
 }

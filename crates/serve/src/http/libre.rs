@@ -260,9 +260,10 @@ async fn settings(State(app): State<Arc<App>>) -> Json<Value> {
     }))
 }
 
-/// The English name of a language by its code (ISO 639-1), or the code.
+/// The English name of a language by its code (ISO 639), or the code.
 fn name(code: &str) -> &str {
     let language = code.split(['_', '-']).next().unwrap_or(code);
+    let language = Language::named(code).map_or(language, Language::code);
     NAMES.iter().find(|(known, _)| *known == language).map_or(code, |(_, name)| name)
 }
 
@@ -326,6 +327,6 @@ mod tests {
 
     #[test]
     fn languages_have_names() {
-        assert_eq!(["de", "de_DE", "tlh"].map(name), ["German", "German", "tlh"]);
+        assert_eq!(["de", "de_DE", "deu", "tlh"].map(name), ["German", "German", "German", "tlh"]);
     }
 }

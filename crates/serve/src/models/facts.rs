@@ -1,6 +1,7 @@
 //! What is known of a model without using it.
 
 use attentive_bundle::{Bundle, Stored};
+use attentive_data::Language;
 use attentive_model::Role;
 use serde_json::Value;
 
@@ -37,7 +38,12 @@ pub(crate) struct Languages {
     pub(crate) are_told: bool,
     /// Whether it has to be told those of sources.
     pub(crate) are_sources_told: bool,
+    /// Whether sources may be in others too.
+    pub(crate) are_open: bool,
 }
+
+/// A language that is not known, as BCP 47 has it.
+const UNDETERMINED: &str = "und";
 
 /// What the record of training data calls the built-in corpus.
 const BUILTIN: &str = "built-in";
@@ -98,15 +104,24 @@ fn languages(bundle: &Bundle<Stored>, source: &ModelSource, is_builtin: bool) ->
     match (&source.languages, of_tokenizer) {
         (Some(_), _) if !is_translation => refuse("it does not translate: leave them out"),
         (Some((from, to)), Some(known)) => {
-            match known.of_sources().contains(&from.as_str()) && known.ids.contains_key(to) {
-                true => Ok(Some(Languages::told(vec![from.clone()], vec![to.clone()], known.sources.is_none()))),
-                false => refuse("the model does not know them: leave them out, and clients choose among its own"),
+            let reads = known.are_open() || known.of_sources().contains(&from.as_str());
+            match known.ids.contains_key(to) {
+                true if reads => {
+                    Ok(Some(Languages::told(vec![from.clone()], vec![to.clone()], known.sources.is_none())))
+                }
+                // A model of one code may write another language without it.
+                false if known.are_open() && known.ids.len() == 1 => Ok(Some(Languages::untold(from, to))),
+                _ => refuse("the model does not know them: leave them out, and clients choose among its own"),
             }
         }
         (Some((from, to)), None) => Ok(Some(Languages::untold(from, to))),
         (None, Some(known)) => {
-            let sources = known.of_sources().into_iter().map(str::to_owned).collect();
-            Ok(Some(Languages::told(sources, known.ids.keys().cloned().collect(), known.sources.is_none())))
+            let mut sources: Vec<String> = known.of_sources().into_iter().map(str::to_owned).collect();
+            if sources.is_empty() {
+                sources.push(UNDETERMINED.to_owned());
+            }
+            let told = Languages::told(sources, known.ids.keys().cloned().collect(), known.sources.is_none());
+            Ok(Some(Languages { are_open: known.are_open(), ..told }))
         }
         (None, None) => Ok(of_recipe(bundle, is_builtin)),
     }
@@ -130,18 +145,18 @@ fn of_recipe(bundle: &Bundle<Stored>, is_builtin: bool) -> Option<Languages> {
 
 impl Languages {
     fn told(source: Vec<String>, target: Vec<String>, are_sources_told: bool) -> Self {
-        Self { source, target, are_told: true, are_sources_told }
+        Self { source, target, are_told: true, are_sources_told, are_open: false }
     }
 
     fn untold(source: &str, target: &str) -> Self {
         let [source, target] = [source, target].map(|name| vec![name.to_owned()]);
-        Self { source, target, are_told: false, are_sources_told: false }
+        Self { source, target, are_told: false, are_sources_told: false, are_open: false }
     }
 
     /// Whether the model translates between these languages.
     pub(crate) fn have(&self, source: Option<&str>, target: &str) -> bool {
         let has = |names: &[String], name: &str| names.iter().any(|known| is_same(known, name));
-        has(&self.target, target) && source.is_none_or(|source| has(&self.source, source))
+        has(&self.target, target) && source.is_none_or(|source| self.are_open || has(&self.source, source))
     }
 
     /// The model's own names of languages that are called otherwise: `deu_Latn` or `de_DE` where `de` is asked for.
@@ -151,10 +166,13 @@ impl Languages {
     }
 }
 
-/// Whether two names are of one language: the same, or one with a region (`de_DE`) and the other without.
+/// Whether two names are of one language: the same, or one with a region (`de_DE`) or of three letters (`deu`), and the other
+/// without.
 fn is_same(known: &str, name: &str) -> bool {
     let language = |name: &str| name.split(['_', '-']).next().unwrap_or_default().to_lowercase();
-    known.eq_ignore_ascii_case(name) || !name.contains(['_', '-']) && language(known) == name.to_lowercase()
+    let is_code = || Language::named(name).is_some_and(|wanted| Language::named(known) == Some(wanted));
+    known.eq_ignore_ascii_case(name)
+        || !name.contains(['_', '-']) && (language(known) == name.to_lowercase() || is_code())
 }
 
 #[cfg(test)]
@@ -170,5 +188,8 @@ mod tests {
         let languages = Languages::told(names.clone(), names, true);
         assert!(languages.have(Some("en"), "de") && languages.have(None, "PT"));
         assert!(!languages.have(Some("en"), "fr") && !languages.have(Some("fr"), "de"));
+        assert_eq!(Languages::own(&["deu_Latn", "fra"].map(str::to_owned), "fr"), Some("fra"));
+        let open = Languages { are_open: true, ..languages };
+        assert!(open.have(Some("fr"), "de") && !open.have(Some("de"), "fr"));
     }
 }

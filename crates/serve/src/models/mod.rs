@@ -17,7 +17,7 @@ use std::{
 use attentive_bundle::Bundle;
 use attentive_model::Role;
 use attentive_run::resolve;
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{FrameError, Tokenizer};
 
 pub(crate) use encoder::{EncoderEngine, OwnedInput, Scale};
 pub(crate) use facts::{Facts, Languages};
@@ -159,8 +159,16 @@ impl Served {
         let path = resolve(&source.path);
         // Before it is read: a change under way is seen the next time.
         let stamp = stamp(&path);
-        let bundle = Bundle::open(&path)?;
+        let mut bundle = Bundle::open(&path)?;
         let facts = Facts::of(&bundle, source)?;
+        // Those that the user gives are the model's usual ones.
+        let given = source.languages.as_ref().filter(|_| facts.languages.as_ref().is_some_and(|known| known.are_told));
+        if let Some((from, to)) = given {
+            let usual = bundle.processor.clone().between(Some(from), Some(to));
+            let refused =
+                |error: FrameError| ServeError::Languages { name: source.name.clone(), problem: error.to_string() };
+            bundle.processor = usual.map_err(refused)?;
+        }
         let tokenizer = Arc::clone(bundle.tokenizer()?);
         let (device, precision, meters) = (&config.device, config.precision, metrics.of_model(&source.name));
         let engine = match bundle.model.role() {

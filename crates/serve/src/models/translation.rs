@@ -174,14 +174,14 @@ impl TranslationEngine {
 
     /// A text and a translation of it, as the model reads them.
     pub(crate) fn pair(&self, text: &str, target: &[TokenId], wish: &Wish) -> Result<PairTokens, Failure> {
-        let PairFrame { source, begin, first } = self.frame(wish)?;
+        let frame = self.frame(wish)?;
         let ids = self.tokenizer.encode(text);
-        let around = [source.before.len(), source.after.len()];
+        let around = [frame.before(&ids).len(), frame.source.after.len()];
         let mut target = target.to_vec();
-        if let Some(first) = first.filter(|first| target.first() != Some(first)) {
+        if let Some(first) = frame.first.filter(|first| target.first() != Some(first)) {
             target.insert(0, first);
         }
-        let pair = PairTokens { source: [source.before, ids, source.after].concat(), around, begin, target };
+        let pair = PairTokens { source: frame.around(&ids), around, begin: frame.begin, target };
         match self.model.max_len().filter(|&max_len| pair.source.len().max(pair.target.len() + 1) > max_len) {
             Some(max_len) => {
                 let n_tokens = pair.source.len().max(pair.target.len() + 1);

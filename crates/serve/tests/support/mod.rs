@@ -29,6 +29,13 @@ pub(crate) fn models() -> &'static Path {
         for model in MODELS {
             let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden").join(model);
             let imported = attentive_interchange::import(&golden, &ImportConfig::default()).unwrap();
+            if model == "marian" {
+                // Its vocabulary has a language; one has none, and another two.
+                let with = |entries: &[(usize, &str)]| with_entries(imported.bundle.clone(), entries, folder.path());
+                with(&[(2, "spare")]).save(folder.path().join("marian")).unwrap();
+                with(&[(36, ">>fra<<")]).save(folder.path().join("opus")).unwrap();
+                continue;
+            }
             imported.bundle.save(folder.path().join(name(model))).unwrap();
             if model == "m2m100" {
                 told(imported.bundle.clone(), folder.path()).save(folder.path().join("told")).unwrap();
@@ -49,6 +56,19 @@ pub(crate) fn models() -> &'static Path {
         folder
     };
     FOLDER.get_or_init(import).path()
+}
+
+/// A model with other entries of the vocabulary.
+fn with_entries(mut bundle: Bundle, entries: &[(usize, &str)], folder: &Path) -> Bundle {
+    let path = folder.join("entries.json");
+    attentive_tokenizer::save(&**bundle.tokenizer().unwrap(), &path).unwrap();
+    let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for &(id, entry) in entries {
+        file["model"]["marian"]["vocab"][id] = json!(entry);
+    }
+    fs::write(&path, file.to_string()).unwrap();
+    bundle.processor = attentive_tokenizer::load(&path).unwrap().into();
+    bundle
 }
 
 /// A model that is told the language to translate into, English or German, and reads another one too.
