@@ -19,6 +19,16 @@ def test_a_model_of_transformers_comes_in(tmp_path, command):
     attentive.import_model(GOLDEN / "gpt2", out, replace=True)
 
 
+def test_a_language_of_the_vocabulary_is_told_as_if_the_text_said_it(tmp_path):
+    attentive.import_model(GOLDEN / "marian", tmp_path / "marian")
+    translator = attentive.Translator(tmp_path / "marian")
+    said = translator.translate(">>de<< the end")
+    told = translator.translate("the end", target_language="de")
+    assert (told.text, told.log_prob) == (said.text, said.log_prob)
+    with pytest.raises(ValueError, match="no language \"fr\""):
+        translator.translate("the end", target_language="fr")
+
+
 def test_errors(tmp_path):
     (tmp_path / "empty").mkdir()
     for source in ["nothing", "empty"]:

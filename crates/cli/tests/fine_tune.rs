@@ -162,6 +162,40 @@ batch.max_tokens = 128
     assert!(error.contains("causal-lm trains a language model") && error.contains("before"), "{error}");
 }
 
+/// As OPUS-MT has languages: `>>de<<` is in the vocabulary.
+#[test]
+fn a_language_of_the_vocabulary_is_learnt_as_if_the_texts_said_it() {
+    let folder = imported("marian", &[]);
+    let sources = ["the animal was tired", "the street was wide"].repeat(10);
+    folder.write("train.en", &sources.iter().map(|line| format!("{line}\n")).collect::<String>());
+    folder.write("said.en", &sources.iter().map(|line| format!(">>de<< {line}\n")).collect::<String>());
+    folder.write("train.de", &"das Tier war breit\ndie Straße war zu\n".repeat(10));
+    let recipe = r#"
+name = "tuned"
+pretrained = "before"
+data.train = { source = "train.en", target = "train.de" }
+batch.max_tokens = 128
+"#;
+    folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+    let train = |sets: &[&str]| {
+        let sets = sets.iter().flat_map(|set| ["--set", *set]);
+        ["train", "tune.toml"].into_iter().chain(sets).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |sets: &[&str]| folder.succeed(&train(sets).iter().map(String::as_str).collect::<Vec<_>>(), "");
+    run(&["data.source_language=en", "data.target_language=de"]);
+    run(&["data.train.source=said.en"]);
+    run(&[]);
+    let [told, said, untold] = [1, 2, 3].map(|run| params(&folder, &format!("runs/tuned-{run}")));
+    assert_eq!(told, said);
+    assert_ne!(told, untold);
+    // It is the usual one from then on.
+    let translate = |run: &str, text: &str| folder.succeed(&["translate", "--scores", "--model", run, text], "");
+    assert_eq!(translate("runs/tuned-1", "the end"), translate("runs/tuned-2", ">>de<< the end"));
+    let error = train(&["data.source_language=en", "data.target_language=fr"]);
+    let error = folder.fail(&error.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    assert!(error.contains("no language \"fr\"; near it are de"), "{error}");
+}
+
 #[test]
 fn a_bert_with_rows_that_no_token_has_is_taken_whole() {
     let folder = imported("wild-bert", &[]);

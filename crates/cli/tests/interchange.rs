@@ -79,13 +79,13 @@ fn a_language_of_the_vocabulary_is_told_as_if_the_text_said_it() {
     let model = folder.path().join("marian").to_str().unwrap().to_owned();
     attentive(&["import", golden("marian").to_str().unwrap(), "--out", &model]);
     let translate = |source: &str, more: &[&str]| {
-        let args = ["translate", "--model", &model, "--output", "jsonl", source];
+        let args = ["translate", "--model", &model, "--format", "jsonl", source];
         let output = attentive(&[&args[..], more].concat());
         (text(&output.stdout), text(&output.stderr))
     };
     let german = ["--target-language", "de"];
-    let [said, told, both] =
-        [(">>de<< the end", &[][..]), ("the end", &german), (">>de<< the end", &german)].map(|(source, more)| {
+    let [said, told, both] = [(">>de<< the end", &[][..]), ("the end", &german[..]), (">>de<< the end", &german[..])]
+        .map(|(source, more)| {
             let (found, problem) = translate(source, more);
             let found: serde_json::Value = serde_json::from_str(&found).expect(&problem);
             (found["translation"].clone(), found["log_prob"].clone())

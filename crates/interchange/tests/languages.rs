@@ -1,13 +1,15 @@
 //! Models whose sources are told the language of their target: what goes to other systems, and what is refused.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, DecodingConfig, Translator};
-use attentive_interchange::{ExportConfig, Format, ImportConfig, export, import};
+use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, import};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_tokenizer::{BpeTrainer, Tokenizer, UnigramTrainer, with_languages};
 use serde_json::Value;
+
+use crate::support::{changed, field, golden, read};
 
 const LINES: [&str; 2] = ["the animal was too tired", "das tier war zu müde"];
 
@@ -75,4 +77,85 @@ fn formats_whose_sources_have_their_own_languages_are_refused_by_name() {
         let notes = export(&bundle, Format::CTranslate2, &ExportConfig::default(), folder.path()).unwrap();
         assert!(notes.iter().any(|note| note.contains("its language too")), "{notes:?}");
     }
+}
+
+/// The notes of an export, and what comes back of it.
+fn exported(bundle: &Bundle, format: Format, folder: &Path) -> (Vec<String>, Bundle) {
+    let notes = export(bundle, format, &ExportConfig::default(), folder).unwrap();
+    (notes, read(folder).unwrap().bundle)
+}
+
+/// A text that is told its target has the ids that `MarianTokenizer` gives to one that begins with it.
+#[test]
+fn codes_of_a_vocabulary_are_languages_of_targets() {
+    for name in ["marian", "marian-separate", "marian-npz", "marian-npz-pre"] {
+        let Imported { bundle, notes, .. } = read(&golden().path(name)).unwrap();
+        assert!(!notes.iter().any(|note| note.contains("--target-language")), "one target: {notes:?}");
+        let tokenizer = bundle.tokenizer().unwrap();
+        let told = |text: &str, target| {
+            let frame = tokenizer.pair_frame(Some("en"), target).unwrap();
+            frame.around(&tokenizer.encode(text))
+        };
+        let said = told(">>de<< a street", None);
+        assert_eq!((told("a street", Some("de")), told(">>de<<a street", Some("de"))), (said.clone(), said.clone()));
+        assert_eq!(told("a street", None), said[1..], "{name}: none has to be said");
+        assert_eq!(tokenizer.source_token(said[0]).as_deref(), Some(">>de<<"));
+        let error = tokenizer.pair_frame(None, Some("fr")).unwrap_err().to_string();
+        assert!(error.contains("no language \"fr\"; near it are de"), "{error}");
+    }
+    let tokenizer = read(&golden().path("marian")).unwrap().bundle.tokenizer().unwrap().clone();
+    let case = &golden().cases("marian/tokens.json")[0];
+    let (text, ids) = (&field::<Vec<String>>(case, "texts")[1], &field::<Vec<Vec<u32>>>(case, "sources")[1]);
+    let rest = text.strip_prefix(">>de<< ").unwrap();
+    let told = tokenizer.pair_frame(None, Some("de")).unwrap().around(&tokenizer.encode(rest));
+    assert_eq!(told[..told.len() - 1], ids[..], "the end is around it");
+}
+
+/// What the vocabulary says, every export keeps; which language is the usual one, our own file.
+#[test]
+fn exports_keep_codes_and_note_the_usual_one() {
+    let untold = read(&golden().path("marian")).unwrap().bundle;
+    let mut told = untold.clone();
+    told.processor = told.processor.between(Some("en"), Some("de")).unwrap();
+    let languages = |bundle: &Bundle| bundle.tokenizer().unwrap().framing().unwrap().languages.clone();
+    let german = "begin each source with the token of the language to translate into: >>de<<";
+    for (bundle, is_noted) in [(&untold, false), (&told, true)] {
+        for (format, vocabulary) in [(Format::Marian, "vocab.json"), (Format::CTranslate2, "shared_vocabulary.json")] {
+            let folder = tempfile::tempdir().unwrap();
+            let (notes, again) = exported(bundle, format, folder.path());
+            assert_eq!(notes.iter().any(|note| note == german), is_noted, "{notes:?}");
+            assert_eq!(languages(&again), languages(bundle));
+            assert_eq!(translations(&again, "de"), translations(&untold, "de"));
+            assert!(fs::read_to_string(folder.path().join(vocabulary)).unwrap().contains(">>de<<"));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        exported(bundle, Format::CTranslate2, folder.path());
+        let settings: Value = serde_json::from_slice(&fs::read(folder.path().join("config.json")).unwrap()).unwrap();
+        assert_eq!(settings["add_source_eos"], true);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    told.save(folder.path().join("saved")).unwrap();
+    assert_eq!(languages(&Bundle::read(folder.path().join("saved")).unwrap()), languages(&told));
+    // Other vocabularies may take its place, as before a language was the usual one.
+    let other = || Arc::new(UnigramTrainer::with_vocab_size(300).train(LINES).unwrap());
+    let error = told.replace_vocabulary(other()).unwrap_err().to_string();
+    assert!(error.contains("stand in a frame"), "{error}");
+    assert!(untold.clone().replace_vocabulary(other()).is_ok());
+    // A longer one keeps the languages.
+    let mut longer = untold;
+    longer.extend_vocabulary(&["Okapi"], false).unwrap();
+    assert!(languages(&longer).unwrap().ids.contains_key("de"));
+}
+
+#[test]
+fn several_targets_without_a_usual_one_are_noted() {
+    let folder = changed("marian", |folder| {
+        let path = folder.join("vocab.json");
+        let vocabulary = fs::read_to_string(&path).unwrap();
+        fs::write(&path, vocabulary.replacen("\"E\"", "\">>fra<<\"", 1)).unwrap();
+    });
+    let Imported { bundle, notes, .. } = read(folder.path()).unwrap();
+    let expected = "it translates into de, fra: give --target-language, or begin a text with its token, as >>de<<";
+    assert!(notes.iter().any(|note| note == expected), "{notes:?}");
+    assert_ne!(translations(&bundle, "de"), translations(&bundle, "fra"));
 }
