@@ -526,8 +526,12 @@ impl<M: EncoderDecoder> Translator<M> {
         if !self.model.restricts() {
             return Err(TranslateError::Shortlist);
         }
+        let is_typed = |idx: usize| own.typed.get(idx).is_some_and(|typed| !typed.text.is_empty());
+        if (0..sources.len()).all(is_typed) {
+            return Ok(None);
+        }
         let of_source = |(idx, source): (usize, &&[TokenId])| {
-            if own.typed.get(idx).is_some_and(|typed| !typed.text.is_empty()) {
+            if is_typed(idx) {
                 return (0..self.model.vocab_size() as TokenId).collect();
             }
             let mut tokens = shortlist.of(source);

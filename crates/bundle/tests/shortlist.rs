@@ -1,13 +1,13 @@
 //! A shortlist in a model's folder, and translations that are held to it.
 
-use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
+use std::{cell::Cell, fs, num::NonZeroUsize, path::Path, rc::Rc, sync::Arc};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{
     Bundle, BundleError, DecodingConfig, Input, Search, Shortlist, TranslateError, Translation, TranslationConstraints,
-    TranslationModel, Translator,
+    TranslationModel, TranslationState, Translator,
 };
-use attentive_core::EncoderDecoder;
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
 use attentive_decode::{JointModel, SamplingConfig};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
@@ -171,6 +171,68 @@ fn what_a_translation_is_asked_to_have_is_in_the_shortlist() {
     let forced = DecodingConfig { forced_first: Some(7), ..config() };
     let found = translator.translate(&LINES, &forced).unwrap();
     assert!(found.iter().all(|one| !one.tokens.is_empty() && one.tokens.iter().all(|&token| token == 7)), "{found:?}");
+}
+
+/// A model that counts how often its states are held to tokens.
+struct Counting {
+    model: TranslationModel,
+    n_held: Rc<Cell<usize>>,
+}
+
+impl NextToken for Counting {
+    type State = TranslationState;
+
+    fn vocab_size(&self) -> usize {
+        self.model.vocab_size()
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.model.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut TranslationState, want: Want) -> Result<Scores, DeviceError> {
+        self.model.advance(tokens, state, want)
+    }
+
+    fn restricts(&self) -> bool {
+        self.model.restricts()
+    }
+
+    fn restrict(&self, state: &mut TranslationState, allowed: &[Vec<TokenId>]) {
+        self.n_held.set(self.n_held.get() + 1);
+        self.model.restrict(state, allowed);
+    }
+
+    fn reorder(&self, state: &mut TranslationState, parents: &[usize]) {
+        self.model.reorder(state, parents);
+    }
+}
+
+impl EncoderDecoder for Counting {
+    fn start(&self, source: &TokenMatrix) -> TranslationState {
+        self.model.start(source)
+    }
+}
+
+#[test]
+fn words_that_are_completed_need_no_copy_of_the_projection() {
+    let (bundle, n_held) = (bundle(), Rc::new(Cell::new(0)));
+    let tokenizer = bundle.tokenizer().unwrap().clone();
+    let free = Translator::new(model_of(&bundle), tokenizer.clone()).unwrap();
+    let counting = Counting { model: model_of(&bundle), n_held: Rc::clone(&n_held) };
+    let list = Shortlist::new(tokenizer.encode("bee"), []);
+    let translator = Translator::new(counting, tokenizer).unwrap().with_shortlist(Some(Arc::new(list)));
+    let inputs: Vec<Input<'_>> = LINES.iter().map(Input::from).collect();
+    for alternatives in [false, true] {
+        let asked = TranslationConstraints { completes: true, alternatives, ..TranslationConstraints::default() };
+        let search = Search::Constrained(&asked, two());
+        let typed = translator.find(&inputs, &["be n", "t", "or be"], &config(), search).unwrap();
+        assert_eq!(typed, free.find(&inputs, &["be n", "t", "or be"], &config(), search).unwrap());
+        assert_eq!(n_held.get(), 0);
+        let some = translator.find(&inputs, &["be n", "t", "or "], &config(), search).unwrap();
+        assert_eq!(some[..2], typed[..2], "the last one, which is held to tokens, does not matter to the others");
+        assert!(n_held.replace(0) > 0);
+    }
 }
 
 #[test]
