@@ -1,6 +1,6 @@
 //! Texts drawn at random, a token at a time.
 
-use std::{collections::BTreeMap, ops::ControlFlow, slice};
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use attentive_core::{LanguageModel, NextToken, TokenId, Want};
 
@@ -72,9 +72,10 @@ impl From<End> for Ended {
 /// Continues texts by drawing one token after another, each of which is passed to `on_token` at once; returns the
 /// reason why each text ended, `[prompts × samples]`.
 ///
-/// A text is a function of its prompt, the settings and the index of its sample ([`SamplingConfig::of_sample`]); it
-/// does not depend on other texts. Prompts of one length are read together and once for all samples; texts leave the
-/// batch as they end.
+/// A text is a function of its prompt, the settings and the index of its sample; it does not depend on other texts. Each
+/// sample and each prompt has random numbers of its own ([`SamplingConfig::of_sample`], then [`SamplingConfig::of_text`]); a
+/// prompt that is given twice has the same texts twice. Prompts of one length are read together and once for all samples;
+/// texts leave the batch as they end.
 ///
 /// If the model has positions for `max_len` tokens only, it reads the last half of the text again each time that they
 /// are used up, and continues.
@@ -130,7 +131,8 @@ pub fn generate_held<M: LanguageModel>(
         if let Some(Held { form, places }) = held {
             lines.hold(Holder::new(form), |at| places[group[at / n_samples]])?;
         }
-        let mut sampler = Sampler::new(slice::from_ref(config), n_samples);
+        let of_group = group.iter().map(|&prompt| &prompts[prompt]);
+        let mut sampler = Sampler::new(config.of_prompts(of_group, n_samples).collect());
         for n_written in 0.. {
             let is_forced = n_written < rules.n_forced(&[]);
             let want =
@@ -188,7 +190,7 @@ pub fn sample<M: NextToken>(
         return Err(DecodeError::ZeroSamples);
     }
     let mut lines = Lines::of_request(model, state, request, n_samples);
-    let mut sampler = Sampler::new(configs, n_samples);
+    let mut sampler = Sampler::new(configs.iter().flat_map(|config| config.of_samples(n_samples)).collect());
     let mut draw =
         |at: usize, line: &Line<'_>, row: RowScores<'_>, admitted: &Admitted<'_>| sampler.draw(at, line, row, admitted);
     while lines.step(Want::All, &mut draw, |_, _| ControlFlow::Continue(()))? {}
@@ -224,10 +226,8 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Draws by the settings of each prompt, or by one for all of them.
-    pub(crate) fn new(of_prompts: &[SamplingConfig], n_samples: usize) -> Self {
-        let of_samples = |config| (0..n_samples as u64).map(move |sample| SamplingConfig::of_sample(config, sample));
-        let configs = of_prompts.iter().flat_map(of_samples).collect();
+    /// Draws by the settings of each line, or by one for all of them.
+    pub(crate) fn new(configs: Vec<SamplingConfig>) -> Self {
         Self { configs, scores: Vec::new(), top: TopCandidates::new(1) }
     }
 

@@ -101,6 +101,23 @@ impl SamplingConfig {
         Self { seed: text.iter().fold(self.seed, with), ..self.clone() }
     }
 
+    /// The settings of `n_samples` texts after each of some prompts, in the order of samples within that of prompts: each a
+    /// function of its sample and of what its prompt is, wherever that is among others.
+    pub(crate) fn of_prompts<'a>(
+        &'a self,
+        prompts: impl IntoIterator<Item = &'a Vec<TokenId>>,
+        n_samples: usize,
+    ) -> impl Iterator<Item = Self> {
+        let of_prompt =
+            move |prompt: &'a Vec<TokenId>| self.of_samples(n_samples).map(move |sample| sample.of_text(prompt));
+        prompts.into_iter().flat_map(of_prompt)
+    }
+
+    /// The settings of each of `n_samples` of a text.
+    pub(crate) fn of_samples(&self, n_samples: usize) -> impl Iterator<Item = Self> {
+        (0..n_samples as u64).map(move |sample| self.of_sample(sample))
+    }
+
     /// The tokens that may be drawn after `text`, with their probabilities, most probable first, the lower id in a tie.
     ///
     /// One filter after another, probabilities made to sum to 1 in between: the penalty of repetitions, temperature,

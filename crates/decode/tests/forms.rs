@@ -396,7 +396,7 @@ fn tokens_are_drawn_from_the_renormalised_distribution_of_those_that_lead_on() {
             let prompts = [vec![1, 2], vec![3], vec![2, 2]];
             let (found, ended) = write(&model, &form, &prompts, (3, max_tokens), &[END], config).unwrap();
             for (of, (found, ended)) in found.iter().zip(ended).enumerate() {
-                let own = config.of_sample(of as u64 % 3);
+                let own = config.of_sample(of as u64 % 3).of_text(&prompts[of / 3]);
                 let (mut prefix, mut text, mut expected) = (prompts[of / 3].clone(), String::new(), Ended::ByLength);
                 for step in 0..max_tokens {
                     let leads = |token: usize| match token {

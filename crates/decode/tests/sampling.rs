@@ -1,9 +1,12 @@
 //! Sampling against its definition on distributions written by hand, and generation against a model without weights.
 
-use std::ops::ControlFlow;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use attentive_core::TokenId;
-use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate};
+use attentive_decode::{
+    DecodeError, DraftSource, Drafts, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate,
+    generate_drafted,
+};
 use proptest::prelude::*;
 
 use crate::models::{Model, Scores};
@@ -207,6 +210,48 @@ fn a_text_outgrows_the_models_positions() {
     let expected: Vec<TokenId> = (0..25).map(|n| (n + 4) % 10).collect();
     for max_len in 1..=6 {
         assert_eq!(counted(Some(max_len), &[1, 2, 3], 25, &[]).0, expected, "{max_len}");
+    }
+}
+
+/// After every text, all tokens are equally probable.
+struct Even;
+
+impl Scores for Even {
+    fn vocab_size(&self) -> usize {
+        50
+    }
+
+    fn after(&self, _: &[TokenId]) -> Vec<f32> {
+        vec![-(50_f32.ln()); 50]
+    }
+}
+
+#[test]
+fn prompts_have_random_numbers_of_their_own_wherever_they_are() {
+    let (model, rules) = (Model { is_even: false, ..Model::new(Even) }, Rules::default());
+    let drafts = Drafts { source: DraftSource::Model(&model), n_tokens: 2 };
+    let written = |prompts: &[Vec<TokenId>], is_drafted: bool| {
+        let mut texts = vec![Vec::new(); prompts.len() * 2];
+        let request = GenerateRequest { prompts, n_samples: 2, max_tokens: 20, ends: &[], rules: &rules };
+        let config = SamplingConfig { seed: 3, ..Default::default() };
+        let on_token = |Drawn { text, token, .. }: Drawn| {
+            texts[text].push(token);
+            ControlFlow::Continue(())
+        };
+        if is_drafted {
+            generate_drafted(&model, &drafts, &request, &config, on_token).unwrap();
+        } else {
+            generate(&model, &request, &config, on_token).unwrap();
+        }
+        texts
+    };
+    let prompts = [vec![1], vec![2], vec![1, 2], vec![1]];
+    for is_drafted in [false, true] {
+        let texts = written(&prompts, is_drafted);
+        // They would be one text twice: of the first sample, and of the second.
+        assert_eq!(texts[..6].iter().collect::<HashSet<_>>().len(), 6);
+        assert_eq!(texts[..2], texts[6..], "one prompt, one text");
+        assert_eq!(written(&prompts[1..2], is_drafted), texts[2..4], "alone as together");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use attentive_core::{TokenId, mix64};
 
-use crate::SamplingConfig;
+use crate::{GenerateRequest, SamplingConfig};
 
 /// What is left to chance. Choices of one text at different steps, and of different kinds, are independent.
 pub(super) trait Chance {
@@ -16,10 +16,10 @@ pub(super) trait Chance {
     fn draw(&mut self, of: usize, step: u64, distribution: &[(TokenId, f64)]) -> TokenId;
 }
 
-/// Choices that are a function of the seed, the sample and the step. A token that is drafted again, as one before it was not
-/// accepted, is so by the same number, which nothing that was written depends on.
+/// Choices that are a function of the seed, the prompt, the sample and the step. A token that is drafted again, as one
+/// before it was not accepted, is so by the same number, which nothing that was written depends on.
 pub(super) struct Seeds {
-    /// For each sample, of the tokens that are drawn, drafted, and accepted.
+    /// For each text, of the tokens that are drawn, drafted, and accepted.
     configs: Vec<[SamplingConfig; 3]>,
 }
 
@@ -27,31 +27,26 @@ pub(super) struct Seeds {
 const STREAMS: [u64; 2] = [0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b];
 
 impl Seeds {
-    pub(super) fn new(config: &SamplingConfig, n_samples: usize) -> Self {
-        let of_sample = |sample: u64| {
-            let drawn = config.of_sample(sample);
+    pub(super) fn new(config: &SamplingConfig, request: &GenerateRequest<'_>) -> Self {
+        let of_text = |drawn: SamplingConfig| {
             let stream = |salt: u64| SamplingConfig { seed: mix64(drawn.seed ^ mix64(salt)), ..drawn.clone() };
             let [drafted, accepted] = STREAMS.map(stream);
             [drawn, drafted, accepted]
         };
-        Self { configs: (0..n_samples as u64).map(of_sample).collect() }
-    }
-
-    fn of(&self, of: usize) -> &[SamplingConfig; 3] {
-        &self.configs[of % self.configs.len()]
+        Self { configs: config.of_prompts(request.prompts, request.n_samples).map(of_text).collect() }
     }
 }
 
 impl Chance for Seeds {
     fn draft(&mut self, of: usize, step: u64, distribution: &[(TokenId, f64)]) -> TokenId {
-        self.of(of)[1].draw(distribution, step)
+        self.configs[of][1].draw(distribution, step)
     }
 
     fn accepts(&mut self, of: usize, step: u64, p: f64) -> bool {
-        self.of(of)[2].unit(step) < p
+        self.configs[of][2].unit(step) < p
     }
 
     fn draw(&mut self, of: usize, step: u64, distribution: &[(TokenId, f64)]) -> TokenId {
-        self.of(of)[0].draw(distribution, step)
+        self.configs[of][0].draw(distribution, step)
     }
 }

@@ -10,7 +10,6 @@ mod tests;
 use std::{
     fmt,
     ops::{AddAssign, ControlFlow},
-    slice,
 };
 
 use attentive_core::{LanguageModel, Scores, TokenId, Turn, Want};
@@ -108,7 +107,7 @@ pub fn generate_drafted<M: LanguageModel, D: LanguageModel>(
     config: &SamplingConfig,
     on_token: impl FnMut(Drawn) -> ControlFlow<()>,
 ) -> Result<(Vec<Ended>, Acceptance), DecodeError> {
-    write(model, drafts, request, config, &mut Seeds::new(config, request.n_samples), on_token)
+    write(model, drafts, request, config, &mut Seeds::new(config, request), on_token)
 }
 
 /// As [`generate_drafted`], by the random choices of `chance`.
@@ -122,7 +121,8 @@ fn write<M: LanguageModel, D: LanguageModel>(
 ) -> Result<(Vec<Ended>, Acceptance), DecodeError> {
     request.validate(model.vocab_size(), config)?;
     drafts.validate(model.vocab_size())?;
-    let (sampler, accepted) = (Sampler::new(slice::from_ref(config), request.n_samples), Acceptance::default());
+    // Distributions do not depend on seeds.
+    let (sampler, accepted) = (Sampler::new(vec![config.clone()]), Acceptance::default());
     let mut writer = Writer { model, drafts, request, is_greedy: config.is_greedy(), sampler, accepted };
     let text = |of: usize| Text::new(of, &request.prompts[of / request.n_samples], &writer);
     let mut texts: Vec<Text<'_, M, D>> = (0..request.prompts.len() * request.n_samples).map(text).collect();
