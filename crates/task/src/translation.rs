@@ -14,6 +14,7 @@ use attentive_model::{EncoderDecoderSpec, ModelConfig, TranslationObjective};
 use attentive_tokenizer::{SampleStrength, StrengthError, Tokenizer};
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
+use serde_json::json;
 
 use crate::{
     Corpus, Directed, Log, Resizable, Result, Start, Task, bleu_of,
@@ -216,7 +217,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             return Ok(Validation { nll_nats, scores: Vec::new(), quality: None });
         }
         let mut translator = self.translator(model.clone())?;
-        let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
+        let greedy = DecodingConfig { batch_tokens: self.decoding.batch_tokens, ..greedy(&self.decoding) };
         let mut scores = Vec::with_capacity(translated.len());
         for HeldOut { direction, sample: (sources, references), .. } in &translated {
             translator = self.directions.translating(translator, direction)?;
@@ -392,7 +393,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         let n: usize = self.validation.iter().map(|held_out| held_out.sample.0.len()).sum();
         Some(match n {
             0 => "loss".to_owned(),
-            n => format!("BLEU of {n} sentences, {}", self.bleu.signature(1)),
+            n => format!("BLEU of {n} sentences, {}, {}", self.bleu.signature(1), json!(greedy(&self.decoding))),
         })
     }
 
@@ -434,6 +435,14 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         let sentence = example::sentence(&*self.tokenizer, &line, self.config.max_len());
         format!("translate --model {model} {option}{}", example::argument(sentence))
     }
+}
+
+/// The settings of decoding that the translations of a validation depend on, the others as they usually are: a beam of one
+/// is not compared with others.
+fn greedy(decoding: &DecodingConfig) -> DecodingConfig {
+    let DecodingConfig { length_penalty, beam_rules, batch_tokens, precision, shortlist, .. } =
+        DecodingConfig::default();
+    DecodingConfig { beam: 1, length_penalty, beam_rules, batch_tokens, precision, shortlist, ..decoding.clone() }
 }
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {

@@ -25,9 +25,14 @@ training = { steps = 1 }
 
 /// The task, with this of `[data]`.
 fn prepared(data: &str) -> Result<Translation<TransformerConfig>, Error> {
+    prepared_with(data, "")
+}
+
+/// The task, with this of `[data]` and other settings.
+fn prepared_with(data: &str, settings: &str) -> Result<Translation<TransformerConfig>, Error> {
     let small = TransformerConfig { d_model: 8, d_ff: 8, n_heads: 2, ..TransformerConfig::base(8) };
     let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..small };
-    let mut table: toml::Table = RECIPE.parse().unwrap();
+    let mut table: toml::Table = [RECIPE, settings].concat().parse().unwrap();
     table["model"] = toml::Value::try_from(attentive_model::ModelConfig::from(config.clone())).unwrap();
     table.insert("data".into(), data.parse::<toml::Table>().unwrap().into());
     let mut recipe: TranslationRecipe = table.try_into().unwrap();
@@ -87,4 +92,14 @@ fn the_usual_direction_is_the_first_one() {
     let [usual, german] = [None, Some("de")].map(|target| tokenizer.pair_frame(None, target).unwrap());
     assert_eq!(usual, german);
     assert_ne!(usual, tokenizer.pair_frame(Some("de"), Some("en")).unwrap());
+}
+
+#[test]
+fn the_measure_of_validations_tells_what_greedy_translations_depend_on() {
+    let measure = |settings: &str| prepared_with("", settings).unwrap().measure().unwrap();
+    let usual = measure("");
+    assert!(usual.starts_with("BLEU of 200 sentences"), "{usual}");
+    assert_eq!(measure("decoding = { beam = 2, length_penalty = 1.0, batch_tokens = 100 }"), usual);
+    assert_ne!(measure("decoding = { repetition_penalty = 1.2 }"), usual);
+    assert_ne!(measure("decoding = { max_len_offset = 3 }"), usual);
 }
