@@ -218,6 +218,22 @@ impl WithAddedTokens {
         self.by_id.get(&id).map(|&index| &self.finder.tokens[index])
     }
 
+    /// Whether the inner tokenizer says what a text has for it: U+FFFD, for example, or nothing.
+    fn is_unknown(&self, id: TokenId) -> bool {
+        self.specials.unk == Some(id) && self.inner.specials().unk == Some(id)
+    }
+
+    /// The added token that is written for an id, if one is.
+    fn written_itself(&self, id: TokenId) -> Option<&AddedToken> {
+        self.added(id).filter(|_| !self.is_unknown(id))
+    }
+
+    /// Whether a text has nothing for an id.
+    fn is_left_out(&self, id: TokenId) -> bool {
+        let is_special = self.specials.contains(id) || self.added(id).is_some_and(|token| token.special);
+        is_special && !self.is_unknown(id)
+    }
+
     /// What added tokens and the runs of ids between them stand for, special tokens left out.
     fn decode_parts<T>(
         &self,
@@ -225,10 +241,9 @@ impl WithAddedTokens {
         of_run: impl Fn(&[TokenId]) -> Result<T, UnknownId>,
         of_added: impl Fn(&str) -> T,
     ) -> Result<Vec<T>, UnknownId> {
-        let is_text = |id: &TokenId| !self.specials.contains(*id) && self.added(*id).is_none_or(|token| !token.special);
-        let ids: Vec<_> = ids.iter().copied().filter(is_text).collect();
-        let runs = ids.chunk_by(|a, b| self.added(*a).is_none() && self.added(*b).is_none());
-        let of = |run: &[TokenId]| match self.added(run[0]) {
+        let ids: Vec<_> = ids.iter().copied().filter(|&id| !self.is_left_out(id)).collect();
+        let runs = ids.chunk_by(|a, b| self.written_itself(*a).is_none() && self.written_itself(*b).is_none());
+        let of = |run: &[TokenId]| match self.written_itself(run[0]) {
             Some(token) => Ok(of_added(&token.content)),
             None => of_run(run).map_err(|error| UnknownId { vocab_size: self.vocab_size, ..error }),
         };
@@ -325,11 +340,10 @@ impl Tokenizer for WithAddedTokens {
 
     /// What is after an added token is decoded as a text of its own.
     fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
-        let added = self.added(id);
-        if self.specials.contains(id) || added.is_some_and(|token| token.special) {
+        if self.is_left_out(id) {
             return Some((Vec::new(), place));
         }
-        match added {
+        match self.written_itself(id) {
             Some(token) => Some((token.content.as_bytes().to_vec(), Place::Start)),
             None => self.inner.written(place, id),
         }

@@ -94,7 +94,7 @@ fn extended(model: Model, tokenizer: &dyn Tokenizer, added: Vec<AddedToken>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BpeTrainer, ByteLevelBpeTrainer, UnigramTrainer, WordPieceTrainer};
+    use crate::{BpeTrainer, ByteLevelBpeTrainer, Characters, Place, UnigramTrainer, WordPieceTrainer};
 
     const TEXT: &str = "the animal did not cross the street because it was too tired";
 
@@ -123,6 +123,32 @@ mod tests {
                 Err(ExtensionError::Known { id, .. }) if id == n
             ));
         }
+    }
+
+    #[test]
+    fn what_is_unknown_is_written_as_before() {
+        let kinds: [Box<dyn Tokenizer>; 5] = [
+            Box::new(Characters::train([TEXT])),
+            Box::new(UnigramTrainer::with_vocab_size(290).train([TEXT]).unwrap()),
+            Box::new(BpeTrainer::with_merges(20).train([TEXT]).unwrap()),
+            Box::new(WordPieceTrainer::with_vocab_size(60).train([TEXT]).unwrap()),
+            Box::new(ByteLevelBpeTrainer::with_vocab_size(280).train([TEXT]).unwrap()),
+        ];
+        for tokenizer in kinds {
+            let unknown = tokenizer.specials().unk.unwrap();
+            let ids = [&tokenizer.encode("the street")[..], &[unknown], &tokenizer.encode("was")[..]].concat();
+            let extended = with_tokens(&*tokenizer, &["Okapi"], false).unwrap();
+            assert_eq!(extended.decode(&ids).unwrap(), tokenizer.decode(&ids).unwrap());
+            for place in [Place::Start, Place::Inside] {
+                assert_eq!(extended.written(place, unknown), tokenizer.written(place, unknown));
+            }
+            let new = tokenizer.vocab_size() as TokenId;
+            let beside = extended.decode(&[unknown, new, unknown]).unwrap();
+            let alone = tokenizer.decode(&[unknown]).unwrap();
+            assert_eq!(beside, format!("{alone}Okapi{alone}"));
+        }
+        let characters = Characters::train(["ab"]);
+        assert_eq!(with_tokens(&characters, &["Okapi"], false).unwrap().decode(&[0, 2, 1]).unwrap(), "a\u{fffd}b");
     }
 
     #[test]
