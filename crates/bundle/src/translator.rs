@@ -175,8 +175,8 @@ impl Translator<TranslationModel> {
 
 impl Translator<TranslationModel> {
     /// A translator of several bundles of one tokenizer, the first's, whose models decide on each token together; otherwise as
-    /// [`from_bundle`](Self::from_bundle). Settings of decoding are those that are given: what the others' bundles say of it is
-    /// not followed, and no shortlist is.
+    /// [`from_bundle`](Self::from_bundle), with the first's shortlist for all. Settings of decoding are those that are given:
+    /// what the others' bundles say of it is not followed.
     ///
     /// # Errors
     /// [`BundleError`] as there; also if there is no bundle, tokenizers differ, or weights are not as many positive numbers.
@@ -201,7 +201,8 @@ impl Translator<TranslationModel> {
             models.push(bundle.translation_model(device, precision)?);
         }
         let ensemble = Ensemble::new(models, weights, combination)?;
-        Self::new(TranslationModel::of(ensemble), tokenizers[0].clone())
+        let translator = Self::new(TranslationModel::of(ensemble), tokenizers[0].clone())?;
+        Ok(translator.with_shortlist(bundles[0].shortlist.clone()))
     }
 }
 

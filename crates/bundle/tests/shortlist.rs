@@ -8,7 +8,7 @@ use attentive_bundle::{
     TranslationModel, TranslationState, Translator,
 };
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
-use attentive_decode::{JointModel, SamplingConfig};
+use attentive_decode::{Combination, JointModel, SamplingConfig};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
 
@@ -171,6 +171,24 @@ fn what_a_translation_is_asked_to_have_is_in_the_shortlist() {
     let forced = DecodingConfig { forced_first: Some(7), ..config() };
     let found = translator.translate(&LINES, &forced).unwrap();
     assert!(found.iter().all(|one| !one.tokens.is_empty() && one.tokens.iter().all(|&token| token == 7)), "{found:?}");
+}
+
+#[test]
+fn models_that_decide_together_are_held_to_the_first_one_s_shortlist() {
+    let (device, list) = (BackendKind::Flex.device().unwrap(), neighbours(&**bundle().tokenizer().unwrap()));
+    // The same weights twice, so that together they decide as each alone.
+    let bundles = [with(list), bundle()];
+    let tokens = |translator: &Translator<TranslationModel>| -> Vec<Vec<u32>> {
+        let found = searches(translator, &LINES, &config());
+        found.into_iter().flatten().flatten().map(|one| one.tokens).collect()
+    };
+    let alone = tokens(&Translator::from_bundle(&bundles[0], &device, None).unwrap());
+    for combination in [Combination::Linear, Combination::LogLinear] {
+        let together = Translator::from_ensemble(&bundles, &device, None, (&[], combination)).unwrap();
+        assert_eq!(tokens(&together), alone);
+    }
+    let free = tokens(&Translator::from_bundle(&bundles[1], &device, None).unwrap());
+    assert_ne!(free, alone, "the shortlist matters");
 }
 
 /// A model that counts how often its states are held to tokens.

@@ -20,6 +20,12 @@ fn translations_are_among_the_tokens_of_a_shortlist_unless_it_is_left_out() {
     assert!(!held.is_empty() && held.chars().all(|c| "cdit ".contains(c)), "{held:?}");
     assert_eq!(translate(&["--model", "few", "--no-shortlist"]), translate(&[]));
 
+    folder.succeed(&["quantize", "--model", "few", "--out", "bytes"], "");
+    assert!(folder.path("bytes/shortlist.json").exists());
+    let said = folder.succeed(&["extend", "--model", "few", "--out", "more", "Okapi"], "");
+    contains(&said, &["1 new tokens", "the shortlist, which does not have them, is left out"]);
+    assert!(!folder.path("more/shortlist.json").exists());
+
     let error = folder.fail(&learn, "");
     contains(&error, &["few is there already", "--force"]);
     folder.write("target", "cd it\n");

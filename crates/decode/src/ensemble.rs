@@ -109,6 +109,15 @@ impl<M: NextToken> NextToken for Ensemble<M> {
         Ok(Scores::All(log_probs))
     }
 
+    fn restricts(&self) -> bool {
+        self.models.iter().all(NextToken::restricts)
+    }
+
+    /// Each model's distribution is among these tokens before they are combined.
+    fn restrict(&self, state: &mut Self::State, allowed: &[Vec<TokenId>]) {
+        self.models.iter().zip(state).for_each(|(model, state)| model.restrict(state, allowed));
+    }
+
     fn reorder(&self, state: &mut Self::State, parents: &[usize]) {
         self.models.iter().zip(state).for_each(|(model, state)| model.reorder(state, parents));
     }

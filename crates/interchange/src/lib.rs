@@ -168,6 +168,7 @@ pub fn export(
     }
     let write = |folder: &Path| {
         let mut notes = (format.family().export)(bundle, options, folder)?;
+        notes.extend(without_shortlist(bundle));
         if bundle.model.role() == Role::Encoder && bundle.embedding != EmbeddingConfig::default() {
             notes.extend(sentences::write(bundle, folder)?);
         }
@@ -177,6 +178,12 @@ pub fn export(
         Ok(notes)
     };
     attentive_bundle::write_folder(folder, write, |cause| InterchangeError::Io { path: folder.to_owned(), cause })
+}
+
+/// A note of the shortlist that no format has.
+fn without_shortlist(bundle: &Bundle) -> Option<String> {
+    let note = "the shortlist is left out: translations there are searched among all tokens";
+    bundle.shortlist.is_some().then(|| note.to_owned())
 }
 
 /// The bundle's configuration as one of the family that a format is for.

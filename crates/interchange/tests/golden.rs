@@ -4,7 +4,7 @@ use std::{borrow::Cow, fs, ops::Range, path::Path, sync::Arc};
 
 use attentive_attention::{Activation, Mask, NormPlacement};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, Processor};
+use attentive_bundle::{Bundle, Processor, Shortlist};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeRequest, Rules, greedy};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, Quantization, export};
@@ -121,6 +121,19 @@ fn the_engine_gives_the_log_probabilities_of_transformers() {
 fn models_are_written_as_they_were_read() {
     for (name, format) in ALL {
         is_written_as_it_was_read(&golden().path(name), name, format);
+    }
+}
+
+#[test]
+fn a_shortlist_is_said_to_be_left_out() {
+    let mut bundle = import(&golden().path("marian")).unwrap();
+    bundle.shortlist = Some(Arc::new(Shortlist::new(vec![1], [])));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let exported = export(&bundle, Format::Marian, &ExportConfig::default(), &path("marian"));
+    for notes in [exported, attentive_interchange::export_onnx(&bundle, 16, &path("onnx"))] {
+        let notes = notes.unwrap();
+        assert!(notes.iter().any(|note| note.starts_with("the shortlist is left out")), "{notes:?}");
     }
 }
 

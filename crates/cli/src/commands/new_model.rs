@@ -165,7 +165,7 @@ impl Extend {
     pub(super) fn run(self) -> Result<()> {
         self.new.check()?;
         let mut bundle = Bundle::read(resolve(&self.model))?;
-        let before = bundle.model.vocab_size();
+        let (before, has_shortlist) = (bundle.model.vocab_size(), bundle.shortlist.is_some());
         let new = if let Some(path) = &self.tokenizer {
             let opened = OpenOptions::default().open(path)?;
             opened.notes.iter().for_each(|note| warning!("note: {note}"));
@@ -183,8 +183,9 @@ impl Extend {
             bundle.extend_vocabulary(&tokens, self.special)?
         };
         self.new.save(&bundle)?;
-        let after = bundle.model.vocab_size();
-        report!("{} new tokens, {after} rows where there were {before}, in {}", new.len(), self.new.out.display());
+        let (n, after) = (new.len(), bundle.model.vocab_size());
+        let lost = if has_shortlist { "; the shortlist, which does not have them, is left out" } else { "" };
+        report!("{n} new tokens, {after} rows where there were {before}, in {}{lost}", self.new.out.display());
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use attentive_bundle::{Bundle, EmbeddingConfig};
 use attentive_model::{BertConfig, GptConfig, PoolerActivation, PoolerInput, TransformerConfig};
 use attentive_weights::{Source, WeightsError};
 
-use crate::InterchangeError;
+use crate::{InterchangeError, without_shortlist};
 use graph::{Dim, Graph, Setting, Value, WriteError};
 use layers::{Layers, Memory, Plan, Shape, Tokens, cache_dims};
 
@@ -84,7 +84,7 @@ fn left_out(bundle: &Bundle) -> Vec<String> {
         format!("the graph ends with vectors of tokens; how one of a text is made is left out: {}", named.join(", "))
     });
     let of_chat = bundle.chat.is_some().then(|| "the chat template is left out".to_owned());
-    of_vectors.into_iter().chain(of_chat).collect()
+    of_vectors.into_iter().chain(of_chat).chain(without_shortlist(bundle)).collect()
 }
 
 /// A model that is being exported.
