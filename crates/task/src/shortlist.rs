@@ -4,7 +4,7 @@ use std::{cmp::Reverse, path::PathBuf};
 
 use attentive_bundle::{Bundle, Params, Shortlist};
 use attentive_core::TokenId;
-use attentive_data::{CorpusRules, ParallelFiles};
+use attentive_data::{CorpusRules, DataError, ParallelFiles, TextPair};
 use attentive_model::TransformerConfig;
 
 use crate::{Error, Log, Result, log::warn_of};
@@ -63,19 +63,19 @@ impl ShortlistLearning {
         bundle.spec::<TransformerConfig>()?;
         let (tokenizer, rules) = (bundle.tokenizer()?, CorpusRules::default());
         let files = ParallelFiles::sides(source, target);
-        let report = files.pairs(&rules)?.finish()?;
+        let ids = |pair: Result<TextPair, DataError>| {
+            let pair = pair?;
+            Ok::<IdPair, Error>([tokenizer.encode(&pair.source), tokenizer.encode_target(&pair.target)])
+        };
+        let mut pairs = files.pairs(&rules)?;
+        let counted = self.count(pairs.by_ref().map(ids))?;
+        let report = pairs.finish()?;
         say!(log, "{report}");
         warn_of(log, report.files().map(|(_, file)| file));
         if report.n_kept == 0 {
             refuse!("the files have no pairs of sentences, and a shortlist is learned from them");
         }
-        self.learn(|| {
-            let pairs = files.pairs(&rules)?;
-            Ok(pairs.map(move |pair| {
-                let pair = pair?;
-                Ok::<IdPair, Error>([tokenizer.encode(&pair.source), tokenizer.encode_target(&pair.target)])
-            }))
-        })
+        self.learn_from(counted, || Ok(files.pairs(&rules)?.map(ids)))
     }
 
     /// Learns from the pairs that `read` gives, all of them each time.
@@ -86,8 +86,13 @@ impl ShortlistLearning {
     where
         I: Iterator<Item = Result<IdPair>>,
     {
+        self.learn_from(self.count(read()?)?, read)
+    }
+
+    /// Counts what pairs have.
+    fn count(&self, pairs: impl Iterator<Item = Result<IdPair>>) -> Result<Counted> {
         let (mut counts, mut n_of_target, mut n_pairs) = (Counts::new(self.max_candidates), Vec::<u64>::new(), 0_u64);
-        for pair in read()? {
+        for pair in pairs {
             let [source, target] = pair?;
             for &target in &target {
                 *at(&mut n_of_target, target) += 1;
@@ -95,7 +100,17 @@ impl ShortlistLearning {
             }
             n_pairs += 1;
         }
-        let mut model = Model::new(&counts.finish(), n_of_target.len());
+        Ok(Counted { candidates: counts.finish(), n_of_target, n_pairs })
+    }
+
+    /// Learns from the pairs that `read` gives each time, which were counted before.
+    fn learn_from<I>(&self, counted: Counted, read: impl Fn() -> Result<I>) -> Result<Shortlist>
+    where
+        I: Iterator<Item = Result<IdPair>>,
+    {
+        let Counted { candidates, n_of_target, n_pairs } = counted;
+        let mut model = Model::new(&candidates, n_of_target.len());
+        drop(candidates);
         for _ in 0..self.n_rounds {
             let mut round = Expected::new(&model);
             for pair in read()? {
@@ -116,6 +131,15 @@ impl ShortlistLearning {
         frequent.truncate(self.n_frequent);
         Ok(Shortlist::new(frequent, model.best(self.n_per_token)))
     }
+}
+
+/// What a text has.
+struct Counted {
+    /// In order, each with how often it is met.
+    candidates: Vec<(Candidate, u64)>,
+    /// How often each target token is met.
+    n_of_target: Vec<u64>,
+    n_pairs: u64,
 }
 
 /// The place of an id in a table that grows as far as it is needed.
