@@ -51,21 +51,20 @@ impl Among {
     pub(crate) fn scores(&self, x: &[f32], want: Want) -> Scores {
         let Restriction { tokens, projection, vocab_size, .. } = &*self.restriction;
         let logits = if tokens.is_empty() { Vec::new() } else { projection.logits_of_scaled(x) }; // [rows, tokens]
-        let rows = (0..self.sentence_of_row.len()).into_par_iter();
+        let n_rows = self.sentence_of_row.len();
         match want {
             Want::Top(k) if k > 0 => {
-                let k = k.min(*vocab_size);
+                let (k, rows) = (k.min(*vocab_size), (0..n_rows).into_par_iter());
                 let best: Vec<Vec<(TokenId, f32)>> = rows.map(|row| best(&self.row(&logits, row), k)).collect();
                 let (ids, log_probs) = best.into_iter().flatten().unzip();
                 Scores::Top(TopTokens { k, ids, log_probs })
             }
             _ => {
-                let all = |row: usize| {
-                    let mut all = vec![f32::NEG_INFINITY; *vocab_size];
+                let mut all = vec![f32::NEG_INFINITY; n_rows * vocab_size];
+                all.par_chunks_mut(*vocab_size).enumerate().for_each(|(row, all)| {
                     self.row(&logits, row).into_iter().for_each(|(token, log_prob)| all[token as usize] = log_prob);
-                    all
-                };
-                Scores::All(rows.map(all).collect::<Vec<_>>().concat())
+                });
+                Scores::All(all)
             }
         }
     }
