@@ -73,8 +73,10 @@ fn firsts<M: NextToken>(
     constraints: &Constraints<'_>,
     n: usize,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
-    let n_forced = |sentence: usize| request.rules.n_forced(request.prefix_of(sentence));
-    let n_steps: Vec<usize> = (0..request.n_sentences()).map(|sentence| n_forced(sentence) + 1).collect();
+    // A prefix that fills its text is all that there is.
+    let n_steps =
+        |(sentence, &max_len): (usize, &usize)| max_len.min(request.rules.n_forced(request.prefix_of(sentence)) + 1);
+    let n_steps: Vec<usize> = request.max_len.iter().enumerate().map(n_steps).collect();
     // One more, in the place of the end, where a text may not end.
     let n_best = n.saturating_add(1);
     let config = BeamConfig { beam: n_best, n_best, length_penalty: 0.0, rules: BeamRules::Gnmt };

@@ -422,6 +422,13 @@ fn every_alternative(prefix: &[TokenId], max_len: usize, constraints: &Constrain
 }
 
 #[test]
+fn a_prefix_that_fills_its_text_is_the_only_alternative() {
+    let found = every_alternative(&[2, 3], 2, &Constraints::default());
+    let [one] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&one.tokens[..], one.finished), (&[2, 3][..], false));
+}
+
+#[test]
 fn an_alternative_is_the_end_where_no_phrase_is_missing() {
     let required = [vec![Phrase::from(vec![4])]];
     let constraints = Constraints { required: &required, ..Constraints::default() };
