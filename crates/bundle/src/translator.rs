@@ -464,10 +464,9 @@ impl<M: EncoderDecoder> Translator<M> {
             let n_required = own.required[idx].iter().flat_map(|phrase| phrase.forms.iter().map(Vec::len).max());
             let of_source = row.len().saturating_add(config.max_len_offset).max(config.min_len + 1);
             let of_source = of_source.max(n_required.sum::<usize>() + 2);
-            let of_source = of_source.min(config.max_len.unwrap_or(usize::MAX));
             // A prefix has room for an end after it.
             let of_prefix = own.prefixes.get(idx).map_or(0, |prefix| prefix.len() + 2);
-            of_source.max(of_prefix).min(limit)
+            of_source.max(of_prefix).min(config.max_len.unwrap_or(usize::MAX)).min(limit)
         };
         let max_len: Vec<usize> = source.iter().enumerate().map(max_len).collect();
         let (prompt, rules) = (vec![frame.begin; source.len()], config.rules(&self.suppressed, frame.first));

@@ -121,6 +121,19 @@ fn the_best_translation_is_the_first_of_several() {
 }
 
 #[test]
+fn a_completed_translation_is_no_longer_than_asked() {
+    let (translator, prefix) = (translator(), "to be or");
+    let n = translator.tokenizer().encode_target(prefix).len();
+    for (max_len, beam) in [(n + 1, 1), (n + 1, 4), (n + 2, 4)] {
+        let config = DecodingConfig { max_len: Some(max_len), beam, ..config() };
+        let found = translator.complete(&TEXTS, &[prefix; 3], &config, NonZeroUsize::MIN).unwrap();
+        for one in found.iter().flatten() {
+            assert!(one.tokens.len() >= n && one.tokens.len() + usize::from(one.is_finished) <= max_len, "{one:?}");
+        }
+    }
+}
+
+#[test]
 fn a_text_without_tokens_has_the_empty_translation() {
     let translator = translator();
     let texts = ["", TEXTS[0], " \t ", "\u{3000}"];
