@@ -5,14 +5,21 @@ use std::sync::Arc;
 
 use attentive_backend::{BackendKind, Device, Objective};
 use attentive_bundle::{Bundle, DecodingConfig, TrainingRecord, Translator};
-use attentive_core::{ClassShares, EncoderDecoder, ImageBatch, NextToken, Patches, TokenMatrix, TranslationBatch};
+use attentive_core::{
+    ActionSpace, Batch, ClassShares, EncoderDecoder, ImageBatch, MaskedBatch, NextToken, Patches, SequenceBatch,
+    Spectrograms, SpeechBatch, Steps, TokenMatrix, TrajectoryBatch, TranslationBatch,
+};
 use attentive_model::{
-    Data2Vec, Data2VecConfig, Data2VecObjective, Distillation, ImageClassificationObjective, ImageModel, ModelConfig,
-    ModelSpec, Transformer, TransformerConfig, TranslationObjective, VitConfig, data2vec::Hiding,
+    BertConfig, CanineConfig, CausalLmObjective, Data2Vec, Data2VecConfig, Data2VecObjective,
+    DecisionTransformerConfig, Distillation, EncoderModel, GptConfig, Guessing, ImageClassificationObjective,
+    ImageModel, LayeredEncoder, MaskedLmObjective, ModelConfig, ModelSpec, PolicyObjective, PolicySpec, RnnConfig,
+    SpeechModel, SpeechObjective, Transformer, TransformerConfig, TranslationObjective, VitConfig, WhisperConfig,
+    data2vec::Hiding,
 };
 use attentive_optim::{AdamConfig, Gradients, Optimizer};
-use attentive_testkit::assert_close;
+use attentive_testkit::{assert_close, named};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
+use attentive_weights::{HostTensor, param_shapes};
 use burn::{module::Module, tensor::Tensor};
 
 /// Words that are translated to themselves, so that a minute model learns something in a few steps.
@@ -107,17 +114,34 @@ fn a_bundle_trained_on_flex_gives_the_same_translations_everywhere() {
     }
 }
 
-/// Holds the loss of a batch, and its gradient for every parameter, of all backends against those of the first.
-fn step_agrees<M: Module, O: Objective<M>>(make: impl Fn(&Device) -> M, objective: &O, batch: &O::Batch) {
+/// Gives every parameter values that its name decides, large enough to tell one backend's result from another's.
+fn with_named_parameters<M: Module>(model: M) -> M {
+    let tensors = param_shapes(&model).into_iter().map(|param| {
+        let offset = if param.name.ends_with("gamma") { 1.0 } else { 0.0 };
+        let values = named(&param.name, param.shape.iter().product()).iter().map(|x| x * 0.5 + offset).collect();
+        (param.name, HostTensor { shape: param.shape, values })
+    });
+    attentive_weights::load(model, tensors.collect()).unwrap()
+}
+
+/// Holds the loss of a batch, and its gradient for every parameter, of all backends against those of the first; those whose
+/// names begin with one of `untrained` have none.
+fn step_agrees<M: Module, O: Objective<M>>(
+    make: impl Fn(&Device) -> M,
+    objective: &O,
+    batch: &O::Batch,
+    untrained: &[&str],
+) {
     let mut expected: Option<(f32, Gradients)> = None;
     for (kind, device) in devices() {
         let model = make(&device.autodiff());
         let loss = objective.loss(&model, batch, None);
         let sum = loss.sum.clone().into_scalar::<f32>();
         let gradients = Gradients::take(loss.sum.backward(), &model);
-        let trained = attentive_weights::param_shapes(&model).into_iter().map(|param| param.name);
-        let n_trained = trained.filter(|name| !name.starts_with("teacher.")).count();
-        assert_eq!(gradients.iter().count(), n_trained, "every parameter has a gradient on {kind}");
+        let names = param_shapes(&model).into_iter().map(|param| param.name);
+        let is_trained = |name: &String| !untrained.iter().any(|part| name.starts_with(part));
+        let missing: Vec<String> = names.filter(|name| is_trained(name) != gradients.get(name).is_some()).collect();
+        assert_eq!(missing, [""; 0], "parameters that have no gradient on {kind}, or have one");
         match &expected {
             None => expected = Some((sum, gradients)),
             Some((expected_sum, expected_gradients)) => {
@@ -131,13 +155,127 @@ fn step_agrees<M: Module, O: Objective<M>>(make: impl Fn(&Device) -> M, objectiv
     }
 }
 
+/// As [`step_agrees`], of a whole model of a configuration.
+fn family_agrees<C: ModelSpec, O: Objective<C::Model>>(config: &C, objective: &O, batch: &O::Batch) {
+    let make = |device: &Device| with_named_parameters(config.init(device, 2).unwrap());
+    step_agrees(make, objective, batch, &[]);
+}
+
 #[test]
 fn a_training_step_gives_the_same_loss_and_gradients_everywhere() {
     let fixture = Fixture::new();
     let trained = attentive_weights::params(&fixture.trained());
     let make =
         |device: &Device| attentive_weights::load(fixture.config.init(device, 2).unwrap(), trained.clone()).unwrap();
-    step_agrees(make, &TranslationObjective { label_smoothing: 0.1 }, &fixture.batch);
+    step_agrees(make, &TranslationObjective { label_smoothing: 0.1 }, &fixture.batch, &[]);
+}
+
+#[test]
+fn a_training_step_of_an_rnn_gives_the_same_loss_and_gradients_everywhere() {
+    let fixture = Fixture::new();
+    let config = RnnConfig {
+        d_embedding: 4,
+        d_hidden: 3,
+        d_attention: 5,
+        ..RnnConfig::rnn_search(fixture.tokenizer.vocab_size())
+    };
+    family_agrees(&config, &TranslationObjective { label_smoothing: 0.1 }, &fixture.batch);
+}
+
+#[test]
+fn a_training_step_of_a_gpt_gives_the_same_loss_and_gradients_everywhere() {
+    let rows: [&[u32]; 2] = [&[1, 5, 3, 6, 2], &[4, 2, 7]];
+    let batch = SequenceBatch::next_tokens(&rows, 0, vec![0, 1]);
+    let objective = CausalLmObjective { label_smoothing: 0.1 };
+    family_agrees(&GptConfig::gpt2_like(11, 8, [2, 2, 8]), &objective, &batch);
+    family_agrees(&GptConfig::llama_like(11, 12, [2, 2, 8]), &objective, &batch);
+}
+
+/// Two texts of ids below 13, three tokens of which are hidden.
+fn text() -> MaskedBatch {
+    MaskedBatch {
+        ids: TokenMatrix::from_rows(&[&[2, 4, 7, 4, 9, 3][..], &[2, 11, 4, 3]], 0, 0),
+        segments: vec![0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0],
+        masked: vec![1, 3, 8],
+        targets: vec![8, 5, 6],
+        follows: Some(vec![true, false]),
+        indices: vec![0, 1],
+    }
+}
+
+#[test]
+fn a_training_step_of_a_bert_gives_the_same_loss_and_gradients_everywhere() {
+    family_agrees(&BertConfig::bert_like(13, 9, [2, 2, 8]), &MaskedLmObjective { label_smoothing: 0.1 }, &text());
+}
+
+/// Characters that are guessed each by itself, and one after another in an order of their own.
+#[test]
+fn a_training_step_of_a_canine_gives_the_same_loss_and_gradients_everywhere() {
+    const MASK: u32 = 0xe003;
+    let rows: [&[u32]; 2] = [&[97, MASK, 99, 100, MASK, 102, 97, 98], &[MASK, 98, 104]];
+    let batch = MaskedBatch {
+        ids: TokenMatrix::from_rows(&rows, 0, 0),
+        segments: (0..16).map(|at| at / 3 % 2).collect(),
+        masked: vec![4, 1, 8],
+        targets: vec![101, 98, 97],
+        follows: Some(vec![true, false]),
+        indices: vec![0, 1],
+    };
+    for guessing in [Guessing::Independent, Guessing::Autoregressive] {
+        let config = CanineConfig {
+            n_hashes: 4,
+            n_buckets: 32,
+            max_len: 16,
+            block: 5,
+            alphabet: "abcdef".to_owned(),
+            n_segments: 2,
+            guessing,
+            ..CanineConfig::canine_like([1, 2, 8])
+        };
+        family_agrees(&config, &MaskedLmObjective::default(), &batch);
+    }
+}
+
+fn whisper() -> WhisperConfig {
+    WhisperConfig { n_heads: 2, max_source_len: 5, max_target_len: 4, ..WhisperConfig::whisper_like(7, 5, [2, 1, 8]) }
+}
+
+/// Two recordings, of an odd number of frames, the second of which ends before its window does.
+fn sound() -> SpeechBatch {
+    let sound = Spectrograms::new(named("sound", 2 * 9 * 5), [9, 5]).with_heard(vec![9, 6]);
+    let target = TokenMatrix::from_rows(&[&[1, 2, 5, 3][..], &[1, 2, 3]], 0, 0);
+    SpeechBatch { sound, target, n_prompt: 2, indices: vec![0, 1] }
+}
+
+#[test]
+fn a_training_step_of_a_whisper_gives_the_same_loss_and_gradients_everywhere() {
+    family_agrees(&whisper(), &SpeechObjective { label_smoothing: 0.1 }, &sound());
+}
+
+/// Actions that are one of two, and the same ones as numbers.
+#[test]
+fn a_training_step_of_an_agent_gives_the_same_loss_and_gradients_everywhere() {
+    let steps = Steps {
+        n_rows: 2,
+        n_steps: 3,
+        states: named("states", 2 * 3 * 3),
+        actions: vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0],
+        returns: named("returns", 2 * 3),
+        timesteps: vec![0, 1, 2, 3, 4, 0],
+    };
+    let batch = TrajectoryBatch { steps, lengths: vec![3, 2], indices: vec![0, 1] };
+    for actions in [ActionSpace::Discrete(2), ActionSpace::Continuous(2)] {
+        let mut config = DecisionTransformerConfig {
+            d_model: 8,
+            d_ff: 12,
+            n_heads: 2,
+            n_layers: 2,
+            max_steps: 6,
+            ..DecisionTransformerConfig::gym(3, 2)
+        };
+        config.set_widths(3, actions);
+        family_agrees(&config, &PolicyObjective::default(), &batch);
+    }
 }
 
 /// Pictures of another size than the model's, so that positions are interpolated, and a mixture of classes.
@@ -154,12 +292,15 @@ fn a_training_step_of_a_vit_gives_the_same_loss_and_gradients_everywhere() {
     let classes = vec![2.into(), ClassShares { class: 1, other: 0, share: 0.7 }];
     let batch = ImageBatch { patches, classes, indices: vec![0, 1] };
     let objective = ImageClassificationObjective { label_smoothing: 0.1 };
-    step_agrees(|device| config.init(device, 2).unwrap(), &objective, &batch);
+    step_agrees(|device| config.init(device, 2).unwrap(), &objective, &batch, &[]);
 }
 
-#[test]
-fn a_step_of_data2vec_gives_the_same_loss_and_gradients_everywhere() {
-    let config = VitConfig { init_std: 0.3, ..VitConfig::vit_like(8, 2, [2, 2, 8]) };
+fn data2vec_agrees<C: ModelSpec, B: Batch>(
+    config: &C,
+    view: fn(&C::Model) -> Option<&dyn LayeredEncoder<B>>,
+    batch: &B,
+    untrained: &[&str],
+) {
     let data2vec = Data2VecConfig {
         top_layers: 2,
         tau: 0.9,
@@ -168,8 +309,22 @@ fn a_step_of_data2vec_gives_the_same_loss_and_gradients_everywhere() {
         beta: 0.5,
         hiding: Hiding { rate: 0.5, block: 3 },
     };
-    let patches = Patches::new((0..2 * 16 * 12).map(|at| (at as f32 * 0.37).sin()).collect(), 2, [4, 4]);
-    let batch = ImageBatch { patches, classes: vec![0.into(); 2], indices: vec![0, 1] };
-    let make = |device: &Device| Data2Vec::new(config.init(device, 2).unwrap(), ImageModel::layered, 8, 2).unwrap();
-    step_agrees(make, &Data2VecObjective::new(data2vec, ImageModel::layered), &batch);
+    let make = |device: &Device| {
+        let student = config.init(device, 2).unwrap();
+        with_named_parameters(Data2Vec::new(student, view, config.d_model(), 2).unwrap())
+    };
+    step_agrees(make, &Data2VecObjective::new(data2vec, view), batch, untrained);
+}
+
+#[test]
+fn a_step_of_data2vec_gives_the_same_loss_and_gradients_everywhere() {
+    let patches = Patches::new(named("patches", 2 * 16 * 12), 2, [4, 4]);
+    let pictures = ImageBatch { patches, classes: vec![0.into(); 2], indices: vec![0, 1] };
+    data2vec_agrees(&VitConfig::vit_like(8, 2, [2, 2, 8]), ImageModel::layered, &pictures, &["teacher."]);
+    let bert =
+        BertConfig { masked_lm: false, next_sentence: false, pooler: false, ..BertConfig::bert_like(13, 9, [2, 2, 8]) };
+    data2vec_agrees(&bert, EncoderModel::layered, &text(), &["teacher."]);
+    // Of a Whisper, the encoder alone learns.
+    let untrained = ["teacher.", "student.decoder.", "student.embedding.", "student.target_positions."];
+    data2vec_agrees(&whisper(), SpeechModel::layered, &sound(), &untrained);
 }
