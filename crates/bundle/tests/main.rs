@@ -9,5 +9,6 @@ mod golden_chat;
 mod shortlist;
 mod strategies;
 mod text_encoder;
+mod transcriber;
 mod translator;
 mod vocabulary;
