@@ -32,6 +32,7 @@ mod rnn;
 mod serve;
 mod shortlist;
 mod span_corruption;
+mod speech;
 mod support;
 mod tokenize;
 mod tokenizer_kinds;
