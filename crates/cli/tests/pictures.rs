@@ -2,9 +2,41 @@
 
 use std::{fs, path::Path};
 
-use attentive_vision::{Picture, Shapes};
+use attentive_vision::{Picture, SHAPE_LABELS, Shapes};
 
-use crate::support::Folder;
+use crate::support::{Folder, contains};
+
+/// A model of the pictures of a folder.
+const RECIPE: &str = r#"
+name = "shapes"
+task = "image-classification"
+
+[data.train]
+folder = "pictures"
+
+[data.validation]
+folder = "pictures"
+
+[model]
+image_size = 16
+patch_size = 8
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 1
+
+[batch]
+rows = 4
+
+[schedule]
+kind = "constant"
+lr = 1e-3
+
+[training]
+steps = 6
+validate_every = 3
+checkpoint_every = 3
+"#;
 
 /// A folder with a model of transformers, a picture, and what is not one.
 fn folder() -> Folder {
@@ -54,4 +86,37 @@ fn what_is_not_a_picture_is_named_and_flags_of_texts_are_refused() {
         let said = folder.fail(args, "");
         assert!(said.contains(part), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_folder_of_pictures_is_learnt_from_and_broken_ones_are_counted_and_named() {
+    let folder = Folder::new();
+    folder.write("shapes.toml", RECIPE);
+    let shapes = Shapes { seed: 1, n: 24 };
+    for idx in 0..shapes.n {
+        let (picture, class) = shapes.picture(idx);
+        let class = folder.path("pictures").join(SHAPE_LABELS[class as usize]);
+        fs::create_dir_all(&class).unwrap();
+        fs::write(class.join(format!("{idx}.png")), picture.to_png()).unwrap();
+    }
+    let whole = shapes.picture(0).0.to_png();
+    fs::write(folder.path("pictures/circle/cut.png"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(folder.path("pictures/square/empty.jpg"), "").unwrap();
+    fs::write(folder.path("pictures/square/notes.txt"), "notes").unwrap();
+    for args in [&["doctor", "shapes.toml"][..], &["train", "shapes.toml"]] {
+        let output = folder.run(args, "");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{said}");
+        contains(&said, &["data      24 train pictures", "data.train: 2 broken pictures are left out"]);
+        contains(&said, &["cut.png is damaged", "empty.jpg is empty", "notes.txt"]);
+    }
+    contains(&folder.succeed(&["inspect"], ""), &["family       vit", "(24 pictures, sha256 "]);
+    contains(&folder.succeed(&["selftest"], ""), &["sight      holds", "company    holds", "gradients  holds"]);
+
+    fs::write(folder.path("picture.png"), whole).unwrap();
+    let classes = folder.succeed(&["classify", "--all", "picture.png"], "");
+    assert_eq!(classes.lines().count(), SHAPE_LABELS.len(), "{classes}");
+    folder.succeed(&["export", "--format", "vit", "--out", "theirs"], "");
+    folder.succeed(&["import", "theirs", "--out", "back"], "");
+    assert_eq!(folder.succeed(&["classify", "--model", "back", "--all", "picture.png"], ""), classes);
 }

@@ -221,6 +221,27 @@ rows = 4
 transcribed = 2
 "#;
 
+/// An agent that learns from episodes of scripted policies.
+const AGENT: &str = r#"
+task = "trajectories"
+[data]
+environment = "key-door"
+episodes = 40
+[model]
+preset = "decision-transformer"
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 1
+max_steps = 24
+dropout = 0.1
+[batch]
+context = 4
+rows = 4
+[evaluation]
+episodes = 0
+"#;
+
 /// A student whose teacher is its running mean: of texts, pictures and sound.
 const DATA2VEC_TEXT: &str = r#"
 task = "masked-lm"
@@ -482,6 +503,11 @@ fn a_classifier() {
 #[test]
 fn a_recogniser_of_speech() {
     killed_runs_end_as_whole_ones(SPEECH);
+}
+
+#[test]
+fn an_agent() {
+    killed_runs_end_as_whole_ones(AGENT);
 }
 
 #[test]
