@@ -144,6 +144,11 @@ impl<'a> Reading<'a> {
             Err(Error::IoError(cause)) if cause.kind() != io::ErrorKind::UnexpectedEof => {
                 Err(SpeechError::Io { path: self.path.to_owned(), cause })
             }
+            // Ogg files may be put one after another (RFC 3533, §4).
+            Err(Error::ResetRequired) => {
+                let problem = format!("another recording begins after {:.2} s of sound: cut it there", self.seconds());
+                Err(SpeechError::Kind { path: self.path.to_owned(), problem })
+            }
             Err(error) => Err(self.damaged(error.to_string())),
         }
     }
@@ -172,10 +177,14 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn damaged(&self, problem: String) -> SpeechError {
+    /// Sound that was read.
+    fn seconds(&self) -> f64 {
         let Recording { samples, rate } = &self.recording;
-        let seconds = samples.len() as f64 / f64::from((*rate).max(1));
-        SpeechError::Damaged { path: self.path.to_owned(), seconds, problem }
+        samples.len() as f64 / f64::from((*rate).max(1))
+    }
+
+    fn damaged(&self, problem: String) -> SpeechError {
+        SpeechError::Damaged { path: self.path.to_owned(), seconds: self.seconds(), problem }
     }
 }
 

@@ -49,6 +49,22 @@ fn bad_files_are_named() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_is_refused_in_every_format() {
+    for name in ["u8.wav", "s24.wav", "ima.wav", "alaw.wav", "s16.flac", "tone.mp3", "vorbis.ogg"] {
+        let bytes = good(name);
+        for n in [1, 20, bytes.len() / 4, bytes.len() / 2, 3 * bytes.len() / 4] {
+            let error = read(&bytes[..n], name).expect_err(name).to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}
+
+#[test]
+fn two_recordings_in_a_file_are_not_called_damage() {
+    says(&good("vorbis.ogg").repeat(2), &["another recording begins after 0.20 s"]);
+}
+
+#[test]
 fn wav_files_that_were_written_to_a_pipe_are_read_to_their_end() {
     let whole = good("s16.wav");
     let at = whole.windows(4).position(|four| four == b"data").unwrap() + 4;
