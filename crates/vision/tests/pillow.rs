@@ -132,6 +132,24 @@ fn a_picture_that_is_cut_off_is_refused_in_every_format() {
     assert!(error.contains("cut.jpg ends in the middle"), "{error}");
 }
 
+/// Small files whose headers say more than a thousand million pixels, or nearly as many as WebP can.
+#[test]
+fn pictures_of_too_many_pixels_are_refused_in_every_format() {
+    let cases: [(&str, usize, &[u8], &str); 4] = [
+        ("rgb.gif", 6, &[0xff; 4], "65535 × 65535"),
+        ("rgb.bmp", 18, &[0x40, 0x9c, 0, 0, 0x40, 0x9c, 0, 0], "40000 × 40000"),
+        // Of the header of its frame, after its mark, its length and the bits of a value.
+        ("smooth.jpg", 163, &[0xff; 4], "65535 × 65535"),
+        ("rgb.webp", 21, &[0xfe, 0xbf, 0xff, 0x0f], "16383 × 16383"),
+    ];
+    for (name, at, size, says) in cases {
+        let mut bytes = std::fs::read(golden().path(name)).unwrap();
+        bytes[at..at + size.len()].copy_from_slice(size);
+        let error = Picture::decode(&bytes, Path::new(name)).unwrap_err().to_string();
+        assert_eq!(error, format!("{name} has {says} pixels, more than 178956970: make it smaller, or remove it"));
+    }
+}
+
 #[test]
 fn what_follows_a_jpeg_picture_is_left_out() {
     let name = Path::new("motion.jpg");
