@@ -113,8 +113,13 @@ pub fn bpe_codes(bytes: &[u8]) {
     exercise(Bpe::from_codes(&file("codes", bytes), ["to be or not to be"]).map(Box::new));
 }
 
-/// A bundle's `config.toml` or `training.json`, beside parts that are whole; the latter begins with a brace.
+/// A bundle's `config.toml`, `training.json` or `processor.json`, beside parts that are whole; the latter two begin with a brace,
+/// and the last one says what it reads.
 pub fn bundle(bytes: &[u8]) {
+    if contains(bytes, "\"reads\"") {
+        processor(bytes);
+        return;
+    }
     static CONFIG: OnceLock<Vec<u8>> = OnceLock::new();
     let folder = folder().join("bundle");
     let config = CONFIG.get_or_init(|| {
@@ -128,6 +133,27 @@ pub fn bundle(bytes: &[u8]) {
     if let Ok(bundle) = Bundle::read(&folder) {
         bundle.model.validate().expect("what is read is valid");
         exercise_model(&bundle);
+    }
+}
+
+fn contains(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|some| some == part.as_bytes())
+}
+
+/// The `processor.json` of models that listen, see and act.
+fn processor(bytes: &[u8]) {
+    for name in ["whisper", "vit-classification", "decision-transformer"] {
+        let folder = folder().join(format!("processor-of-{name}"));
+        if !folder.is_dir() {
+            let imported = attentive_interchange::import(&golden(name), &Default::default()).expect("a golden model");
+            imported.bundle.replace(&folder).expect("room for a model");
+            // Without the sums of its files.
+            fs::write(folder.join("training.json"), "{}").expect("room for a temporary file");
+        }
+        fs::write(folder.join("processor.json"), bytes).expect("room for a temporary file");
+        if let Ok(bundle) = Bundle::read(&folder) {
+            assert!(bundle.processor.image().is_none_or(|image| image.problem().is_none()));
+        }
     }
 }
 
@@ -194,10 +220,11 @@ pub fn corpus(bytes: &[u8]) {
     }
 }
 
-/// The `config.json` of a folder of transformers, whose other files are whole.
+/// A file of settings of a folder of transformers, whose other files are whole: a `config.json`, or what a Whisper or a ViT has
+/// beside it.
 pub fn import(bytes: &[u8]) {
     /// A family as a configuration names it, and the golden folder of it.
-    const FOLDERS: [(&str, &str); 31] = [
+    const FAMILIES: [(&str, &str); 31] = [
         ("vit", "vit-classification"),
         ("deit", "deit-classification"),
         ("marian", "marian"),
@@ -230,9 +257,17 @@ pub fn import(bytes: &[u8]) {
         ("starcoder2", "starcoder2"),
         ("decision_transformer", "decision-transformer"),
     ];
+    /// What another file of settings names, the golden folder of its family, and the file.
+    const OTHERS: [(&str, &str, &str); 3] = [
+        ("feature_extractor", "whisper", "processor_config.json"),
+        ("max_initial_timestamp_index", "whisper", "generation_config.json"),
+        ("image_mean", "vit-classification", "preprocessor_config.json"),
+    ];
     let text = String::from_utf8_lossy(bytes);
-    let family = FOLDERS.iter().find(|(family, _)| text.contains(&format!("\"{family}\"")));
-    let name = family.map_or("gpt2", |(_, name)| name);
+    let is_named = |name: &str| text.contains(&format!("\"{name}\""));
+    let other = OTHERS.iter().find(|(part, ..)| is_named(part)).map(|&(_, name, file)| (name, file));
+    let family = || FAMILIES.iter().find(|(family, _)| is_named(family)).map_or("gpt2", |&(_, name)| name);
+    let (name, of_settings) = other.unwrap_or_else(|| (family(), "config.json"));
     let folder = folder().join(name);
     if !folder.is_dir() {
         fs::create_dir(&folder).expect("a folder for temporary files");
@@ -241,10 +276,12 @@ pub fn import(bytes: &[u8]) {
             fs::copy(&path, folder.join(path.file_name().expect("a file's name"))).expect("room for a copy");
         }
     }
-    fs::write(folder.join("config.json"), bytes).expect("room for a temporary file");
+    let path = folder.join(of_settings);
+    fs::write(&path, bytes).expect("room for a temporary file");
     if let Ok(imported) = attentive_interchange::import(&folder, &Default::default()) {
         exercise_model(&imported.bundle);
     }
+    fs::copy(golden(name).join(of_settings), path).expect("room for a copy");
 }
 
 /// PyTorch's pickles: a state dictionary with what is beside it, the names of its storages, and the storages.

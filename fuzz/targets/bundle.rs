@@ -1,4 +1,4 @@
-//! A bundle's `config.toml` or `training.json`, beside parts that are whole; the latter begins with a brace.
+//! A bundle's `config.toml`, `training.json` or `processor.json`, beside parts that are whole.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| attentive_fuzz::readers::bundle(bytes));
