@@ -113,8 +113,8 @@ pub fn bpe_codes(bytes: &[u8]) {
     exercise(Bpe::from_codes(&file("codes", bytes), ["to be or not to be"]).map(Box::new));
 }
 
-/// A bundle's `config.toml`, `training.json` or `processor.json`, beside parts that are whole; the latter two begin with a brace,
-/// and the last one says what it reads.
+/// A bundle's `config.toml`, `training.json` or `processor.json`, beside parts that are whole; the latter two begin with a
+/// brace, and the last one says what it reads.
 pub fn bundle(bytes: &[u8]) {
     if contains(bytes, "\"reads\"") {
         processor(bytes);
@@ -220,8 +220,8 @@ pub fn corpus(bytes: &[u8]) {
     }
 }
 
-/// A file of settings of a folder of transformers, whose other files are whole: a `config.json`, or what a Whisper or a ViT has
-/// beside it.
+/// A file of settings of a folder of transformers, whose other files are whole: a `config.json`, or what a Whisper or a
+/// ViT has beside it.
 pub fn import(bytes: &[u8]) {
     /// A family as a configuration names it, and the golden folder of it.
     const FAMILIES: [(&str, &str); 31] = [

@@ -1,4 +1,4 @@
-//! When a window is written again, and what is read before the next (Radford et al. 2022, §4.5), by a model that is known.
+//! When a window is written again, and what is read before the next (Radford et al. 2022, §4.5): by a known model.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,8 +14,8 @@ const WINDOW: usize = 1000;
 const POSITIONS: usize = 200;
 const MOST: usize = 60;
 
-/// Sixteen letters, of which the first is a little more probable than the others, whatever was heard: greedy search repeats it,
-/// and what is drawn at random does not.
+/// Sixteen letters, of which the first is a little more probable than the others, whatever was heard: greedy search
+/// repeats it, and what is drawn at random does not.
 struct Parrot {
     vocab_size: usize,
     /// What was read of each search, up to each of its steps.

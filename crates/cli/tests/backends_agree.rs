@@ -124,8 +124,8 @@ fn with_named_parameters<M: Module>(model: M) -> M {
     attentive_weights::load(model, tensors.collect()).unwrap()
 }
 
-/// Holds the loss of a batch, and its gradient for every parameter, of all backends against those of the first; those whose
-/// names begin with one of `untrained` have none.
+/// Holds the loss of a batch, and its gradient for every parameter, of all backends against those of the first;
+/// parameters whose names begin with one of `untrained` have none.
 fn step_agrees<M: Module, O: Objective<M>>(
     make: impl Fn(&Device) -> M,
     objective: &O,
