@@ -18,6 +18,10 @@ use crate::{SpeechError, resample};
 /// Hours of sound that a file may hold: an hour at 16,000 samples a second takes 230 MB.
 const MAX_HOURS: u64 = 8;
 
+/// The rate above which a file may hold fewer: as many samples as so many hours have at this one. A file of silence may
+/// be a thousand times smaller than they are.
+const USUAL_RATE: u64 = 48_000;
+
 /// Samples a second that sound may have.
 const RATES: [u32; 2] = [1000, 768_000];
 
@@ -38,7 +42,7 @@ impl Recording {
     ///
     /// # Errors
     /// [`SpeechError`] names the file and says what is wrong: it is of another kind, damaged or cut short, holds no sample,
-    /// samples that are not numbers, or more than 8 hours of sound.
+    /// samples that are not numbers, or more than 8 hours of sound (or as many samples as these have at 48,000 a second).
     pub fn read(path: &Path) -> Result<Self, SpeechError> {
         let file = File::open(path).map_err(|cause| SpeechError::Io { path: path.to_owned(), cause })?;
         if file.metadata().is_ok_and(|data| data.is_file() && data.len() == 0) {
@@ -171,8 +175,10 @@ impl<'a> Reading<'a> {
             samples.truncate(first_new + at);
             return Err(self.damaged("a sample is not a finite number".into()));
         }
-        if samples.len() as u64 > MAX_HOURS * 3600 * u64::from(rate) {
-            return Err(SpeechError::Long { path: self.path.to_owned(), hours: MAX_HOURS });
+        let most = most_samples(rate);
+        if samples.len() as u64 > most {
+            let hours = most as f64 / 3600.0 / f64::from(rate);
+            return Err(SpeechError::Long { path: self.path.to_owned(), hours });
         }
         Ok(())
     }
@@ -188,6 +194,11 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Samples of a channel that a file of this rate may hold.
+fn most_samples(rate: u32) -> u64 {
+    MAX_HOURS * 3600 * u64::from(rate).min(USUAL_RATE)
+}
+
 /// What reads a file; its content alone tells what it is: a name may lie.
 fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Error> {
     let stream = MediaSourceStream::new(source, Default::default());
@@ -201,4 +212,17 @@ fn is_unknown(promised: u64, params: &AudioCodecParameters) -> bool {
     let n_channels = params.channels.as_ref().map_or(1, |channels| channels.count() as u64);
     let n_bytes = params.bits_per_sample.map_or(1, |bits| u64::from(bits.div_ceil(8)));
     promised.saturating_mul(n_channels * n_bytes) >= LEAST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_high_rate_does_not_take_more_memory() {
+        assert_eq!([1000, 16_000, 48_000].map(most_samples), [28_800_000, 460_800_000, 1_382_400_000]);
+        assert_eq!(most_samples(RATES[1]), most_samples(48_000));
+        let error = SpeechError::Long { path: "a.wav".into(), hours: 0.5 }.to_string();
+        assert!(error.contains("more than 0.5 hours"), "{error}");
+    }
 }

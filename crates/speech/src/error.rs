@@ -44,8 +44,8 @@ pub enum SpeechError {
     Long {
         /// The file.
         path: PathBuf,
-        /// The limit.
-        hours: u64,
+        /// The limit, which is lower for high rates.
+        hours: f64,
     },
     /// A rate of samples that no sound has.
     #[error("{path} says that it has {rate} samples a second; from {least} to {most} are read", path = path.display())]

@@ -8,7 +8,7 @@ use std::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::{Picture, VisionError, is_picture_name};
+use crate::{Picture, VisionError, is_picture_name, picture::bytes_of};
 
 /// Depth of folders within a class, after which links are taken to go round in a circle.
 const MAX_DEPTH: usize = 32;
@@ -66,7 +66,7 @@ impl ClassFolder {
             ));
         }
         let look = |(path, class): &(PathBuf, u32)| {
-            let bytes = fs::read(path).map_err(VisionError::io(path))?;
+            let bytes = bytes_of(path)?;
             match headers_only {
                 true => Picture::size_in(&bytes, path).map(drop)?,
                 false => Picture::decode(&bytes, path).map(drop)?,

@@ -1,6 +1,11 @@
 //! Pictures in memory, and from files.
 
-use std::{borrow::Cow, fs, io::Cursor, path::Path};
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{Cursor, Read},
+    path::Path,
+};
 
 use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Limits, codecs::png::PngEncoder};
 
@@ -12,7 +17,8 @@ use crate::{
 /// The most pixels of a picture: the limit at which Pillow refuses a file.
 const MAX_PIXELS: u64 = 178_956_970;
 
-/// Memory that a decoder may take beside the picture: as much as the largest picture of four channels of 16 bits.
+/// Memory that a decoder may take beside the picture, and bytes of a file: as many as the largest picture of four channels
+/// of 16 bits has.
 const MAX_BYTES: u64 = 8 * MAX_PIXELS;
 
 /// Ends of the names of pictures, in lower case.
@@ -49,9 +55,9 @@ impl Picture {
     ///
     /// # Errors
     /// [`VisionError`] names the file: it can't be read, is empty, not a picture, damaged, cut off, or has more pixels
-    /// than fit.
+    /// or bytes than fit.
     pub fn open(path: &Path) -> Result<Self, VisionError> {
-        Self::decode(&fs::read(path).map_err(VisionError::io(path))?, path)
+        Self::decode(&bytes_of(path)?, path)
     }
 
     /// As [`open`](Self::open), of a file's bytes; `path` is its name in errors.
@@ -189,6 +195,23 @@ impl Picture {
         let mut png = Vec::new();
         PngEncoder::new(&mut png).write_image(&self.pixels, width, height, kind).expect("a vector takes all");
         png
+    }
+}
+
+/// The bytes of a file, which is not larger than the largest picture.
+pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, VisionError> {
+    let file = File::open(path).map_err(VisionError::io(path))?;
+    let n = file.metadata().map_err(VisionError::io(path))?.len();
+    let mut bytes = Vec::new();
+    if n <= MAX_BYTES {
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(VisionError::io(path))?;
+    }
+    match n.max(bytes.len() as u64) {
+        n if n > MAX_BYTES => {
+            let problem = format!("has {n} bytes, and no picture that is read has more than {MAX_BYTES}: remove it");
+            Err(VisionError::damaged(path, problem))
+        }
+        _ => Ok(bytes),
     }
 }
 

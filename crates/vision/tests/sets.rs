@@ -263,3 +263,15 @@ fn a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() {
     let error = Picture::decode(&bomb, Path::new("bomb.png")).unwrap_err().to_string();
     assert_eq!(error, "bomb.png has 100000 × 100000 pixels, more than 178956970: make it smaller, or remove it");
 }
+
+/// A file of holes, which takes no room on the disk.
+#[test]
+fn a_file_larger_than_any_picture_is_refused_before_it_is_read() {
+    let folder = folder(&[("cat/a.png", &png(1)), ("dog/b.png", &png(2))]);
+    let huge = folder.path().join("dog/huge.png");
+    fs::File::create(&huge).unwrap().set_len(1 << 32).unwrap();
+    let error = Picture::open(&huge).unwrap_err().to_string();
+    assert!(error.contains("huge.png has 4294967296 bytes, and no picture that is read has more than"), "{error}");
+    let found = ClassFolder::read(folder.path(), false).unwrap();
+    assert_eq!((found.files.len(), &found.report.broken[..]), (2, &[error][..]));
+}
