@@ -110,7 +110,7 @@ struct Start<M: NextToken> {
     source: TokenMatrix,
     start: fn(&M, &[&TokenMatrix]) -> Vec<M::State>,
     /// For the state and the number of the step.
-    reply: mpsc::Sender<(M::State, u64)>,
+    reply: mpsc::SyncSender<(M::State, u64)>,
 }
 
 struct Step<M: NextToken> {
@@ -125,7 +125,7 @@ struct Step<M: NextToken> {
     want: Want,
     /// Scores what follows each token, if that is wanted.
     verify: Option<Verify<M>>,
-    reply: mpsc::Sender<Reply<M>>,
+    reply: mpsc::SyncSender<Reply<M>>,
 }
 
 impl<M: NextToken> Step<M> {
@@ -145,6 +145,8 @@ struct Waiting<M: NextToken> {
     /// The last step, and the searches that took part in it and have not left.
     step: u64,
     n_expected: usize,
+    /// Those of them that want another.
+    n_present: usize,
     is_over: bool,
 }
 
@@ -164,7 +166,7 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// As [`new`](Self::new), of a worker that `spawn` runs on another thread: in a pool of the model's own, for example, which
     /// its products then need not enter one by one. Searches wait for a worker that is not run.
     pub fn spawned(model: M, spawn: impl FnOnce(Box<dyn FnOnce() + Send>)) -> Self {
-        let waiting = Waiting { jobs: VecDeque::new(), step: 0, n_expected: 0, is_over: false };
+        let waiting = Waiting { jobs: VecDeque::new(), step: 0, n_expected: 0, n_present: 0, is_over: false };
         let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
         let (vocab_size, max_len, restricts) = (model.vocab_size(), model.max_len(), model.restricts());
         let of_worker = Arc::clone(&queue);
@@ -184,7 +186,7 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// # Errors
     /// [`DeviceError`] if the model panics.
     pub fn call<T: Send + 'static>(&self, ask: impl FnOnce(&M) -> T + Send + 'static) -> Result<T, DeviceError> {
-        let (reply, answer) = mpsc::channel();
+        let (reply, answer) = mpsc::sync_channel(1);
         self.user.0.push(Job::Call(Box::new(move |model| drop(reply.send(ask(model))))));
         answer.recv().map_err(|_| panicked())
     }
@@ -207,7 +209,7 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
             return Err(DeviceError::new(Stopped));
         }
         let inner = state.inner.take().ok_or_else(panicked)?;
-        let (reply, answer) = mpsc::channel();
+        let (reply, answer) = mpsc::sync_channel(1);
         let (tokens, parents, rewound) = (tokens.to_vec(), state.parents.take(), state.rewound.take());
         let step = Step { tokens, parents, rewound, state: inner, last: state.step, want, verify, reply };
         self.user.0.push(Job::Step(step));
@@ -295,7 +297,7 @@ impl<M: NextToken<State: Send> + Send + 'static> NextToken for JointModel<M> {
 impl<M: EncoderDecoder<State: Send> + Send + 'static> EncoderDecoder for JointModel<M> {
     /// Sources that arrive together are read together.
     fn start(&self, source: &TokenMatrix) -> JointState<M> {
-        let (reply, answer) = mpsc::channel();
+        let (reply, answer) = mpsc::sync_channel(1);
         self.user.0.push(Job::Start(Start { source: source.clone(), start: M::start_together, reply }));
         self.state(answer.recv().ok())
     }
@@ -346,8 +348,16 @@ impl<M: NextToken> Queue<M> {
     }
 
     fn push(&self, job: Job<M>) {
-        self.lock().jobs.push_back(job);
-        self.changed.notify_all();
+        let mut waiting = self.lock();
+        let is_expected = matches!(&job, Job::Step(step) if step.last == waiting.step);
+        waiting.n_present += usize::from(is_expected);
+        waiting.jobs.push_back(job);
+        // While others are expected, the worker would only look and wait again: once for each search of a step.
+        let is_awaited = waiting.jobs.len() == 1 || waiting.is_complete();
+        drop(waiting);
+        if is_awaited {
+            self.changed.notify_one();
+        }
     }
 
     /// Serves jobs in the order of their arrival, those of one kind together, until there is no user left.
@@ -376,7 +386,7 @@ impl<M: NextToken> Queue<M> {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
         let until = Instant::now() + PATIENCE;
-        while waiting.n_present() < waiting.n_expected {
+        while !waiting.is_complete() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -385,6 +395,7 @@ impl<M: NextToken> Queue<M> {
         }
         let jobs = std::mem::take(&mut waiting.jobs);
         waiting.step += 1;
+        waiting.n_present = 0;
         waiting.n_expected = jobs.iter().filter(|job| !matches!(job, Job::Call(_))).count();
         Some((jobs, waiting.step))
     }
@@ -457,9 +468,9 @@ fn take<M: NextToken>(
 }
 
 impl<M: NextToken> Waiting<M> {
-    /// The searches that took part in the last step and want another.
-    fn n_present(&self) -> usize {
-        self.jobs.iter().filter(|job| matches!(job, Job::Step(step) if step.last == self.step)).count()
+    /// Whether all searches that took part in the last step want another.
+    fn is_complete(&self) -> bool {
+        self.n_present >= self.n_expected
     }
 }
 
@@ -469,7 +480,9 @@ impl<M: NextToken> Drop for JointState<M> {
         let mut waiting = queue.lock();
         if self.step == waiting.step {
             waiting.n_expected = waiting.n_expected.saturating_sub(1);
-            queue.changed.notify_all();
+            if waiting.is_complete() {
+                queue.changed.notify_one();
+            }
         }
     }
 }
