@@ -1,7 +1,7 @@
 //! Classes and scores of texts, and of pairs of texts.
 
 use crate::{
-    EncodeError, Input, Pair, TextEncoder, TooLong,
+    EncodeError, Input, Pair, Sequence, TextEncoder, TooLong,
     text_encoder::{Row, softmax},
 };
 
@@ -37,14 +37,17 @@ impl TextEncoder {
         self.read_labels(rows, |scores| self.classes(scores))
     }
 
-    /// As [`classify_all`](Self::classify_all), with what the model says of each class in place of its probability: before
-    /// the soft-max, or what becomes of a single score.
+    /// What the model says of each label, in the order of its labels, for each of `texts`, or that it is too long: what
+    /// [`classes`](Self::classes) and [`raw_classes`](Self::raw_classes) are made of.
     ///
     /// # Errors
     /// As [`classify_all`](Self::classify_all).
-    pub fn raw_classes_all(&self, texts: &[Input<'_>]) -> Result<Vec<Result<Vec<Class>, TooLong>>, EncodeError> {
-        let rows = texts.iter().map(|&input| self.row(input, self.tokenizer.encode(input.text))).collect();
-        self.read_labels(rows, |scores| self.named(scores.iter().map(|&score| f64::from(score))))
+    pub fn label_scores(&self, texts: &[Sequence<'_>]) -> Result<Vec<Result<Vec<f32>, TooLong>>, EncodeError> {
+        let row = |text: &Sequence<'_>| match *text {
+            Sequence::One(input) => self.row(input, self.tokenizer.encode(input.text)),
+            Sequence::Two(pair) => self.pair(pair),
+        };
+        self.read_labels(texts.iter().map(row).collect(), <[f32]>::to_vec)
     }
 
     /// As [`classify_all`](Self::classify_all), of pairs.
@@ -52,7 +55,7 @@ impl TextEncoder {
     /// # Errors
     /// As [`classify_all`](Self::classify_all).
     pub fn classify_pairs(&self, pairs: &[Pair<'_>]) -> Result<Vec<Result<Vec<Class>, TooLong>>, EncodeError> {
-        self.read_labels(self.pairs(pairs)?, |scores| self.classes(scores))
+        self.read_labels(pairs.iter().map(|&pair| self.pair(pair)).collect(), |scores| self.classes(scores))
     }
 
     /// The score of each pair, or that it is too long: how well texts fit a query, by a classifier with a single label.
@@ -62,39 +65,11 @@ impl TextEncoder {
     /// # Errors
     /// [`EncodeError::NoHead`] if the model has no classifier, or one of several labels.
     pub fn score_pairs(&self, pairs: &[Pair<'_>]) -> Result<Vec<Result<f64, TooLong>>, EncodeError> {
-        self.read_scores(pairs, |score| self.reading.score.apply(score))
-    }
-
-    /// As [`score_pairs`](Self::score_pairs), what the model says itself.
-    ///
-    /// # Errors
-    /// As [`score_pairs`](Self::score_pairs).
-    pub fn raw_scores_of_pairs(&self, pairs: &[Pair<'_>]) -> Result<Vec<Result<f64, TooLong>>, EncodeError> {
-        self.read_scores(pairs, f64::from)
-    }
-
-    /// What `answer` makes of the score of each pair.
-    fn read_scores(
-        &self,
-        pairs: &[Pair<'_>],
-        answer: impl Fn(f32) -> f64,
-    ) -> Result<Vec<Result<f64, TooLong>>, EncodeError> {
         if self.heads.labels.len() != 1 {
             return Err(self.heads.lack("scores pairs of texts, a classifier with a single label"));
         }
-        self.read_labels(self.pairs(pairs)?, |scores| answer(scores[0]))
-    }
-
-    /// The tokens of pairs, framed.
-    ///
-    /// # Errors
-    /// [`EncodeError::TooLong`] if the model has no positions for a frame alone.
-    fn pairs(&self, pairs: &[Pair<'_>]) -> Result<Vec<Result<Row, TooLong>>, EncodeError> {
-        let n_tokens = self.pair_frame();
-        if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < n_tokens) {
-            return Err(TooLong { n_tokens, max_len }.into());
-        }
-        Ok(pairs.iter().map(|&pair| self.pair(pair)).collect())
+        let rows = pairs.iter().map(|&pair| self.pair(pair)).collect();
+        self.read_labels(rows, |scores| self.reading.score.apply(scores[0]))
     }
 
     /// What `answer` makes of the scores of each row's labels.
@@ -110,12 +85,19 @@ impl TextEncoder {
         })
     }
 
-    /// Classes by their scores.
-    fn classes(&self, scores: &[f32]) -> Vec<Class> {
+    /// Every class with its probability, the most probable first, by what the model says of each label
+    /// ([`label_scores`](Self::label_scores)).
+    pub fn classes(&self, scores: &[f32]) -> Vec<Class> {
         self.named(match scores {
             &[score] => vec![self.reading.score.apply(score)],
             scores => softmax(scores),
         })
+    }
+
+    /// Every class with what the model says of it in place of its probability: before the soft-max, or what becomes of a
+    /// single score.
+    pub fn raw_classes(&self, scores: &[f32]) -> Vec<Class> {
+        self.named(scores.iter().map(|&score| f64::from(score)))
     }
 
     /// Classes by what is said of each label, the greatest first.

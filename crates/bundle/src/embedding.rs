@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use attentive_core::TokenId;
+use attentive_tokenizer::Tokenizer;
 use attentive_weights::{HostTensor, Tensors};
 use serde::{Deserialize, Serialize};
+
+use crate::{TooLong, text_encoder::FRAME};
 
 /// How the vectors of tokens become one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +138,22 @@ impl EmbeddingConfig {
     /// What is put before every text.
     pub(crate) fn prompt_text(&self) -> &str {
         self.prompt.as_ref().and_then(|name| self.prompts.get(name)).map_or("", String::as_str)
+    }
+
+    /// The tokens of a text and of the prompt before it, without a frame, and before any are cut.
+    pub(crate) fn encode_prompted(&self, tokenizer: &dyn Tokenizer, text: &str) -> Vec<TokenId> {
+        let text = format!("{}{text}", self.prompt_text());
+        tokenizer.encode(&if self.lowercase { text.to_lowercase() } else { text })
+    }
+
+    /// Refuses a text that [`max_len`](Self::max_len) would cut.
+    ///
+    /// # Errors
+    /// [`TooLong`].
+    pub fn refuse_cut(&self, tokenizer: &dyn Tokenizer, text: &str) -> Result<(), TooLong> {
+        let Some(max_len) = self.max_len else { return Ok(()) };
+        let n_tokens = self.encode_prompted(tokenizer, text).len() + FRAME;
+        if n_tokens > max_len { Err(TooLong { n_tokens, max_len }) } else { Ok(()) }
     }
 
     /// The places of a row of `len` tokens that are pooled, the first `n_prompt` of its text being a prompt's.

@@ -58,8 +58,10 @@ impl Pair<'_> {
     ) -> Result<[Vec<TokenId>; 2], TooLong> {
         let n_tokens = first.len() + second.len() + n_frame;
         match max_len.filter(|&max_len| n_tokens > max_len) {
+            // For a frame alone.
+            Some(max_len) if self.crop && n_frame > max_len => return Err(TooLong { n_tokens: n_frame, max_len }),
             Some(max_len) if self.crop => {
-                let room = max_len.saturating_sub(n_frame);
+                let room = max_len - n_frame;
                 let (shorter, longer) =
                     if first.len() > second.len() { (&mut second, &mut first) } else { (&mut first, &mut second) };
                 shorter.truncate(room / 2);
@@ -70,6 +72,15 @@ impl Pair<'_> {
         }
         Ok([first, second])
     }
+}
+
+/// What is read as one: a text, or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sequence<'a> {
+    /// A text.
+    One(Input<'a>),
+    /// Two texts.
+    Two(Pair<'a>),
 }
 
 /// A text that is longer than the model has positions for.

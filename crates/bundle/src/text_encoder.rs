@@ -298,15 +298,11 @@ impl TextEncoder {
 
     /// The tokens of a text that is to be embedded, framed, and how many of them are a prompt's.
     fn row_to_embed(&self, input: Input<'_>, how: &EmbeddingConfig) -> Result<(Row, usize), TooLong> {
-        let encode = |text: &str| match how.lowercase {
-            true => self.tokenizer.encode(&text.to_lowercase()),
-            false => self.tokenizer.encode(text),
-        };
-        let prompt = how.prompt_text();
+        let encode = |text: &str| how.encode_prompted(&*self.tokenizer, text);
         let longest = how.max_len.map_or(usize::MAX, |max_len| max_len.saturating_sub(FRAME));
         // A prompt is cut as a text is; where it fills the row, the end of the frame alone is pooled.
-        let n_prompt = if prompt.is_empty() { 0 } else { encode(prompt).len().min(longest) };
-        let mut ids = encode(&format!("{prompt}{}", input.text));
+        let n_prompt = if how.prompt_text().is_empty() { 0 } else { encode("").len().min(longest) };
+        let mut ids = encode(input.text);
         ids.truncate(longest);
         Ok((self.row(input, ids)?, n_prompt))
     }

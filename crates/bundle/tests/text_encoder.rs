@@ -1,12 +1,12 @@
 //! What an encoder says of texts, against its model asked directly.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
 use attentive_bundle::{
-    AnswerConfig, EncodeError, Input, Pair, Pooling, Processor, TaggingConfig, TextEncoder, TooLong, characters,
-    frame_ids, is_blank,
+    AnswerConfig, EmbeddingConfig, EncodeError, Input, Pair, Pooling, Processor, Sequence, TaggingConfig, TextEncoder,
+    TooLong, characters, frame_ids, is_blank,
 };
 use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{Bert, BertConfig, CanineConfig, EncoderModel, Guessing, HiddenTokens, ModelSpec};
@@ -243,6 +243,23 @@ fn names_of_special_tokens_are_text_unless_they_are_asked_for() {
 }
 
 #[test]
+fn texts_are_refused_exactly_where_they_would_be_cut() {
+    let tokenizer = word_piece();
+    let encoder = encoder(&tokenizer, &[]);
+    let prompts = BTreeMap::from([("query".to_owned(), "The Bank ".to_owned())]);
+    let text = "of the River is GREEN";
+    for (prompt, lowercase) in [(None, false), (Some("query"), false), (Some("query"), true)] {
+        let prompt = prompt.map(str::to_owned);
+        let whole = EmbeddingConfig { prompts: prompts.clone(), prompt, lowercase, ..EmbeddingConfig::default() };
+        for max_len in 2..40 {
+            let how = EmbeddingConfig { max_len: Some(max_len), ..whole.clone() };
+            let is_whole = encoder.embed(text, &how).unwrap() == encoder.embed(text, &whole).unwrap();
+            assert_eq!(how.refuse_cut(&*tokenizer, text).is_ok(), is_whole, "{how:?}");
+        }
+    }
+}
+
+#[test]
 fn two_texts_are_two_segments() {
     let word_piece = WordPieceTrainer::with_vocab_size(60).train(TEXTS).unwrap();
     let [first, second] = TEXTS;
@@ -258,6 +275,14 @@ fn two_texts_are_two_segments() {
     for (class, expected) in classes.iter().zip(expected) {
         assert!((class.probability - f64::from(expected)).abs() < 1e-6, "{classes:?}");
     }
+    // What they are made of, of a pair and of a text.
+    let logits = values(model_of(&config).label_scores(&encoding, None).unwrap());
+    let said = encoder.label_scores(&[Sequence::Two(pair)]).unwrap().remove(0).unwrap();
+    assert!(said.len() == 3 && said.iter().zip(&logits).all(|(a, b)| (a - b).abs() < 1e-6), "{said:?} {logits:?}");
+    let greatest = said.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    assert_eq!(encoder.raw_classes(&said)[0].probability, f64::from(greatest));
+    let said = encoder.label_scores(&[Sequence::One(first.into())]).unwrap().remove(0).unwrap();
+    assert_eq!(encoder.classes(&said), encoder.classify(first).unwrap());
     // Of one segment, where the model has no more.
     let one = encoder_of(&tokenizer, &BertConfig { n_segments: 1, ..config });
     assert!(one.classify_pairs(&[pair]).unwrap()[0].is_ok());
@@ -278,7 +303,7 @@ fn long_pairs_lose_the_end_of_the_longer_text() {
     assert_eq!(classes(&long, &long, true), classes(&half, &most, false));
     let config = BertConfig { positions: PositionsConfig::Learned { max_len: 2 }, ..config(&*tokenizer, &["a", "b"]) };
     let frameless = encoder_of(&tokenizer, &config).classify_pairs(&[Pair { first: "a", second: "b", crop: true }]);
-    assert!(matches!(frameless, Err(EncodeError::TooLong(TooLong { n_tokens: 3, max_len: 2 }))));
+    assert_eq!(frameless.unwrap().remove(0), Err(TooLong { n_tokens: 3, max_len: 2 }));
 }
 
 #[test]

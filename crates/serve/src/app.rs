@@ -224,7 +224,8 @@ pub(crate) fn check_tokens(n_tokens: usize, limits: &Limits) -> Result<(), Failu
     let max = limits.input_tokens;
     match n_tokens > max {
         true => {
-            Err(Failure::invalid(format!("the texts have {n_tokens} tokens, and the server reads {max}: split them")))
+            let problem = format!("the texts have {n_tokens} tokens, and the server reads {max}: split them");
+            Err(Failure::new(Kind::TooLong, problem))
         }
         false => Ok(()),
     }

@@ -101,11 +101,17 @@ pub(crate) struct Failure {
     pub(crate) field: Option<String>,
 }
 
-/// What kind of failure it is, which decides its status.
+/// What kind of failure it is, which decides its status in each interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The request is wrong.
     Invalid,
+    /// The body is not what the interface is written in.
+    Malformed,
+    /// There is no text in the request.
+    Empty,
+    /// There are more texts, or longer ones, than are read.
+    TooLong,
     /// There is no such model.
     NoModel,
     /// There is no such place.
@@ -173,21 +179,6 @@ impl Failure {
         match self.kind {
             Kind::Broken => "the server failed to answer; its log says why: try again, or tell its operator",
             _ => &self.message,
-        }
-    }
-
-    /// The status of the answer.
-    pub(crate) fn status(&self) -> u16 {
-        match self.kind {
-            Kind::Invalid => 400,
-            Kind::Key => 401,
-            Kind::Forbidden => 403,
-            Kind::NoModel | Kind::NotFound => 404,
-            Kind::Method => 405,
-            Kind::TooLarge => 413,
-            Kind::Busy(_) => 429,
-            Kind::Broken => 500,
-            Kind::Late | Kind::Ending | Kind::Gone => 503,
         }
     }
 }
@@ -275,7 +266,7 @@ impl From<FrameError> for Failure {
 
 impl From<TooLong> for Failure {
     fn from(error: TooLong) -> Self {
-        Self::invalid(format!("the text has {error}: shorten it, or ask for it to be cut"))
+        Self::new(Kind::TooLong, format!("the text has {error}: shorten it, or ask for it to be cut"))
     }
 }
 
@@ -293,10 +284,10 @@ mod tests {
     #[test]
     fn what_broke_is_not_told_to_clients() {
         let failure = Failure::from(DeviceError::new("/secret/path"));
-        assert_eq!(failure.status(), 500);
+        assert_eq!(failure.kind, Kind::Broken);
         assert!(failure.message.contains("/secret/path") && !failure.told().contains("secret"));
         let panic = std::panic::catch_unwind(|| panic!("of {}", "/secret")).unwrap_err();
         let failure = Failure::of_panic(&*panic);
-        assert_eq!((failure.message.as_str(), failure.status()), ("a panic: of /secret", 500));
+        assert_eq!((failure.message.as_str(), failure.kind), ("a panic: of /secret", Kind::Broken));
     }
 }

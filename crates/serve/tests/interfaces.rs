@@ -375,8 +375,6 @@ fn vectors_and_classes() {
     let order = order.as_array().unwrap();
     assert!(order.windows(2).all(|two| two[0]["score"].as_f64() >= two[1]["score"].as_f64()));
     assert_eq!(order.len(), 3);
-    let error = is_refused(&server.post("/embed", &json!({ "inputs": 1 })), 400, "inputs");
-    assert_eq!(error["error_type"], "Validation");
 
     // Raw scores are what the soft-max and the sigmoid are of.
     let scores = |list: &Value, key: &str| -> Vec<(String, f64)> {
@@ -402,12 +400,60 @@ fn vectors_and_classes() {
 }
 
 #[test]
+fn pairs_have_the_scores_of_sentence_transformers() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden/bert-rank/outputs.json");
+    let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let case = &golden[0];
+    let server = Running::of(&["bert-rank", "bert-classification"]);
+    let predict = |model: &str, inputs: &Value, is_raw: bool| {
+        server.post("/predict", &json!({ "model": model, "inputs": inputs, "raw_scores": is_raw }))
+    };
+    let all = predict("bert-rank", &case["pairs"], false).ok();
+    let raw = predict("bert-rank", &case["pairs"], true).ok();
+    let is_near = |found: &Value, expected: &Value| (found.as_f64().unwrap() - expected.as_f64().unwrap()).abs() < 1e-5;
+    let n_pairs = case["pairs"].as_array().unwrap().len();
+    assert_eq!((all.as_array().unwrap().len(), raw.as_array().unwrap().len()), (n_pairs, n_pairs));
+    for at in 0..n_pairs {
+        assert!(is_near(&all[at][0]["score"], &case["scores"][at]), "{}", all[at]);
+        assert!(is_near(&raw[at][0]["score"], &case["logits"][at][0]), "{}", raw[at]);
+    }
+    // A pair by itself, and texts and pairs mixed.
+    let pair = &case["pairs"][0];
+    assert_eq!(predict("bert-rank", pair, false).ok(), all[0]);
+    let mixed = predict("bert-classification", &json!([[SENTENCE], pair]), false).ok();
+    assert_eq!(mixed[0], predict("bert-classification", &json!(SENTENCE), false).ok());
+    assert_eq!(mixed[1], predict("bert-classification", pair, false).ok());
+    assert_ne!(mixed[1], predict("bert-classification", &case["pairs"][0][0], false).ok());
+    is_refused(&predict("bert-rank", &json!([["a", "b", "c"]]), false), 422, "one or two");
+}
+
+#[test]
+fn failures_are_those_of_text_embeddings_inference() {
+    let server = Running::of(&["bert-masked-lm", "bert-rank"]);
+    let of = |path: &str, body: Value, status: u16, name: &str| {
+        let body = is_refused(&server.post(path, &body), status, "error");
+        assert_eq!((&body["error_type"], body["error"].is_string()), (&json!(name), true), "{body}");
+    };
+    of("/embed", json!({ "inputs": 1 }), 422, "Validation");
+    of("/embed", json!({ "inputs": "a", "prompt_name": "none" }), 422, "Validation");
+    of("/embed", json!(["a"]), 400, "Validation");
+    of("/embed", json!({ "inputs": [] }), 400, "Empty");
+    of("/predict", json!({ "inputs": [] }), 400, "Empty");
+    of("/rerank", json!({ "query": "a", "texts": [] }), 400, "Empty");
+    of("/embed", json!({ "inputs": vec!["a"; 257] }), 413, "Validation");
+    of("/predict", json!({ "model": "bert-rank", "inputs": SENTENCE.repeat(99) }), 413, "Validation");
+    of("/embed", json!({ "model": "none", "inputs": "a" }), 424, "Backend");
+    let without = Running::of(&["gpt2"]).post("/rerank", &json!({ "query": "a", "texts": ["b"] }));
+    assert_eq!(is_refused(&without, 424, "no model here scores pairs")["error_type"], "Backend");
+}
+
+#[test]
 fn texts_are_cut_only_where_that_is_asked_for() {
     let server = Running::of(&["short"]);
     assert_eq!(server.get("/info").ok()["max_input_length"], 4);
     let embed = |text: &str, truncate: Value| server.post("/embed", &json!({ "inputs": text, "truncate": truncate }));
     for truncate in [json!(false), Value::Null] {
-        is_refused(&embed("the animal was", truncate), 400, "has 5 tokens, and the model reads 4");
+        is_refused(&embed("the animal was", truncate), 413, "has 5 tokens, and the model reads 4");
     }
     assert_eq!(embed("the animal was", json!(true)).ok(), embed("the animal", json!(false)).ok());
     is_refused(&server.post("/v1/embeddings", &json!({ "model": "short", "input": SENTENCE })), 400, "reads 4");

@@ -91,7 +91,7 @@ fn limits_are_told() {
     let rerank = |n: usize| server.post("/rerank", &json!({ "query": "a", "texts": vec!["a"; n] }));
     assert_eq!(server.get("/info").ok()["max_client_batch_size"], 3);
     assert_eq!(rerank(3).ok().as_array().map(Vec::len), Some(3), "the query is not one of the texts");
-    refused(rerank(4), 400, "4 texts");
+    refused(rerank(4), 413, "4 texts");
     refused(
         server.post("/v1/completions", &json!({ "model": "gpt2", "prompt": "a", "max_tokens": 6 })),
         400,

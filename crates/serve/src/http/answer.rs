@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Failure, Kind};
 
-/// Whose clients ask.
+/// Whose clients ask, in the order of the columns of `named`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interface {
     Libre,
@@ -21,9 +21,9 @@ pub(crate) enum Interface {
 }
 
 impl IntoResponse for Failure {
-    /// Its status; [`Interface::render`] writes it.
+    /// What all interfaces say alike; [`Interface::render`] writes the rest.
     fn into_response(self) -> Response {
-        let mut response = StatusCode::from_u16(self.status()).expect("a status").into_response();
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
         let headers = response.headers_mut();
         let after = match self.kind {
             Kind::Busy(time) => Some(time.as_secs()),
@@ -47,11 +47,8 @@ impl Interface {
         let Some(failure) = response.extensions_mut().remove::<Failure>() else {
             return response;
         };
-        let (mut status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        if self == Self::Libre && failure.kind == Kind::Key {
-            // LibreTranslate forbids what a key is wrong for.
-            status = StatusCode::FORBIDDEN;
-        }
+        let headers = std::mem::take(response.headers_mut());
+        let status = StatusCode::from_u16(self.named(failure.kind).0).expect("a status of the table");
         let mut told = (status, Json(self.body(&failure))).into_response();
         told.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| {
             let name = name.filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)?;
@@ -64,22 +61,45 @@ impl Interface {
 
     /// What a client of this interface reads of a failure.
     pub(super) fn body(self, failure: &Failure) -> Value {
-        let message = failure.told();
+        let (message, name) = (failure.told(), self.named(failure.kind).1);
         match self {
             Self::Libre => json!({ "error": message }),
             Self::OpenAi => {
                 json!({ "error": {
                     "message": message,
-                    "type": openai_type(failure.kind),
+                    "type": name,
                     "param": failure.field,
                     "code": openai_code(failure.kind),
                 } })
             }
-            Self::Tei => json!({ "error": message, "error_type": tei_type(failure.kind) }),
-            Self::Own => {
-                json!({ "error": { "message": message, "type": own_type(failure.kind), "field": failure.field } })
-            }
+            Self::Tei => json!({ "error": message, "error_type": name }),
+            Self::Own => json!({ "error": { "message": message, "type": name, "field": failure.field } }),
         }
+    }
+
+    /// The status of a failure, and what it is called: by LibreTranslate, which has no names, by OpenAI, by
+    /// text-embeddings-inference, and here.
+    fn named(self, kind: Kind) -> (u16, &'static str) {
+        const WRONG: &str = "invalid_request_error";
+        const SERVER: &str = "server_error";
+        let row = match kind {
+            Kind::Invalid => [(400, ""), (400, WRONG), (422, "Validation"), (400, "invalid-request")],
+            Kind::Malformed => [(400, ""), (400, WRONG), (400, "Validation"), (400, "invalid-request")],
+            Kind::Empty => [(400, ""), (400, WRONG), (400, "Empty"), (400, "invalid-request")],
+            Kind::TooLong => [(400, ""), (400, WRONG), (413, "Validation"), (400, "invalid-request")],
+            Kind::TooLarge => [(413, ""), (413, WRONG), (413, "Validation"), (413, "too-large")],
+            Kind::NoModel => [(404, ""), (404, WRONG), (424, "Backend"), (404, "no-model")],
+            Kind::NotFound => [(404, ""), (404, WRONG), (404, "Validation"), (404, "not-found")],
+            Kind::Method => [(405, ""), (405, WRONG), (405, "Validation"), (405, "wrong-method")],
+            Kind::Key => [(403, ""), (401, "authentication_error"), (401, "Unauthorized"), (401, "key")],
+            Kind::Forbidden => [(403, ""), (403, "permission_error"), (403, "Unauthorized"), (403, "forbidden")],
+            Kind::Busy(_) => [(429, ""), (429, "rate_limit_error"), (429, "Overloaded"), (429, "busy")],
+            Kind::Late => [(503, ""), (503, SERVER), (503, "Unhealthy"), (503, "too-late")],
+            Kind::Ending => [(503, ""), (503, SERVER), (503, "Unhealthy"), (503, "ending")],
+            Kind::Gone => [(503, ""), (503, SERVER), (503, "Unhealthy"), (503, "client-gone")],
+            Kind::Broken => [(500, ""), (500, SERVER), (424, "Backend"), (500, "server")],
+        };
+        row[self as usize]
     }
 }
 
@@ -87,48 +107,12 @@ impl Interface {
 #[derive(Debug, Clone)]
 pub(super) struct Told(pub(super) Failure);
 
-fn openai_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Busy(_) => "rate_limit_error",
-        Kind::Key => "authentication_error",
-        Kind::Forbidden => "permission_error",
-        Kind::Late | Kind::Ending | Kind::Gone | Kind::Broken => "server_error",
-        _ => "invalid_request_error",
-    }
-}
-
 fn openai_code(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::NoModel => Some("model_not_found"),
         Kind::Key => Some("invalid_api_key"),
         Kind::Busy(_) => Some("rate_limit_exceeded"),
         _ => None,
-    }
-}
-
-fn tei_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Busy(_) => "Overloaded",
-        Kind::Late | Kind::Ending | Kind::Gone | Kind::Broken => "Backend",
-        Kind::Key | Kind::Forbidden => "Unauthorized",
-        _ => "Validation",
-    }
-}
-
-fn own_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Invalid => "invalid-request",
-        Kind::NoModel => "no-model",
-        Kind::NotFound => "not-found",
-        Kind::Method => "wrong-method",
-        Kind::Key => "key",
-        Kind::Forbidden => "forbidden",
-        Kind::TooLarge => "too-large",
-        Kind::Busy(_) => "busy",
-        Kind::Late => "too-late",
-        Kind::Ending => "ending",
-        Kind::Gone => "client-gone",
-        Kind::Broken => "server",
     }
 }
 

@@ -55,19 +55,20 @@ pub(super) async fn bytes(request: Request, app: &Arc<App>) -> Result<Bytes, Fai
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     // An array would be taken for the fields in their order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Failure::invalid("the body is not an object of JSON: { … }"));
+        return Err(Failure::new(Kind::Malformed, "the body is not an object of JSON: { … }"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path: String = error.path().to_string().chars().take(MAX_PLACE).collect();
         let problem = error.inner();
+        let kind = if problem.is_data() { Kind::Invalid } else { Kind::Malformed };
         match path.as_str() {
-            "." | "?" => Failure::invalid(format!("the body is not what is expected: {problem}")),
-            path => Failure::field(path, format!("{path}: {problem}")),
+            "." | "?" => Failure::new(kind, format!("the body is not what is expected: {problem}")),
+            path => Failure { kind, ..Failure::field(path, format!("{path}: {problem}")) },
         }
     })?;
     let rest = deserializer.end();
-    rest.map_err(|error| Failure::invalid(format!("the body goes on after its end: {error}")))?;
+    rest.map_err(|error| Failure::new(Kind::Malformed, format!("the body goes on after its end: {error}")))?;
     Ok(value)
 }
 
@@ -101,9 +102,10 @@ pub(crate) fn check_texts(texts: &[impl AsRef<str>], limits: &Limits) -> Result<
 pub(crate) fn check_number(n: usize, limits: &Limits) -> Result<(), Failure> {
     let max = limits.texts;
     match n > max {
-        true => Err(Failure::invalid(format!(
-            "there are {n} texts, and the server takes {max} at once: send them in parts"
-        ))),
+        true => Err(Failure::new(
+            Kind::TooLong,
+            format!("there are {n} texts, and the server takes {max} at once: send them in parts"),
+        )),
         false => Ok(()),
     }
 }
@@ -113,9 +115,10 @@ pub(crate) fn check_length(texts: &[impl AsRef<str>], limits: &Limits) -> Result
     let n: usize = texts.iter().map(|text| text.as_ref().chars().count()).sum();
     if n > limits.characters {
         let max = limits.characters;
-        return Err(Failure::invalid(format!(
-            "the texts have {n} characters, and the server takes {max} at once: split them"
-        )));
+        return Err(Failure::new(
+            Kind::TooLong,
+            format!("the texts have {n} characters, and the server takes {max} at once: split them"),
+        ));
     }
     Ok(())
 }

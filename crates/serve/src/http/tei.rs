@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use super::body::{Body, Texts, bytes, check_length, check_number, check_texts, null_is_false, parse};
 use crate::{
     app::{App, Turn},
-    error::Failure,
-    models::{OwnedInput, Scale},
+    error::{Failure, Kind},
+    models::{OwnedInput, Scale, ToClassify},
 };
 
 /// Texts to make vectors of.
@@ -49,7 +49,7 @@ enum Direction {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PredictRequest {
-    /// A text, or a list of lists of one text each.
+    /// A text, a pair of texts, or a list of lists of one text or two each.
     inputs: Inputs,
     /// Whether scores are what the model says, before the soft-max or the sigmoid.
     #[serde(default, deserialize_with = "null_is_false")]
@@ -66,11 +66,40 @@ pub(super) struct PredictRequest {
 
 /// What is classified.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a text, or a list of lists of one text")]
+#[serde(untagged, expecting = "expected a text, a pair of texts, or a list of lists of one text or two")]
 enum Inputs {
     One(String),
     Few(Vec<String>),
     Many(Vec<Vec<String>>),
+}
+
+/// A text, and the second one of a pair.
+type OneOrTwo = (String, Option<String>);
+
+impl Inputs {
+    /// All of them, and whether there is a list.
+    fn into_list(self) -> Result<(Vec<OneOrTwo>, bool), Failure> {
+        Ok(match self {
+            Self::One(text) => (vec![(text, None)], false),
+            Self::Few(texts) if texts.is_empty() => return Err(empty("inputs")),
+            Self::Few(texts) => (vec![one_or_two(texts)?], false),
+            Self::Many(lists) => (lists.into_iter().map(one_or_two).collect::<Result<_, _>>()?, true),
+        })
+    }
+}
+
+fn one_or_two(texts: Vec<String>) -> Result<OneOrTwo, Failure> {
+    let n = texts.len();
+    let mut texts = texts.into_iter();
+    match (texts.next(), texts.next()) {
+        (Some(first), second) if n <= 2 => Ok((first, second)),
+        _ => Err(Failure::field("inputs", format!("inputs: {n} texts are read as one, and it takes one or two"))),
+    }
+}
+
+/// Refuses a list of nothing.
+fn empty(field: &str) -> Failure {
+    Failure { kind: Kind::Empty, ..Failure::field(field, format!("{field} is empty: give a text at least")) }
 }
 
 /// Texts to order by how well they fit a query.
@@ -121,6 +150,9 @@ async fn embed(State(app): State<Arc<App>>, Body(request): Body<EmbedRequest>) -
     let served = app.models.find(request.model.as_deref(), "makes vectors of texts", |served| served.can("embed"))?;
     let _: Option<Direction> = request.truncation_direction;
     let (texts, _) = request.inputs.into_list();
+    if texts.is_empty() {
+        return Err(empty("inputs"));
+    }
     check_texts(&texts, &app.config.limits)?;
     let vectors = app
         .work(&served, move |turn| {
@@ -129,12 +161,10 @@ async fn embed(State(app): State<Arc<App>>, Body(request): Body<EmbedRequest>) -
             let mut how = encoder.embedding.clone();
             how.normalize = request.normalize.unwrap_or(true);
             if let Some(name) = request.prompt_name {
-                if !how.prompts.contains_key(&name) {
-                    let names: Vec<&str> = how.prompts.keys().map(String::as_str).collect();
-                    let problem = format!("the model has no prompt {name:?}; it has: {}", names.join(", "));
-                    return Err(Failure::field("prompt_name", problem));
-                }
                 how.prompt = Some(name);
+                if let Some(problem) = how.problem() {
+                    return Err(Failure::field("prompt_name", format!("prompt_name: {problem}")));
+                }
             }
             encoder.embed(OwnedInput::all(texts, request.truncate), how, &turn.ticket)
         })
@@ -148,23 +178,15 @@ async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest
         return Err(Failure::field("parameters", format!("parameters: {name} is not supported: leave it out")));
     }
     let _: Option<Direction> = request.truncation_direction;
-    let pairs = || Failure::field("inputs", "pairs of texts are not supported here: /rerank scores them");
-    let (texts, is_list) = match request.inputs {
-        Inputs::One(text) => (vec![text], false),
-        Inputs::Few(texts) => match <[String; 1]>::try_from(texts) {
-            Ok(one) => (one.to_vec(), false),
-            Err(_) => return Err(pairs()),
-        },
-        Inputs::Many(lists) => {
-            let one = |list: Vec<String>| <[String; 1]>::try_from(list).map(|[text]| text).map_err(|_| pairs());
-            (lists.into_iter().map(one).collect::<Result<_, _>>()?, true)
-        }
-    };
-    check_texts(&texts, &app.config.limits)?;
-    let scale = scale(request.raw_scores);
+    let (inputs, is_list) = request.inputs.into_list()?;
+    check_number(inputs.len(), &app.config.limits)?;
+    let texts = inputs.iter().flat_map(|(first, second)| [first].into_iter().chain(second));
+    check_length(&texts.collect::<Vec<&String>>(), &app.config.limits)?;
+    let (crop, scale) = (request.truncate, scale(request.raw_scores));
     let classify = move |turn: &Turn| {
-        turn.reads(texts.iter().map(String::as_str))?;
-        turn.served.encoder()?.classify(OwnedInput::all(texts, request.truncate), scale, &turn.ticket)
+        turn.reads(inputs.iter().flat_map(|(first, second)| [&**first].into_iter().chain(second.as_deref())))?;
+        let text = |(first, second)| ToClassify { first, second, crop, scale };
+        turn.served.encoder()?.classify(inputs.into_iter().map(text).collect(), &turn.ticket)
     };
     let classes = app.work(&served, classify).await?;
     let class = |Class { label, probability }: &Class| json!({ "label": label, "score": probability });
@@ -175,6 +197,9 @@ async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest
 async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "scores pairs of texts", |served| served.can("rerank"))?;
     let _: Option<Direction> = request.truncation_direction;
+    if request.texts.is_empty() {
+        return Err(empty("texts"));
+    }
     // As many texts as /info tells, and the query.
     check_number(request.texts.len(), &app.config.limits)?;
     let texts: Vec<String> = [&request.query].into_iter().chain(&request.texts).cloned().collect();
@@ -185,11 +210,12 @@ async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>)
         // The query is read with each text.
         let n_tokens = |text: &String| turn.served.tokenizer.encode(text).len();
         turn.reads_tokens(n_tokens(query) * texts.len() + texts.iter().map(n_tokens).sum::<usize>())?;
-        let input = |text: &String| OwnedInput { text: text.clone(), crop };
-        let pairs = texts.iter().map(|text| [input(query), input(text)]).collect();
-        turn.served.encoder()?.score_pairs(pairs, scale, &turn.ticket)
+        let pair = |text: &String| ToClassify { first: query.clone(), second: Some(text.clone()), crop, scale };
+        turn.served.encoder()?.classify(texts.iter().map(pair).collect(), &turn.ticket)
     };
-    let scores = app.work(&served, score).await?;
+    // Of the model's single class.
+    let classes = app.work(&served, score).await?.into_iter().flatten();
+    let scores: Vec<f64> = classes.map(|class| class.probability).collect();
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     let entry = |index: usize| match request.return_text {

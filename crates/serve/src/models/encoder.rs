@@ -10,18 +10,19 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, Class, EmbeddingConfig, EncodeError, Input, Pair, Stored, TextEncoder, TooLong, WeightFormat,
+    Bundle, Class, EmbeddingConfig, EncodeError, Input, Pair, Sequence, Stored, TextEncoder, TooLong, WeightFormat,
 };
 use attentive_tokenizer::Tokenizer;
 use prometheus::IntCounter;
 
-use crate::{ServeError, error::Failure, ticket::Ticket};
+use crate::{
+    ServeError,
+    error::{Failure, Kind},
+    ticket::Ticket,
+};
 
 /// Jobs that are looked at together.
 const JOBS_AT_ONCE: usize = 64;
-
-/// Tokens that frame a text.
-const FRAME: usize = 2;
 
 /// Bytes of texts that are read together, a text at least: between such parts it is asked who still waits.
 const BYTES_AT_ONCE: usize = 1 << 14;
@@ -48,6 +49,25 @@ impl OwnedInput {
     }
 }
 
+/// A text to classify, or two that are read as one.
+#[derive(Debug, Clone)]
+pub(crate) struct ToClassify {
+    pub(crate) first: String,
+    pub(crate) second: Option<String>,
+    pub(crate) crop: bool,
+    pub(crate) scale: Scale,
+}
+
+impl ToClassify {
+    fn sequence(&self) -> Sequence<'_> {
+        let Self { first, second, crop, .. } = self;
+        match second {
+            Some(second) => Sequence::Two(Pair { first, second, crop: *crop }),
+            None => Sequence::One(Input { text: first, crop: *crop }),
+        }
+    }
+}
+
 /// What scores are told as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
@@ -63,8 +83,7 @@ type Answers<T> = Result<Vec<Result<T, TooLong>>, Failure>;
 /// What a request asks for.
 enum Job {
     Embed(Vec<OwnedInput>, EmbeddingConfig, Reply<Vec<f32>>),
-    Classify(Vec<OwnedInput>, Scale, Reply<Vec<Class>>),
-    ScorePairs(Vec<[OwnedInput; 2]>, Scale, Reply<f64>),
+    Classify(Vec<ToClassify>, Reply<Vec<Class>>),
     Call(Box<dyn FnOnce(&Guarded) + Send>),
 }
 
@@ -109,28 +128,16 @@ impl EncoderEngine {
         how: EmbeddingConfig,
         ticket: &Arc<Ticket>,
     ) -> Result<Vec<Vec<f32>>, Failure> {
-        self.refuse_cut(&texts, &how)?;
+        for (number, input) in texts.iter().enumerate().filter(|(_, input)| !input.crop) {
+            how.refuse_cut(&*self.tokenizer, &input.text).map_err(|long| too_long(number, long))?;
+        }
         self.ask(ticket, |reply| Job::Embed(texts, how, reply))
     }
 
-    /// The classes of each text, the most probable first.
-    pub(crate) fn classify(
-        &self,
-        texts: Vec<OwnedInput>,
-        scale: Scale,
-        ticket: &Arc<Ticket>,
-    ) -> Result<Vec<Vec<Class>>, Failure> {
-        self.ask(ticket, |reply| Job::Classify(texts, scale, reply))
-    }
-
-    /// How well the second text of each pair fits the first.
-    pub(crate) fn score_pairs(
-        &self,
-        pairs: Vec<[OwnedInput; 2]>,
-        scale: Scale,
-        ticket: &Arc<Ticket>,
-    ) -> Result<Vec<f64>, Failure> {
-        self.ask(ticket, |reply| Job::ScorePairs(pairs, scale, reply))
+    /// The classes of each text or pair, the most probable first. How well the second text of a pair fits the first is the
+    /// probability of the single class of a model that tells that.
+    pub(crate) fn classify(&self, texts: Vec<ToClassify>, ticket: &Arc<Ticket>) -> Result<Vec<Vec<Class>>, Failure> {
+        self.ask(ticket, |reply| Job::Classify(texts, reply))
     }
 
     /// What `ask` gets of the encoder.
@@ -151,35 +158,22 @@ impl EncoderEngine {
         answer.recv().map_err(|_| ended())?
     }
 
-    /// Refuses texts that are not to be cut and have more tokens than the settings read.
-    fn refuse_cut(&self, texts: &[OwnedInput], how: &EmbeddingConfig) -> Result<(), Failure> {
-        let Some(max_len) = how.max_len else { return Ok(()) };
-        let prompt = how.prompt.as_ref().and_then(|name| how.prompts.get(name)).map_or("", String::as_str);
-        for (number, OwnedInput { text, crop }) in texts.iter().enumerate() {
-            let text = format!("{prompt}{text}");
-            let text = if how.lowercase { text.to_lowercase() } else { text };
-            let n_tokens = if *crop { 0 } else { self.tokenizer.encode(&text).len() + FRAME };
-            if n_tokens > max_len {
-                return Err(Failure::invalid(format!(
-                    "text {} has {n_tokens} tokens, and the model reads {max_len}: shorten it, or have it cut",
-                    number + 1
-                )));
-            }
-        }
-        Ok(())
-    }
-
     fn ask<T>(&self, ticket: &Arc<Ticket>, job: impl FnOnce(Reply<T>) -> Job) -> Result<Vec<T>, Failure> {
         let (to, answer) = mpsc::channel();
         self.jobs.send(job(Reply { to, ticket: Arc::clone(ticket) })).map_err(|_| ended())?;
         let answers = answer.recv().map_err(|_| ended())??;
         let numbered = answers.into_iter().enumerate();
-        let text = |(number, answer): (usize, Result<T, TooLong>)| {
-            answer
-                .map_err(|long| Failure::invalid(format!("text {} has {long}: shorten it, or have it cut", number + 1)))
-        };
-        numbered.map(text).collect()
+        numbered.map(|(number, answer)| answer.map_err(|long| too_long(number, long))).collect()
     }
+}
+
+/// The failure of a text that is too long, by its number from 0.
+fn too_long(number: usize, TooLong { n_tokens, max_len }: TooLong) -> Failure {
+    let number = number + 1;
+    Failure::new(
+        Kind::TooLong,
+        format!("text {number} has {n_tokens} tokens, and the model reads {max_len}: shorten it, or have it cut"),
+    )
 }
 
 fn ended() -> Failure {
@@ -218,8 +212,7 @@ fn work(encoder: &Guarded, waiting: &mpsc::Receiver<Job>) {
     while let Ok(first) = waiting.recv() {
         let jobs: Vec<Job> = [first].into_iter().chain(waiting.try_iter().take(JOBS_AT_ONCE - 1)).collect();
         let mut embeds: Vec<(EmbeddingConfig, Batch<OwnedInput, Vec<f32>>)> = Vec::new();
-        let (mut classes, mut raw_classes) = (Batch::default(), Batch::default());
-        let (mut scores, mut raw_scores) = (Batch::default(), Batch::default());
+        let mut classes = Batch::default();
         for job in jobs {
             match job {
                 Job::Embed(texts, how, reply) => match embeds.iter_mut().find(|(other, _)| *other == how) {
@@ -230,25 +223,25 @@ fn work(encoder: &Guarded, waiting: &mpsc::Receiver<Job>) {
                         embeds.push((how, batch));
                     }
                 },
-                Job::Classify(texts, Scale::Usual, reply) => classes.add(texts, reply),
-                Job::Classify(texts, Scale::Raw, reply) => raw_classes.add(texts, reply),
-                Job::ScorePairs(pairs, Scale::Usual, reply) => scores.add(pairs, reply),
-                Job::ScorePairs(pairs, Scale::Raw, reply) => raw_scores.add(pairs, reply),
+                Job::Classify(texts, reply) => classes.add(texts, reply),
                 Job::Call(call) => call(encoder),
             }
         }
         for (how, batch) in embeds {
             batch.answer(encoder, |encoder, texts| encoder.embed_all(&inputs(texts), &how));
         }
-        classes.answer(encoder, |encoder, texts| encoder.classify_all(&inputs(texts)));
-        raw_classes.answer(encoder, |encoder, texts| encoder.raw_classes_all(&inputs(texts)));
-        scores.answer(encoder, |encoder, pairs| encoder.score_pairs(&as_pairs(pairs)));
-        raw_scores.answer(encoder, |encoder, pairs| encoder.raw_scores_of_pairs(&as_pairs(pairs)));
+        classes.answer(encoder, classify);
     }
 }
 
-fn as_pairs(texts: &[[OwnedInput; 2]]) -> Vec<Pair<'_>> {
-    texts.iter().map(|[first, second]| Pair { first: &first.text, second: &second.text, crop: first.crop }).collect()
+/// The classes of texts and pairs, each in its own scale.
+fn classify(encoder: &TextEncoder, texts: &[ToClassify]) -> Result<Vec<Result<Vec<Class>, TooLong>>, EncodeError> {
+    let scores = encoder.label_scores(&texts.iter().map(ToClassify::sequence).collect::<Vec<_>>())?;
+    let classes = |(text, scores): (&ToClassify, Result<Vec<f32>, TooLong>)| match text.scale {
+        Scale::Raw => scores.map(|scores| encoder.raw_classes(&scores)),
+        Scale::Usual => scores.map(|scores| encoder.classes(&scores)),
+    };
+    Ok(texts.iter().zip(scores).map(classes).collect())
 }
 
 fn inputs(texts: &[OwnedInput]) -> Vec<Input<'_>> {
@@ -267,9 +260,9 @@ impl Read for OwnedInput {
     }
 }
 
-impl Read for [OwnedInput; 2] {
+impl Read for ToClassify {
     fn bytes(&self) -> usize {
-        self.iter().map(Read::bytes).sum()
+        self.first.len() + self.second.as_ref().map_or(0, String::len)
     }
 }
 

@@ -19,7 +19,7 @@ use attentive_model::Role;
 use attentive_run::resolve;
 use attentive_tokenizer::{FrameError, Tokenizer};
 
-pub(crate) use encoder::{EncoderEngine, OwnedInput, Scale};
+pub(crate) use encoder::{EncoderEngine, OwnedInput, Scale, ToClassify};
 pub(crate) use facts::{Facts, Languages};
 pub(crate) use language::{Ask, LanguageEngine, Outcome, Task, Told};
 pub(crate) use translation::{PairTokens, ScoredToken, TranslationEngine, Wish};

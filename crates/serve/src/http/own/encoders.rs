@@ -12,7 +12,7 @@ use crate::{
     app::{App, Turn},
     error::Failure,
     http::body::{Body, check_texts},
-    models::{OwnedInput, Scale, Served},
+    models::{OwnedInput, Scale, Served, ToClassify},
 };
 
 /// The most guesses of a hidden word.
@@ -89,7 +89,8 @@ pub(super) async fn classify(
     check(&app, &request.texts)?;
     let classify = move |turn: &Turn| {
         turn.reads(request.texts.iter().map(String::as_str))?;
-        turn.served.encoder()?.classify(OwnedInput::all(request.texts, false), Scale::Usual, &turn.ticket)
+        let text = |first| ToClassify { first, second: None, crop: false, scale: Scale::Usual };
+        turn.served.encoder()?.classify(request.texts.into_iter().map(text).collect(), &turn.ticket)
     };
     let results = app.work(&served, classify).await?;
     let class = |Class { label, probability }: &Class| json!({ "label": label, "probability": probability });
