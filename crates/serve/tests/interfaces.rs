@@ -249,6 +249,32 @@ fn openai_texts() {
 }
 
 #[test]
+fn tokens_of_all_ranks_of_a_translation_are_scored_at_once() {
+    let server = Running::of(&["marian"]);
+    let n_steps = || server.metric("attentive_step_tokens_count{model=\"marian\"}");
+    let translated = |logprobs: Option<usize>| {
+        let before = n_steps();
+        let body = json!({ "model": "marian", "prompt": SENTENCE, "n": 4, "logprobs": logprobs });
+        (server.post("/v1/completions", &body).ok(), n_steps() - before)
+    };
+    let ((plain, n_plain), (told, n_told)) = (translated(None), translated(Some(0)));
+    let body = json!({ "text": SENTENCE, "n_best": 4 });
+    let own = server.post("/api/translate", &body).ok();
+    let mut longest = 0;
+    for rank in 0..4 {
+        let (choice, own) = (&told["choices"][rank], &own["translations"][rank]);
+        assert_eq!((&choice["text"], &choice["text"]), (&plain["choices"][rank]["text"], &own["text"]));
+        let log_probs = choice["logprobs"]["token_logprobs"].as_array().unwrap();
+        let end = usize::from(own["finished"] == true);
+        assert_eq!(log_probs.len() + end, own["tokens"].as_array().unwrap().len());
+        let of_own = own["tokens"].as_array().unwrap().iter().map(|token| &token["log_prob"]);
+        assert!(log_probs.iter().zip(of_own).all(|(told, own)| told == own), "{choice} {own}");
+        longest = longest.max(log_probs.len());
+    }
+    assert!(n_told <= n_plain + longest as f64 + 1.0, "{n_told} steps with scores, and {n_plain} without");
+}
+
+#[test]
 fn openai_streams() {
     let server = Running::of(&["gpt2", "llama", "marian"]);
     let mut body = json!({ "model": "gpt2", "prompt": "the animal", "max_tokens": 8, "seed": 3 });

@@ -9,7 +9,7 @@ use crate::{
     app::{App, Stream, Turn},
     error::Failure,
     http::{body::check_texts, own::pieces, settings::Settings},
-    models::{Ask, Engine, Outcome, ScoredToken, Served, Task, Told, Wish},
+    models::{Ask, Engine, Outcome, PairTokens, ScoredToken, Served, Task, Told, TranslationEngine, Wish},
     text::sentences::Part,
     translate::{TranslatedParts, own_languages, translate_parts},
 };
@@ -91,9 +91,7 @@ fn translated(turn: &Turn, text: &str, wanted: &Wanted) -> Result<(Vec<Told>, Ou
     let TranslatedParts { parts, found, n_read } = translate_parts(turn, text, &wish)?;
     let mut all = Translations { n_read, ..Translations::default() };
     for of in 0..n {
-        // A sentence that has fewer gives its last.
-        let of_rank = found.iter().map(|best| best.get(of).or(best.last()));
-        all.add(turn, of, (&parts, of_rank), &wish, wanted)?;
+        all.add(turn, of, (&parts, &found), &wish, wanted)?;
     }
     turn.writes(all.n_written[0]);
     Ok(all.until(&stop))
@@ -106,52 +104,59 @@ struct Translations {
     n_read: usize,
     n_written: Vec<usize>,
     are_finished: Vec<bool>,
+    /// Of the sentences whose tokens have been told, all translations, whose scores cost little more than those of one.
+    scored: Vec<Vec<Scored>>,
 }
+
+/// The tokens of a translation, and how probable each was.
+type Scored = (PairTokens, Vec<ScoredToken>);
 
 impl Translations {
     /// Adds the translation of rank `of`, with as many tokens as were asked for at most, whatever the number of sentences.
-    fn add<'f>(
+    fn add(
         &mut self,
         turn: &Turn,
         of: usize,
-        (parts, mut found): (&[Part<'_>], impl Iterator<Item = Option<&'f Translation>>),
+        (parts, found): (&[Part<'_>], &[Vec<Translation>]),
         wish: &Wish,
         wanted: &Wanted,
     ) -> Result<(), Failure> {
         let engine = turn.served.translation()?;
         let (mut n_left, mut n_written, mut is_finished) = (wish.max_tokens.unwrap_or(usize::MAX), 0, true);
+        let mut sentences = found.iter().enumerate();
         for part in parts {
-            let (source, found) = match part {
+            let source = match part {
                 Part::Space(text) => {
                     self.told.push(Told { of, token: None, text: (*text).to_owned(), top: Vec::new() });
                     continue;
                 }
-                Part::Sentence(source) => match found.next().flatten() {
-                    Some(found) => (source, found),
-                    None => continue,
-                },
+                Part::Sentence(source) => source,
             };
+            let Some((at, ranked)) = sentences.next() else { continue };
+            // A sentence that has fewer gives its last.
+            let rank = of.min(ranked.len().saturating_sub(1));
+            let Some(found) = ranked.get(rank) else { continue };
             if n_left == 0 {
                 is_finished = false;
                 break;
             }
             let n_kept = found.tokens.len().min(n_left);
-            let tokens = &found.tokens[..n_kept];
             let has_end = found.is_finished && n_kept == found.tokens.len();
             is_finished &= has_end;
             n_left -= n_kept;
             n_written += n_kept + usize::from(has_end);
             if wanted.with_tokens {
-                let pair = engine.pair(source, tokens, wish)?;
-                let texts = pieces(engine.tokenizer(), &[], &pair.target);
-                let scored = engine.score(&[pair], wanted.n_top, &turn.ticket)?.swap_remove(0);
-                // The end, which comes after the tokens, adds no text.
-                for (ScoredToken { id, log_prob, top }, text) in scored.into_iter().zip(texts) {
-                    self.told.push(Told { of, token: Some((id, log_prob)), text, top });
+                // Of each rank in the order of the sentences, so that those before have been scored.
+                if self.scored.len() == at {
+                    self.scored.push(scored(turn, source, ranked, wish, wanted.n_top)?);
                 }
+                self.tell_tokens(engine, of, [at, rank], found.tokens.len() - n_kept);
             } else {
                 let whole = n_kept == found.tokens.len();
-                let text = if whole { found.text.clone() } else { pieces(engine.tokenizer(), &[], tokens).concat() };
+                let text = match whole {
+                    true => found.text.clone(),
+                    false => pieces(engine.tokenizer(), &[], &found.tokens[..n_kept]).concat(),
+                };
                 self.told.push(Told { of, token: None, text, top: Vec::new() });
             }
             if !has_end && n_left == 0 {
@@ -163,9 +168,18 @@ impl Translations {
         Ok(())
     }
 
+    /// Tells the tokens of a sentence's translation but for the last `n_left_out`, and without its end, which adds no text.
+    fn tell_tokens(&mut self, engine: &TranslationEngine, of: usize, [at, rank]: [usize; 2], n_left_out: usize) {
+        let (pair, scored) = &self.scored[at][rank];
+        let kept = &pair.target[..pair.target.len() - n_left_out];
+        for (ScoredToken { id, log_prob, top }, text) in scored.iter().zip(pieces(engine.tokenizer(), &[], kept)) {
+            self.told.push(Told { of, token: Some((*id, *log_prob)), text, top: top.clone() });
+        }
+    }
+
     /// The texts up to the first string that ends each.
     fn until(self, stop: &[String]) -> (Vec<Told>, Outcome) {
-        let Self { told, n_read, n_written, are_finished } = self;
+        let Self { told, n_read, n_written, are_finished, .. } = self;
         let end = |is_finished| if is_finished { Ended::ByModel } else { Ended::ByLength };
         let mut ended: Vec<Ended> = are_finished.into_iter().map(end).collect();
         let mut stops = vec![StopStrings::new(stop.iter().map(String::as_str)); ended.len()];
@@ -189,4 +203,12 @@ impl Translations {
         }
         (kept, Outcome { ended, n_prompt: n_read, n_written })
     }
+}
+
+/// The scores of all translations of a sentence, which is read once.
+fn scored(turn: &Turn, source: &str, found: &[Translation], wish: &Wish, n_top: usize) -> Result<Vec<Scored>, Failure> {
+    let engine = turn.served.translation()?;
+    let pairs = found.iter().map(|found| engine.pair(source, &found.tokens, wish)).collect::<Result<Vec<_>, _>>()?;
+    let scored = engine.score(&pairs, n_top, &turn.ticket)?;
+    Ok(pairs.into_iter().zip(scored).collect())
 }
