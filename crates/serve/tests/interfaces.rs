@@ -191,6 +191,9 @@ fn openai_texts() {
     let libre = server.post("/translate", &json!({ "q": SENTENCE, "source": "en", "target": "de" })).ok();
     assert_eq!(translated["choices"][0]["message"]["content"], libre["translatedText"], "a translator answers");
     assert_eq!(translated["choices"][0]["finish_reason"], "stop");
+    let mut twice = chat;
+    (twice["max_tokens"], twice["max_completion_tokens"]) = (json!(7), json!(8));
+    is_refused(&server.post("/v1/chat/completions", &twice), 400, "max_completion_tokens");
 
     for (field, value) in [
         ("presence_penalty", json!(0.5)),

@@ -8,7 +8,7 @@ use std::{
 use attentive_backend::Device;
 use attentive_bundle::{
     Bundle, DecodingConfig, Input, Search, Stored, TooLong, Translation, TranslationConstraints, TranslationModel,
-    Translator, WeightFormat, is_blank,
+    Translator, WeightFormat,
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
 use attentive_corpus::BuiltinConfig;
@@ -165,7 +165,7 @@ impl TranslationEngine {
     }
 
     pub(crate) fn n_tokens(&self, text: &str) -> usize {
-        if is_blank(&*self.tokenizer, text) { 0 } else { self.tokenizer.encode(text).len() }
+        if text.trim().is_empty() { 0 } else { self.tokenizer.encode(text).len() }
     }
 
     fn frame(&self, wish: &Wish) -> Result<PairFrame, Failure> {

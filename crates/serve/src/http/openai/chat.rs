@@ -116,6 +116,10 @@ impl ChatRequest {
         if self.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
             return Err(Failure::field("tools", "tools are not supported"));
         }
+        if self.max_tokens.is_some() && self.max_completion_tokens.is_some_and(|n| self.max_tokens != Some(n)) {
+            let problem = "max_tokens is the old name of max_completion_tokens, which is another number: leave it out";
+            return Err(Failure::field("max_tokens", problem));
+        }
         match self.top_logprobs {
             Some(n) if n > MAX_TOP => {
                 Err(Failure::field("top_logprobs", format!("top_logprobs is up to {MAX_TOP} here")))
