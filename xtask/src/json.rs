@@ -1,4 +1,4 @@
-//! Comparing JSON texts whose numbers may differ by rounding.
+//! JSON: texts whose numbers may differ by rounding are compared, and strings are written.
 
 /// The largest relative difference between numbers of two JSON texts that are otherwise equal, except for layout.
 ///
@@ -26,6 +26,19 @@ pub(crate) fn compare(a: &str, b: &str, tolerance: f64) -> Result<f64, String> {
         largest = largest.max(distance);
     }
     Ok(largest)
+}
+
+/// A text as a string of JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut json = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => json.extend(['\\', c]),
+            c if c.is_control() => json += &format!("\\u{:04x}", u32::from(c)),
+            c => json.push(c),
+        }
+    }
+    json + "\""
 }
 
 /// Strings, marks, and words (numbers, `true`, `null`) in turn; white space is dropped.
@@ -60,6 +73,11 @@ fn end_of_string(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_are_those_of_json() {
+        assert_eq!(quoted("a \"b\" \\ c\n\u{1b} ä☃😀"), "\"a \\\"b\\\" \\\\ c\\u000a\\u001b ä☃😀\"");
+    }
 
     #[test]
     fn layout_and_rounding_are_no_difference() {

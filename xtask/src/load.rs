@@ -1,11 +1,10 @@
 //! `cargo xtask bench serve`: clients on loopback that ask one after another, as many at once as are named.
 
 use std::{
-    collections::BTreeMap,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Mutex,
     thread,
@@ -15,24 +14,28 @@ use std::{
 use crate::{
     Failure, Outcome, app,
     cargo::{not_started, release_dir, root, run as run_program},
-    fail, python, say,
+    fail,
+    json::quoted,
+    python, say,
     server::{Client, Server},
     temp_dir::TempDir,
 };
 
-/// Seconds of each measurement by default.
-const SECONDS: u64 = 20;
+/// Seconds of each measurement by default, and of an overload that is asked for by itself.
+const SECONDS: [u64; 2] = [20, 60];
 /// Clients that are compared.
 const CLIENTS: [usize; 2] = [1, 64];
 /// Clients of the overload, which is ten times what the server takes at once.
 const OVERLOAD: usize = 640;
-/// Sentences that the command translates, to compare.
+/// MiB that the server may need for them beyond what it needs for as many as it takes at once.
+const OVERLOAD_MIB: u64 = 128;
+/// Seconds that one client may wait longer once they are gone than before they came.
+const AT_ONCE: f64 = 1.0;
+/// Sentences that the command translates at most, to compare.
 const N_TRANSLATED: usize = 8000;
-/// The beam of the peer, as models have it that say nothing.
-const BEAM: &str = "4";
 /// The longest translation of the peer, in tokens.
 const MAX_LEN: &str = "256";
-/// What is translated.
+/// What is translated, if no file of lines is given.
 const SENTENCES: [&str; 8] = [
     "The animal did not cross the street because it was too tired.",
     "The dog slept on the sofa.",
@@ -43,6 +46,10 @@ const SENTENCES: [&str; 8] = [
     "Yesterday the teacher gave the girl a new book.",
     "The cat is small.",
 ];
+/// Arguments without a value.
+const FLAGS: [&str; 3] = ["--peer", "--overload", "--built"];
+const USAGE: &str = "bench serve takes --model DIR, --lines FILE, --languages FROM:TO, --precision NAME, --seconds N, \
+                     --peer, --overload and --built";
 
 /// What some clients saw.
 #[derive(Debug, Default)]
@@ -55,176 +62,309 @@ struct Seen {
     total: f64,
 }
 
-/// Measures `attentive serve --model DIR`, `--seconds N` each time; with `--peer`, CTranslate2 behind FastAPI beside it.
+/// What is asked of which model.
+struct Load {
+    program: PathBuf,
+    model: OsString,
+    lines: Vec<String>,
+    /// `FROM:TO`.
+    languages: String,
+    /// What weights are packed in, where that is not as the model's folder says.
+    precision: Option<String>,
+    seconds: Option<u64>,
+    flags: Vec<String>,
+}
+
+/// A server, and what it answers to each request while nothing else is asked of it.
+struct Place {
+    address: String,
+    /// The bodies of requests, with those of their answers.
+    right: Vec<(String, String)>,
+}
+
+/// Measures `attentive serve --model DIR`, `--seconds N` each time; with `--peer`, CTranslate2 behind FastAPI beside it;
+/// with `--overload`, only what too many clients see.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let (mut model, mut seconds) = (OsString::from("runs/latest"), SECONDS);
-    let (flags, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--peer" || *arg == "--built");
-    let has = |flag: &str| flags.iter().any(|arg| *arg == flag);
-    let program = if has("--built") { app::built_program()? } else { app::server_program()? };
-    let mut rest = args.into_iter();
-    while let Some(arg) = rest.next() {
-        match (arg.to_str(), rest.next()) {
-            (Some("--model"), Some(value)) => model.clone_from(value),
-            (Some("--seconds"), Some(value)) => {
-                let parsed = value.to_str().and_then(|value| value.parse().ok());
-                seconds =
-                    parsed.ok_or_else(|| Failure::Message(format!("--seconds {}: no number", value.display())))?;
-            }
-            _ => return fail("bench serve takes --model DIR, --seconds N, --peer and --built"),
-        }
-    }
+    let load = Load::parse(args)?;
     // As many connections as the overload needs; queues and limits are the usual ones.
-    let mut serve = Command::new(&program);
-    serve.args(["serve", "--port", "0", "--connections", "1024", "--languages", "en:de", "--model"]);
-    let server = Server::listening(serve.arg(&model))?;
-    let time = Duration::from_secs(seconds);
-    ask_all(&server.address, 4, Duration::from_secs(2)); // not counted: caches and threads
+    let mut serve = Command::new(&load.program);
+    serve.args(["serve", "--port", "0", "--connections", "1024", "--languages", load.languages.as_str()]);
+    let server = Server::listening(serve.args(load.precision()).arg("--model").arg(&load.model))?;
+    let place = load.place(&server.address)?;
+    place.ask_all(4, Duration::from_secs(2)); // not counted: caches and threads
     say!("clients  requests/s      p50 ms      p99 ms  refused  wrong");
+    if load.has("--overload") {
+        return load.overload(&server, &place, load.time(1));
+    }
     let mut rates = Vec::new();
     for n in CLIENTS {
-        let seen = ask_all(&server.address, n, time);
+        let seen = place.ask_all(n, load.time(0));
         rates.push(seen.rate());
         seen.report(n);
     }
     say!("{} clients have {:.2} times the requests of one", CLIENTS[1], rates[1] / rates[0]);
-    let before = peak_memory(server.id());
-    let seen = ask_all(&server.address, OVERLOAD, time);
-    seen.report(OVERLOAD);
-    if let Some((before, after)) = before.zip(peak_memory(server.id())) {
-        say!("the server's largest memory: {} MiB before the overload, {} MiB after it", before >> 10, after >> 10);
+    let overload = load.overload(&server, &place, load.time(0));
+    if load.has("--peer") {
+        load.beside(&place)?;
     }
-    let after = ask_all(&server.address, 1, Duration::from_secs(1));
-    if has("--peer") {
-        beside(&program, &server, &model, time)?;
-    }
-    let is_right = seen.n_wrong == 0 && !after.seconds.is_empty() && after.n_wrong + after.n_refused == 0;
     drop(server);
-    let rate = by_command(&program, &model)?;
+    let rate = load.by_command(rates[1])?;
     say!(
         "attentive translate, all sentences at once: {rate:.1} sentences/s; {} clients have {:.2} of it",
         CLIENTS[1],
         rates[1] / rate
     );
-    if is_right { Ok(()) } else { fail("an answer was wrong, or the server did not answer after the overload") }
+    overload
 }
 
-/// Asks the peer and the server in turn, three times, with the same weights and sentences.
-fn beside(program: &Path, server: &Server, model: &OsStr, time: Duration) -> Outcome {
-    let folder = TempDir::new("serve")?;
-    let (exported, tokens) = (folder.path().join("model"), folder.path().join("tokens.json"));
-    let mut export = Command::new(program);
-    export.args(["export", "--format", "ctranslate2", "--model"]).arg(model).arg("--out").arg(&exported);
-    run_program(export.stdout(Stdio::null()))?;
-    fs::write(&tokens, tokens_of_sentences(program, model)?).map_err(|error| unwritten(&error))?;
-    let venv = release_dir()?.with_file_name("bench").join("serve-venv");
-    let python = python::with(python::find()?, &root().join("bench/requirements-serve.txt"), &venv)?;
-    let n_threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut peer = Command::new(python);
-    peer.arg("serve.py").arg(&exported).arg(&tokens).args([BEAM, MAX_LEN, &n_threads.to_string()]);
-    let peer = Server::listening(peer.current_dir(root().join("bench/peers")))?;
-    // Not counted: it is warm then, and what was left of the overload is answered.
-    for at in [server, &peer] {
-        ask_all(&at.address, 4, Duration::from_secs(2));
-    }
-    let same = SENTENCES.iter().filter(|sentence| {
-        let [own, its] =
-            [server, &peer].map(|at| Client::new(&at.address).translate(sentence).map(|answer| answer.body));
-        matches!((own, its), (Ok(own), Ok(its)) if own == its)
-    });
-    say!("the peer writes {} of {} translations as the server does", same.count(), SENTENCES.len());
-    for n in CLIENTS {
-        let mut rounds = Vec::new();
-        for _ in 0..3 {
-            let [own, its] = [server, &peer].map(|at| ask_all(&at.address, n, time));
-            say!("attentive serve, then CTranslate2 behind FastAPI:");
-            [&own, &its].into_iter().for_each(|seen| seen.report(n));
-            rounds.push(own.rate() / its.rate());
+impl Load {
+    fn parse(args: &[OsString]) -> Outcome<Self> {
+        let mut load = Self {
+            program: PathBuf::new(),
+            model: "runs/latest".into(),
+            lines: SENTENCES.map(str::to_owned).to_vec(),
+            languages: "en:de".to_owned(),
+            precision: None,
+            seconds: None,
+            flags: Vec::new(),
+        };
+        let mut rest = args.iter();
+        while let Some(arg) = rest.next() {
+            let name = arg.to_str().unwrap_or_default();
+            if FLAGS.contains(&name) {
+                load.flags.push(name.to_owned());
+                continue;
+            }
+            let Some(value) = rest.next() else { return fail(USAGE) };
+            let text = value.to_string_lossy();
+            match name {
+                "--model" => load.model.clone_from(value),
+                "--lines" => load.lines = lines(Path::new(value))?,
+                "--languages" => load.languages = text.into_owned(),
+                "--precision" => load.precision = Some(text.into_owned()),
+                "--seconds" => {
+                    let seconds: u64 =
+                        text.parse().map_err(|_| Failure::Message(format!("--seconds {text}: no number")))?;
+                    load.seconds = Some(seconds);
+                }
+                _ => return fail(USAGE),
+            }
         }
-        rounds.sort_by(f64::total_cmp);
-        say!("{n} clients: {:.2} times the requests of the peer, the median of 3", rounds[1]);
+        load.program = if load.has("--built") { app::built_program()? } else { app::server_program()? };
+        Ok(load)
     }
-    Ok(())
+
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|given| given == flag)
+    }
+
+    /// The time of a measurement, or of an overload by itself.
+    fn time(&self, which: usize) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(SECONDS[which]))
+    }
+
+    /// The arguments of what weights are packed in.
+    fn precision(&self) -> impl Iterator<Item = &str> {
+        self.precision.iter().flat_map(|name| ["--precision", name.as_str()])
+    }
+
+    /// A server at an address, which is asked for each translation once.
+    fn place(&self, address: &str) -> Outcome<Place> {
+        let Some((from, to)) = self.languages.split_once(':') else { return fail(USAGE) };
+        let (from, to, mut client) = (quoted(from), quoted(to), Client::new(address));
+        let ask = |line: &String| {
+            let body = format!("{{\"q\":{},\"source\":{from},\"target\":{to}}}", quoted(line));
+            match client.ask("POST", "/translate", &body) {
+                Ok(answer) if answer.status == 200 => Ok((body, answer.body)),
+                Ok(answer) => fail(format!("{line}: {}: {}", answer.status, answer.body)),
+                Err(error) => fail(format!("{address} does not answer: {error}")),
+            }
+        };
+        Ok(Place { address: address.to_owned(), right: self.lines.iter().map(ask).collect::<Outcome<_>>()? })
+    }
+
+    /// Too many clients: every answer is right or says when to come again, memory is bounded, and one that comes after them
+    /// is answered at once.
+    fn overload(&self, server: &Server, place: &Place, time: Duration) -> Outcome {
+        place.ask_all(CLIENTS[1], Duration::from_secs(2)); // not counted: as many as it takes at once
+        let calm = place.ask_all(1, Duration::from_secs(1)).first();
+        let before = peak_memory(server.id());
+        let seen = place.ask_all(OVERLOAD, time);
+        seen.report(OVERLOAD);
+        let after = place.ask_all(1, Duration::from_secs(1));
+        let mut amiss = Vec::new();
+        if let Some((before, after)) = before.zip(peak_memory(server.id())) {
+            say!("the server's largest memory: {} MiB before the overload, {} MiB after it", before >> 10, after >> 10);
+            if after - before > OVERLOAD_MIB << 10 {
+                amiss.push(format!("it needs more than {OVERLOAD_MIB} MiB more for {OVERLOAD} clients"));
+            }
+        }
+        if seen.n_wrong > 0 || seen.seconds.is_empty() {
+            amiss.push(format!("of {} answers, {} were wrong", seen.seconds.len() + seen.n_wrong, seen.n_wrong));
+        }
+        say!("one client: {:.1} ms before the overload, {:.1} ms after it", 1000.0 * calm, 1000.0 * after.first());
+        // Without an answer the time is infinite.
+        if after.first() > calm + AT_ONCE || after.n_wrong + after.n_refused > 0 {
+            amiss.push("one client was not answered at once after it".to_owned());
+        }
+        if amiss.is_empty() { Ok(()) } else { fail(format!("the overload: {}", amiss.join("; "))) }
+    }
+
+    /// Asks the peer and the server in turn, three times, with the same weights, sentences and beam.
+    fn beside(&self, own: &Place) -> Outcome {
+        let compute_type = match self.precision.as_deref() {
+            None | Some("f32") => "float32",
+            Some("int8") => "int8",
+            Some(other) => return fail(format!("--precision {other}: the peer has f32 and int8")),
+        };
+        let folder = TempDir::new("serve")?;
+        let (exported, tokens) = (folder.path().join("model"), folder.path().join("tokens.json"));
+        let mut export = Command::new(&self.program);
+        export.args(["export", "--format", "ctranslate2", "--model"]).arg(&self.model).arg("--out").arg(&exported);
+        run_program(export.stdout(Stdio::null()))?;
+        fs::write(&tokens, self.tokens()?).map_err(|error| unwritten(&error))?;
+        let venv = release_dir()?.with_file_name("bench").join("serve-venv");
+        let python = python::with(python::find()?, &root().join("bench/requirements-serve.txt"), &venv)?;
+        let n_threads = thread::available_parallelism().map_or(1, usize::from).to_string();
+        let mut peer = Command::new(python);
+        peer.arg("serve.py").args([&exported, &tokens]);
+        let beam = own.beam()?;
+        peer.args([beam.as_str(), MAX_LEN, n_threads.as_str(), compute_type]);
+        let peer = Server::listening(peer.current_dir(root().join("bench/peers")))?;
+        let its = self.place(&peer.address)?;
+        // Not counted: it is warm then, and what was left of the overload is answered.
+        for place in [own, &its] {
+            place.ask_all(4, Duration::from_secs(2));
+        }
+        let same = own.right.iter().zip(&its.right).filter(|(own, its)| own == its);
+        say!("the peer writes {} of {} translations as the server does", same.count(), self.lines.len());
+        for n in CLIENTS {
+            let mut rounds = Vec::new();
+            for _ in 0..3 {
+                let [own, its] = [own, &its].map(|place| place.ask_all(n, self.time(0)));
+                say!("attentive serve, then CTranslate2 behind FastAPI:");
+                [&own, &its].into_iter().for_each(|seen| seen.report(n));
+                rounds.push(own.rate() / its.rate());
+            }
+            rounds.sort_by(f64::total_cmp);
+            say!("{n} clients: {:.2} times the requests of the peer, the median of 3", rounds[1]);
+        }
+        Ok(())
+    }
+
+    /// The tokens of each sentence by their names, as JSON.
+    fn tokens(&self) -> Outcome<String> {
+        let mut command = Command::new(&self.program);
+        command.args(["tokenize", "encode", "--format", "pieces", "--model"]).arg(&self.model);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| not_started(&command, &error))?;
+        let mut input = child.stdin.take().expect("a pipe");
+        let lines = self.lines.join("\n") + "\n";
+        // On a thread: the tokens may fill their pipe before all lines are read.
+        let writer = thread::spawn(move || input.write_all(lines.as_bytes()));
+        let output = child.wait_with_output().map_err(|error| unwritten(&error))?;
+        writer.join().expect("no panic").map_err(|error| unwritten(&error))?;
+        let pieces = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() || pieces.lines().count() != self.lines.len() {
+            return fail("attentive tokenize failed");
+        }
+        let entry = |(line, pieces): (&String, &str)| {
+            let pieces: Vec<String> = pieces.split(' ').map(quoted).collect();
+            format!("{}: [{}]", quoted(line), pieces.join(", "))
+        };
+        let entries: Vec<String> = self.lines.iter().zip(pieces.lines()).map(entry).collect();
+        Ok(format!("{{{}}}", entries.join(",\n")))
+    }
+
+    /// Sentences that `attentive translate` translates in a second, its start included: of as many as clients who had `rate`
+    /// in a second would have.
+    fn by_command(&self, rate: f64) -> Outcome<f64> {
+        let n = ((rate * self.time(0).as_secs_f64()) as usize).clamp(1, N_TRANSLATED);
+        let mut command = Command::new(&self.program);
+        command.arg("translate").args(self.precision()).arg("--model").arg(&self.model);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let lines = self.lines.iter().cycle().take(n).fold(String::new(), |all, line| all + line + "\n");
+        let begin = Instant::now();
+        let mut child = command.spawn().map_err(|error| not_started(&command, &error))?;
+        // What can't be written is not translated, and its end says why.
+        let _ = child.stdin.take().expect("a pipe").write_all(lines.as_bytes());
+        match child.wait() {
+            Ok(status) if status.success() => Ok(n as f64 / begin.elapsed().as_secs_f64()),
+            _ => fail("attentive translate failed"),
+        }
+    }
 }
 
-/// The tokens of each sentence by their names, as JSON.
-fn tokens_of_sentences(program: &Path, model: &OsStr) -> Outcome<String> {
-    let mut command = Command::new(program);
-    command.args(["tokenize", "encode", "--format", "pieces", "--model"]).arg(model);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| not_started(&command, &error))?;
-    let lines = SENTENCES.join("\n") + "\n";
-    child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).map_err(|error| unwritten(&error))?;
-    let output = child.wait_with_output().map_err(|error| unwritten(&error))?;
-    let pieces = String::from_utf8_lossy(&output.stdout).into_owned();
-    let tokens: BTreeMap<&str, Vec<&str>> =
-        SENTENCES.into_iter().zip(pieces.lines()).map(|(text, line)| (text, line.split(' ').collect())).collect();
-    match tokens.len() == SENTENCES.len() && output.status.success() {
-        // Texts without quotation marks are written by `Debug` as JSON has them.
-        true => Ok(format!("{tokens:?}")),
-        false => fail("attentive tokenize failed"),
-    }
+/// The lines of a file that are not blank.
+fn lines(path: &Path) -> Outcome<Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|e| Failure::Message(format!("can't read {}: {e}", path.display())))?;
+    let lines: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if lines.is_empty() { fail(format!("{} has no line", path.display())) } else { Ok(lines) }
 }
 
 fn unwritten(error: &io::Error) -> Failure {
     Failure::Message(format!("can't prepare the peer: {error}"))
 }
 
-/// Sentences that `attentive translate` translates in a second, its start included.
-fn by_command(program: &Path, model: &OsStr) -> Outcome<f64> {
-    let mut command = Command::new(program);
-    command.args(["translate", "--model"]).arg(model).stdin(Stdio::piped()).stdout(Stdio::null());
-    let lines = format!("{}\n", SENTENCES.join("\n")).repeat(N_TRANSLATED / SENTENCES.len());
-    let begin = Instant::now();
-    let mut child = command.spawn().map_err(|error| not_started(&command, &error))?;
-    // What can't be written is not translated, and its end says why.
-    let _ = child.stdin.take().expect("a pipe").write_all(lines.as_bytes());
-    match child.wait() {
-        Ok(status) if status.success() => Ok(N_TRANSLATED as f64 / begin.elapsed().as_secs_f64()),
-        _ => fail("attentive translate failed"),
-    }
-}
-
-/// Lets `n` clients ask for some time, each anew as soon as it has an answer.
-fn ask_all(address: &str, n: usize, time: Duration) -> Seen {
-    let all = Mutex::new(Seen::default());
-    let begin = Instant::now();
-    thread::scope(|scope| {
-        for client in 0..n {
-            let all = &all;
-            scope.spawn(move || {
-                let seen = ask(address, client, begin + time);
-                let mut all = all.lock().expect("no client panics");
-                all.seconds.extend(seen.seconds);
-                all.n_refused += seen.n_refused;
-                all.n_wrong += seen.n_wrong;
-            });
-        }
-    });
-    let total = begin.elapsed().as_secs_f64();
-    Seen { total, ..all.into_inner().expect("no client panics") }
-}
-
-/// One client, who begins with the sentence of a number.
-fn ask(address: &str, first: usize, until: Instant) -> Seen {
-    let (mut seen, mut client) = (Seen::default(), Client::new(address));
-    for number in first.. {
-        if Instant::now() >= until {
-            break;
-        }
+impl Place {
+    /// Lets `n` clients ask for some time, each again as soon as it has an answer.
+    fn ask_all(&self, n: usize, time: Duration) -> Seen {
+        let all = Mutex::new(Seen::default());
         let begin = Instant::now();
-        match client.translate(SENTENCES[number % SENTENCES.len()]) {
-            Ok(answer) if answer.status == 200 => seen.seconds.push(begin.elapsed().as_secs_f64()),
-            Ok(answer) if matches!(answer.status, 429 | 503) && answer.says_when => {
-                seen.n_refused += 1;
-                thread::sleep(Duration::from_millis(100));
+        thread::scope(|scope| {
+            for client in 0..n {
+                let all = &all;
+                scope.spawn(move || {
+                    let seen = self.ask(client, begin + time);
+                    let mut all = all.lock().expect("no client panics");
+                    all.seconds.extend(seen.seconds);
+                    all.n_refused += seen.n_refused;
+                    all.n_wrong += seen.n_wrong;
+                });
             }
-            _ => seen.n_wrong += 1,
-        }
+        });
+        let total = begin.elapsed().as_secs_f64();
+        Seen { total, ..all.into_inner().expect("no client panics") }
     }
-    seen
+
+    /// One client, who begins with the sentence of a number.
+    fn ask(&self, first: usize, until: Instant) -> Seen {
+        let (mut seen, mut client) = (Seen::default(), Client::new(&self.address));
+        for (body, right) in self.right.iter().cycle().skip(first % self.right.len()) {
+            if Instant::now() >= until {
+                break;
+            }
+            let begin = Instant::now();
+            match client.ask("POST", "/translate", body) {
+                Ok(answer) if answer.status == 200 && answer.body == *right => {
+                    seen.seconds.push(begin.elapsed().as_secs_f64());
+                }
+                Ok(answer) if matches!(answer.status, 429 | 503) && answer.says_when => {
+                    seen.n_refused += 1;
+                    thread::sleep(Duration::from_millis(100));
+                }
+                _ => seen.n_wrong += 1,
+            }
+        }
+        seen
+    }
+
+    /// Hypotheses that the server's searches keep.
+    fn beam(&self) -> Outcome<String> {
+        let models = Client::new(&self.address).ask("GET", "/api/models", "");
+        let models = models.map_err(|error| unwritten(&error))?.body;
+        let beam =
+            models.split_once("\"beam\":").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect());
+        beam.filter(|beam: &String| !beam.is_empty()).ok_or_else(|| Failure::Message("the server tells no beam".into()))
+    }
 }
 
 impl Seen {
+    /// Seconds of the first right answer of one client.
+    fn first(&self) -> f64 {
+        self.seconds.first().copied().unwrap_or(f64::INFINITY)
+    }
+
     fn rate(&self) -> f64 {
         self.seconds.len() as f64 / self.total
     }

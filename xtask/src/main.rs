@@ -89,8 +89,10 @@ Commands of the workspace:
                    Runtime), generate (and llama.cpp), tokenize; or `long`, `kernels [FILTER]` and `processes`, ours
                    alone.
                    --rounds N, --peer NAME, --only WORKLOAD
-    serve          attentive serve with 1, 64 and too many clients: --model DIR (runs/latest), --seconds N (20); with --peer
-                   CTranslate2 behind FastAPI beside it (needs Python)
+    serve          attentive serve with 1, 64 and too many clients: --model DIR (runs/latest), --seconds N (20), --lines FILE
+                   (sentences of the built-in corpus), --languages FROM:TO (en:de), --precision NAME; with --peer
+                   CTranslate2 behind FastAPI beside it (needs Python); with --overload, for 60 s, too many clients alone:
+                   it fails if an answer is wrong, memory is not bounded, or the next client waits
     install        makes the Python environment that the peers run in (target/bench/venv); `install llama.cpp` builds
                    that too, for a quarter of an hour
   check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, and that no instruction became a call;

@@ -36,6 +36,7 @@ fn entry(served: &Served) -> Value {
         "heads": facts.heads,
         "d_model": facts.width,
         "max_len": facts.max_len,
+        "beam": served.translation().ok().map(|engine| engine.decoding.beam),
         "attention": facts.attends(),
         "pronouns": facts.resolves_pronouns(),
         "chat": matches!(&served.engine, Engine::Language(engine) if engine.chats()),
