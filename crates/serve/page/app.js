@@ -121,6 +121,8 @@ async function start(attempt = 0) {
     if (!(e instanceof NoAnswer)) throw e;
     if (e.status === 401) return askForKey(e.message);
     const seconds = Math.min(2 ** attempt, 15);
+    // The form for a key may have taken its place.
+    if (!state.isConnected) main.replaceChildren(state);
     state.textContent = `${e.message} Asking again in ${seconds} s.`;
     setTimeout(start, seconds * 1000, attempt + 1);
     return;

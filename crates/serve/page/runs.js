@@ -32,7 +32,12 @@ export function runs() {
     if (checked) chosen.set(value, [...taken.keys(), taken.length].find((i) => !taken.includes(i)));
     else chosen.delete(value);
     list();
-    curves();
+    curves().catch(tell);
+  }
+
+  function tell(e) {
+    if (!(e instanceof NoAnswer)) throw e;
+    status.textContent = e.message;
   }
 
   function list() {
@@ -94,8 +99,7 @@ export function runs() {
         if (!running) wait = 5 * EVERY;
       }
     } catch (e) {
-      if (!(e instanceof NoAnswer)) throw e;
-      status.textContent = e.message;
+      tell(e);
     } finally {
       if (open) timer = setTimeout(look, wait);
     }

@@ -97,8 +97,8 @@ export function translate(model, { text: first, changed }) {
     more.setAttribute("aria-expanded", !list.hidden);
   }, { "aria-expanded": false, "aria-controls": "n-best", hidden: true });
   const copy = button("button.plain", async () => {
-    await navigator.clipboard.writeText(shown.translations[0].text);
-    copy.textContent = "Copied";
+    const text = shown.translations[0].text;
+    copy.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Not allowed");
     setTimeout(() => (copy.textContent = "Copy"), 1500);
   }, { hidden: true }, "Copy");
   const clear = button("button.plain", () => {
