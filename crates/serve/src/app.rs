@@ -74,7 +74,10 @@ impl App {
     async fn turn(self: &Arc<Self>, served: &Arc<Served>, ticket: Arc<Ticket>) -> Result<Turn, Failure> {
         let since = Instant::now();
         let slot = served.queue.enter(ticket.until()).await;
-        self.metrics.waited(&served.name, since.elapsed());
+        // Those who are sent away have not waited.
+        if !matches!(slot, Err(Refusal::Full(_))) {
+            self.metrics.waited(&served.name, since.elapsed());
+        }
         match slot {
             Ok(slot) => Ok(Turn { app: Arc::clone(self), served: Arc::clone(served), ticket, _slot: slot }),
             Err(Refusal::Full(time)) => {

@@ -190,6 +190,8 @@ fn a_full_queue_says_when_to_come_again_and_who_leaves_it_makes_room() {
     eventually("one that waits", || server.metric("attentive_queue_length{model=\"endless\"}") == 1.0);
     let refused = server.post("/v1/completions", &body);
     assert_eq!(refused.status, 429, "{}", refused.text());
+    let n_waits = server.metric("attentive_queue_seconds_count{model=\"endless\"}");
+    assert_eq!(n_waits, 1.0, "of the one that is worked on: one still waits, and one was sent away");
     assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
     assert_eq!(refused.json()["error"]["code"], "rate_limit_exceeded");
     leave(&waiting);
