@@ -203,7 +203,6 @@ impl Load {
             amiss.push(format!("of {} answers, {} were wrong", seen.seconds.len() + seen.n_wrong, seen.n_wrong));
         }
         say!("one client: {:.1} ms before the overload, {:.1} ms after it", 1000.0 * calm, 1000.0 * after.first());
-        // Without an answer the time is infinite.
         if after.first() > calm + AT_ONCE || after.n_wrong + after.n_refused > 0 {
             amiss.push("one client was not answered at once after it".to_owned());
         }
@@ -360,7 +359,7 @@ impl Place {
 }
 
 impl Seen {
-    /// Seconds of the first right answer of one client.
+    /// Seconds of the first right answer, infinitely many without one.
     fn first(&self) -> f64 {
         self.seconds.first().copied().unwrap_or(f64::INFINITY)
     }

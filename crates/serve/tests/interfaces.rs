@@ -1,5 +1,6 @@
 //! The shapes of answers and errors, of every interface.
 
+use attentive_serve::ServeConfig;
 use serde_json::{Value, json};
 
 use crate::support::{self, Running};
@@ -496,6 +497,7 @@ fn our_own() {
     assert_eq!(marian["kind"], "translation");
     assert_eq!(marian["languages"], json!({ "source": ["en"], "target": ["de"] }));
     assert_eq!((&marian["attention"], &marian["pronouns"]), (&json!(true), &json!(false)));
+    assert!(marian["beam"].as_u64().is_some_and(|n| n >= 1) && models["models"][1]["beam"].is_null());
 
     let body = json!({ "text": SENTENCE, "n_best": 3, "attention": true, "alignment": true });
     let answer = server.post("/api/translate", &body).ok();
@@ -568,6 +570,35 @@ fn our_own() {
     assert_eq!(pair["model"], "marian");
     let error = is_refused(&server.post("/api/heads", &json!({ "model": "marian" })), 404, "built-in");
     assert_eq!(error["error"]["type"], "not-found");
+}
+
+#[test]
+fn what_is_described_is_there() {
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), "a-key-of-24-characters-01\n").unwrap();
+    let server = Running::new(ServeConfig { keys: Some(keys.path().to_owned()), ..support::config(&["marian"]) });
+    let described = server.get("/openapi.json").ok();
+    for (path, operations) in described["paths"].as_object().unwrap() {
+        let path = path.replace("{name}", "marian");
+        for (method, operation) in operations.as_object().unwrap() {
+            let header = ("content-type", "application/json");
+            let key = ("authorization", "Bearer a-key-of-24-characters-01");
+            let answer = server.send(&method.to_uppercase(), &path, &[header, key], b"{}");
+            assert!(answer.status != 405 && !answer.text().contains("there is nothing here"), "{method} {path}");
+            if answer.status == 200 && method == "get" {
+                let kind = answer.header("content-type").unwrap().split(';').next().unwrap();
+                assert!(operation["responses"]["200"]["content"].get(kind).is_some(), "{path}: {kind}");
+            }
+            // Where a key is never asked for, and where it always is.
+            let without = server.send(&method.to_uppercase(), &path, &[header], b"{}");
+            let asks = [401, 403].contains(&without.status);
+            match operation["security"].as_array().unwrap().len() {
+                0 => assert!(!asks, "{path}"),
+                1 => assert!(asks, "{path}"),
+                _ => {}
+            }
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,12 @@ const OPENAI: &str = "OpenAI";
 const TEI: &str = "text-embeddings-inference";
 const OPERATION: &str = "operation";
 
+/// The one place of operation that needs a key.
+const RELOAD: &str = "/admin/reload";
+
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
 const fn get_at(path: &'static str, interface: &'static str, summary: &'static str) -> Operation {
     Operation { method: "get", path, interface, summary, body: None, answer: None }
 }
@@ -41,12 +47,36 @@ const fn post_at<B: JsonSchema>(path: &'static str, interface: &'static str, sum
 }
 
 impl Operation {
+    /// What answers are written in.
+    fn answers_in(&self) -> &'static [&'static str] {
+        match self.path {
+            "/api/complete" => &[EVENTS],
+            "/v1/completions" | "/v1/chat/completions" => &[JSON, EVENTS],
+            "/metrics" => &["text/plain"],
+            _ => &[JSON],
+        }
+    }
+
+    /// What bodies may be written in.
+    fn asks_in(&self) -> &'static [&'static str] {
+        if self.interface == LIBRE { &[JSON, "application/x-www-form-urlencoded"] } else { &[JSON] }
+    }
+
+    /// Which keys are asked for, where the server asks for any.
+    fn security(&self) -> Value {
+        match (self.path, self.interface) {
+            (RELOAD, _) => json!([{ "key": [] }]),
+            (_, OPERATION) => json!([]),
+            _ => json!([{}, { "key": [] }]),
+        }
+    }
+
     const fn answering<A: JsonSchema>(self) -> Self {
         Self { answer: Some(SchemaGenerator::subschema_for::<A>), ..self }
     }
 }
 
-const OPERATIONS: [Operation; 29] = [
+const OPERATIONS: [Operation; 30] = [
     get_at("/api/models", OWN, "The models, and what they can do"),
     post_at::<own::TranslateRequest>(
         "/api/translate",
@@ -78,15 +108,16 @@ const OPERATIONS: [Operation; 29] = [
     ),
     post_at::<openai::EmbeddingRequest>("/v1/embeddings", OPENAI, "Vectors of texts"),
     post_at::<tei::EmbedRequest>("/embed", TEI, "Vectors of texts"),
-    post_at::<tei::PredictRequest>("/predict", TEI, "Classes of texts"),
+    post_at::<tei::PredictRequest>("/predict", TEI, "Classes of texts, and of pairs"),
     post_at::<tei::RerankRequest>("/rerank", TEI, "Texts by how well they fit a query"),
     get_at("/info", TEI, "The first encoder"),
     get_at("/health/live", OPERATION, "Whether the process runs"),
     get_at("/health/ready", OPERATION, "Whether it takes requests"),
+    get_at("/health", OPERATION, "The same, where other servers are asked it"),
     get_at("/metrics", OPERATION, "Counts and times, as Prometheus reads them"),
     Operation {
         method: "post",
-        path: "/admin/reload",
+        path: RELOAD,
         interface: OPERATION,
         summary: "Loads models again whose folders have changed; needs a key",
         body: None,
@@ -113,22 +144,21 @@ fn describe() -> Value {
     let mut generator = settings.into_generator();
     let mut paths: Map<String, Value> = Map::new();
     for operation in &OPERATIONS {
-        let media = if operation.path == "/api/complete" { "text/event-stream" } else { "application/json" };
         let answer = operation.answer.map_or(json!({}), |schema| json!({ "schema": schema(&mut generator) }));
         let mut entry = json!({
             "tags": [operation.interface],
             "summary": operation.summary,
             "operationId": format!("{}{}", operation.method, operation.path.replace(['/', '{', '}', '.'], "_")),
             "responses": {
-                "200": { "description": "what was asked for", "content": { media: answer } },
+                "200": { "description": "what was asked for", "content": each(operation.answers_in(), &answer) },
                 "4XX": { "description": "the request is wrong, or comes too often: the error says what to do" },
                 "5XX": { "description": "the server failed, or had no time" },
             },
-            "security": if operation.interface == OPERATION { json!([]) } else { json!([{}, { "key": [] }]) },
+            "security": operation.security(),
         });
         if let Some(body) = operation.body {
-            let schema = body(&mut generator);
-            entry["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            let schema = json!({ "schema": body(&mut generator) });
+            entry["requestBody"] = json!({ "required": true, "content": each(operation.asks_in(), &schema) });
         }
         let names: Vec<Value> = operation
             .path
@@ -155,6 +185,11 @@ fn describe() -> Value {
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
         },
     })
+}
+
+/// The same content in each media type.
+fn each(media: &[&str], content: &Value) -> Value {
+    media.iter().map(|name| ((*name).to_owned(), content.clone())).collect::<Map<_, _>>().into()
 }
 
 /// The same for people.
