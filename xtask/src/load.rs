@@ -80,6 +80,8 @@ struct Place {
     address: String,
     /// The bodies of requests, with those of their answers.
     right: Vec<(String, String)>,
+    /// Whether answers are the same among others; the peer's may round otherwise there, and count all the same.
+    is_exact: bool,
 }
 
 /// Measures `attentive serve --model DIR`, `--seconds N` each time; with `--peer`, CTranslate2 behind FastAPI beside it;
@@ -180,7 +182,8 @@ impl Load {
                 Err(error) => fail(format!("{address} does not answer: {error}")),
             }
         };
-        Ok(Place { address: address.to_owned(), right: self.lines.iter().map(ask).collect::<Outcome<_>>()? })
+        let right = self.lines.iter().map(ask).collect::<Outcome<_>>()?;
+        Ok(Place { address: address.to_owned(), right, is_exact: true })
     }
 
     /// Too many clients: every answer is right or says when to come again, memory is bounded, and one that comes after them
@@ -230,7 +233,7 @@ impl Load {
         let beam = own.beam()?;
         peer.args([beam.as_str(), MAX_LEN, n_threads.as_str(), compute_type]);
         let peer = Server::listening(peer.current_dir(root().join("bench/peers")))?;
-        let its = self.place(&peer.address)?;
+        let its = Place { is_exact: false, ..self.place(&peer.address)? };
         // Not counted: it is warm then, and what was left of the overload is answered.
         for place in [own, &its] {
             place.ask_all(4, Duration::from_secs(2));
@@ -335,7 +338,7 @@ impl Place {
             }
             let begin = Instant::now();
             match client.ask("POST", "/translate", body) {
-                Ok(answer) if answer.status == 200 && answer.body == *right => {
+                Ok(answer) if answer.status == 200 && (answer.body == *right || !self.is_exact) => {
                     seen.seconds.push(begin.elapsed().as_secs_f64());
                 }
                 Ok(answer) if matches!(answer.status, 429 | 503) && answer.says_when => {
