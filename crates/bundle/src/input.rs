@@ -1,9 +1,14 @@
-//! Texts to read, which may be longer than a model has positions for.
+//! Texts to read, which may be longer than a model can read.
 
 use attentive_core::TokenId;
 use attentive_tokenizer::Tokenizer;
 
-/// A text to read. One that is longer than the model has positions for is refused, or cropped.
+/// Tokens of a text that are read at most by a model that has positions for any number: the time of attention grows by the
+/// square of them.
+pub const MAX_TEXT_TOKENS: usize = 1 << 14;
+
+/// A text to read. One that is longer than the model has positions for, or than [`MAX_TEXT_TOKENS`] if it has no limit, is
+/// refused, or cropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Input<'a> {
     /// The text.
@@ -26,11 +31,12 @@ impl Input<'_> {
         n_frame: usize,
         max_len: Option<usize>,
     ) -> Result<Vec<TokenId>, TooLong> {
-        let n_tokens = ids.len() + n_frame;
-        match max_len.filter(|&max_len| n_tokens > max_len) {
-            Some(max_len) if self.crop => ids.truncate(max_len.saturating_sub(n_frame)),
-            Some(max_len) => return Err(TooLong { n_tokens, max_len }),
-            None => {}
+        let (n_tokens, max_len) = (ids.len() + n_frame, max_len.unwrap_or(MAX_TEXT_TOKENS));
+        if n_tokens > max_len {
+            if !self.crop {
+                return Err(TooLong { n_tokens, max_len });
+            }
+            ids.truncate(max_len.saturating_sub(n_frame));
         }
         Ok(ids)
     }
@@ -56,19 +62,16 @@ impl Pair<'_> {
         n_frame: usize,
         max_len: Option<usize>,
     ) -> Result<[Vec<TokenId>; 2], TooLong> {
-        let n_tokens = first.len() + second.len() + n_frame;
-        match max_len.filter(|&max_len| n_tokens > max_len) {
-            // For a frame alone.
-            Some(max_len) if self.crop && n_frame > max_len => return Err(TooLong { n_tokens: n_frame, max_len }),
-            Some(max_len) if self.crop => {
-                let room = max_len - n_frame;
-                let (shorter, longer) =
-                    if first.len() > second.len() { (&mut second, &mut first) } else { (&mut first, &mut second) };
-                shorter.truncate(room / 2);
-                longer.truncate(room - shorter.len());
+        let (n_tokens, max_len) = (first.len() + second.len() + n_frame, max_len.unwrap_or(MAX_TEXT_TOKENS));
+        if n_tokens > max_len {
+            if !self.crop {
+                return Err(TooLong { n_tokens, max_len });
             }
-            Some(max_len) => return Err(TooLong { n_tokens, max_len }),
-            None => {}
+            let room = max_len.checked_sub(n_frame).ok_or(TooLong { n_tokens: n_frame, max_len })?;
+            let (shorter, longer) =
+                if first.len() > second.len() { (&mut second, &mut first) } else { (&mut first, &mut second) };
+            shorter.truncate(room / 2);
+            longer.truncate(room - shorter.len());
         }
         Ok([first, second])
     }
@@ -83,14 +86,21 @@ pub enum Sequence<'a> {
     Two(Pair<'a>),
 }
 
-/// A text that is longer than the model has positions for.
+/// A text that is longer than the model has positions for, or than is read by one without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{n_tokens} tokens, and the model has positions for {max_len}")]
+#[error("{n_tokens} tokens, and {}", limit(*max_len))]
 pub struct TooLong {
     /// Its length, with the tokens that frame it.
     pub n_tokens: usize,
-    /// The model's limit.
+    /// The model's limit, or [`MAX_TEXT_TOKENS`].
     pub max_len: usize,
+}
+
+fn limit(max_len: usize) -> String {
+    match max_len {
+        MAX_TEXT_TOKENS => format!("at most {MAX_TEXT_TOKENS} are read at once"),
+        _ => format!("the model has positions for {max_len}"),
+    }
 }
 
 /// Whether a text has no tokens: white space, for example, or characters that the tokenizer drops.

@@ -5,8 +5,8 @@ use std::{num::NonZeroUsize, sync::Arc};
 use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
 use attentive_bundle::{
-    Bundle, BundleError, DecodingConfig, Input, Search, TooLong, TranslateError, Translation, TranslationModel,
-    Translator, WeightFormat,
+    Bundle, BundleError, DecodingConfig, Input, MAX_TEXT_TOKENS, Search, TooLong, TranslateError, Translation,
+    TranslationModel, Translator, WeightFormat,
 };
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
 use attentive_decode::{Combination, DecodeError, SamplingConfig};
@@ -333,6 +333,20 @@ fn texts_that_are_too_long_are_named_together_or_cropped() {
     assert_eq!(cropped[..2], found(&[Input::from(&beginning), Input::from("be")]));
     let error = translator.complete(&["be"], &[&long], &config(), two()).unwrap_err().to_string();
     assert!(error.starts_with("the prefix has ") && error.contains("positions for 6"), "{error}");
+}
+
+/// Hours of attention, unless something stops it.
+#[test]
+fn a_model_without_a_limit_reads_a_huge_text_no_further_than_a_limit() {
+    let (translator, tokenizer) = (translator(), tokenizer());
+    for text in ["b".repeat(300_000), "be ".repeat(100_000)] {
+        let n_tokens = tokenizer.encode(&text).len() + 1;
+        let Err(TranslateError::TooLong { texts: named }) = translator.translate(&["be", &text], &config()) else {
+            panic!("{n_tokens} tokens were read");
+        };
+        assert_eq!(named, [(1, TooLong { n_tokens, max_len: MAX_TEXT_TOKENS })]);
+        assert_eq!(named[0].1.to_string(), format!("{n_tokens} tokens, and at most 16384 are read at once"));
+    }
 }
 
 #[test]

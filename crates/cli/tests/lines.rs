@@ -175,6 +175,30 @@ fn a_line_that_is_too_long_is_skipped_or_cropped() {
 }
 
 #[test]
+fn a_huge_line_is_too_long_for_a_model_without_a_limit() {
+    let folder = Folder::new();
+    folder.write_copying("copy", [2, 2, 2], TINY);
+    folder.succeed(&["train", "copy.toml"], "");
+    let whole = folder.succeed(&["translate"], "ab cd\n\nab\n");
+    // One word, and many.
+    for long in ["ab".repeat(150_000), "ab ".repeat(100_000)] {
+        let input = format!("ab cd\n{long}\nab\n");
+        let refused = folder.run(&["translate"], &input);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        contains(&said, &["error: line 2 has ", "at most 16384 are read at once", "--on-long crop"]);
+        assert_eq!(String::from_utf8(refused.stdout).unwrap(), folder.succeed(&["translate"], "ab cd\n"));
+        let skipped = folder.run(&["translate", "--on-long", "skip"], &input);
+        contains(&String::from_utf8(skipped.stderr).unwrap(), &["warning: line 2 has ", "it is skipped"]);
+        assert_eq!(String::from_utf8(skipped.stdout).unwrap(), whole);
+        folder.write("long.txt", &input);
+        let eval = ["eval", "--source", "long.txt", "--reference", "long.txt", "--output", "o", "--on-long", "skip"];
+        let evaluated = String::from_utf8(folder.run(&eval, "").stderr).unwrap();
+        contains(&evaluated, &["no perplexity", "warning: long.txt:2 has "]);
+        assert_eq!(fs::read_to_string(folder.path("o")).unwrap(), whole);
+    }
+}
+
+#[test]
 fn what_is_not_text_is_named_by_its_line() {
     fs::write(FOLDER.path("bytes"), b"ab cd\nab\xff\nab\n").unwrap();
     let call = |args: &[&str]| {

@@ -3,7 +3,9 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{Bundle, DecodingConfig, Input, Params, ScoreRecord, Search, TranslateError, Translator};
+use attentive_bundle::{
+    Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Params, ScoreRecord, Search, TranslateError, Translator,
+};
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
@@ -25,8 +27,8 @@ pub fn bleu_of(tokenizer: &str, lowercase: bool) -> Result<Bleu> {
     Ok(Bleu { tokenizer: tokenizer.parse()?, lowercase, ..Bleu::default() })
 }
 
-/// The best translation of each text; the log hears of the progress. A text that is longer than the model has positions for
-/// is cropped, with a warning.
+/// The best translation of each text; the log hears of the progress. A text that is longer than the model reads is cropped,
+/// with a warning.
 ///
 /// # Errors
 /// Those of [`Translator::find`].
@@ -74,7 +76,7 @@ pub fn likelihood(model: &impl TeacherForced, batches: &PairBatcher) -> Result<L
 }
 
 /// The negative log-likelihood that a bundle's model gives to `targets`, `</s>` included, as translations of `sources`;
-/// none if a sentence outruns the model's positions.
+/// none if a sentence is longer than the model has positions for, or than [`MAX_TEXT_TOKENS`] if it has no limit.
 ///
 /// # Errors
 /// The model is not an encoder–decoder, or its parts do not fit.
@@ -119,7 +121,7 @@ fn likelihood_under<'a>(
 ) -> Result<Option<Likelihood>> {
     let corpus = EncodedCorpus::from_text(pairs, |side, text| encode(tokenizer, side, text))?;
     let longest = corpus.lengths().iter().flatten().max().map_or(1, |&len| len as usize + 1);
-    if model.max_len().is_some_and(|max_len| longest > max_len) {
+    if longest > model.max_len().unwrap_or(MAX_TEXT_TOKENS) {
         return Ok(None);
     }
     let config = BatchConfig { max_tokens: Size::Of(batch_tokens.max(longest)), ..BatchConfig::default() };

@@ -163,7 +163,7 @@ impl Eval {
             let found = likelihood_of(&bundle, &device, &sources, targets, config.batch_tokens)?;
             let precision = self.decoding.weights.precision.unwrap_or(bundle.decoding.precision);
             if found.is_none() {
-                warning!("warning: no perplexity: a sentence is longer than the model has positions for");
+                warning!("warning: no perplexity: a sentence is longer than the model reads at once");
             } else if precision != WeightFormat::F32 {
                 warning!("note: the perplexity is that of the weights as saved; {precision} is for the translations");
             }
