@@ -277,9 +277,9 @@ n_decoder_layers = 1
             "- train: empty line, once: train.tsv:21; skipped\n",
             "- train: 1 of 22 (4.5 %) pairs have more than 20 tokens, and are left out: rules.on_over_long: line 22\n",
             "pairs have one side more than 3 times as long as the other: line 22\n",
-            "- test: empty line, once: test.tsv:3; will be refused when the run begins\n",
-            "- test: 1 of 2 (50.0 %) pairs are in the training data: line 1\n",
-            "- test: 1 of 2 (50.0 %) sources are in the training data, with other targets: line 2\n",
+            "- test: 1 of 3 (33.3 %) pairs are empty: line 3\n",
+            "- test: 1 of 3 (33.3 %) pairs are in the training data: line 1\n",
+            "- test: 1 of 3 (33.3 %) sources are in the training data, with other targets: line 2\n",
         ],
     );
 }

@@ -83,6 +83,35 @@ fn blank_lines_have_blank_answers() {
 }
 
 #[test]
+fn blank_lines_of_held_out_data_are_scored_as_empty_translations() {
+    let folder = Folder::new();
+    folder.write_copying("copy", [2, 2, 2], TINY);
+    let held_out = ["ab cd\tab cd", "", "\tcd it", "ab\t "];
+    folder.write("held.tsv", &(held_out.join("\n") + "\n"));
+    let parts = ["--set", "data.validation.tsv=held.tsv", "--set", "data.test.tsv=held.tsv"];
+    let shown = folder.succeed(&[&["train", "copy.toml"], &parts[..]].concat(), "");
+    contains(&shown, &["validation empty line, 3 times: ", "held.tsv:2, 3, 4; skipped for the loss\n"]);
+    let record = fs::read_to_string(folder.path("runs/copy-1/training.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let chrf = |score: &&Value| score["split"] == "test" && score["metric"] == "chrf";
+    let of_run = record["scores"].as_array().unwrap().iter().find(chrf).unwrap()["value"].as_f64().unwrap();
+
+    // As the same lines are by eval, where a line that is left out would not count.
+    for column in [0, 1] {
+        let lines = held_out.map(|line| line.split('\t').nth(column).unwrap_or_default().to_owned() + "\n");
+        folder.write(["held.0", "held.1"][column], &lines.concat());
+    }
+    let eval = ["eval", "--source", "held.0", "--reference", "held.1", "--metric", "chrf", "--json", "--output", "out"];
+    let json: Value = serde_json::from_str(&folder.succeed(&eval, "")).unwrap();
+    let of_eval = json["scores"][0]["score"].as_f64().unwrap();
+    assert!((of_run - of_eval).abs() < 1e-9, "{of_run} and {of_eval}");
+    assert_eq!(json["n_segments"], 4);
+    let translated = fs::read_to_string(folder.path("out")).unwrap();
+    let lines: Vec<&str> = translated.lines().collect();
+    assert_eq!((lines.len(), lines[1], lines[2]), (4, "", ""), "{translated}");
+}
+
+#[test]
 fn a_line_that_is_too_long_ends_a_command_after_the_lines_before_it() {
     let long = "ab ".repeat(40);
     let input = format!("ab cd\n\n{long}\nab\n");

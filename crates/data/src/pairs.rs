@@ -97,7 +97,7 @@ impl ParallelFiles {
     /// [`DataError::NoFiles`] if a side has none. Files are opened as they are reached.
     pub fn pairs<'a>(&self, rules: &'a CorpusRules) -> Result<Pairs<'a>, DataError> {
         let input = self.open(rules.max_bytes)?;
-        Ok(Pairs { input, rules, report: CorpusReport::default(), n_headers: 0, is_done: false })
+        Ok(Pairs { input, rules, keeps_blank: false, report: CorpusReport::default(), n_headers: 0, is_done: false })
     }
 
     /// Size and SHA-256 of every file as [source or tab-separated, target], by reading them once.
@@ -227,6 +227,7 @@ impl TextPair {
 pub struct Pairs<'a> {
     input: Input,
     rules: &'a CorpusRules,
+    keeps_blank: bool,
     report: CorpusReport,
     /// Lines that name columns.
     n_headers: u64,
@@ -234,6 +235,13 @@ pub struct Pairs<'a> {
 }
 
 impl Pairs<'_> {
+    /// Yields pairs of which a side is blank too, whatever the rules say of them: for scores of translations, where a blank
+    /// source has an empty translation.
+    #[must_use]
+    pub fn keeping_blank(self) -> Self {
+        Self { keeps_blank: true, ..self }
+    }
+
     /// The findings so far; complete once the iterator has ended.
     pub fn report(&self) -> &CorpusReport {
         &self.report
@@ -283,6 +291,7 @@ impl Pairs<'_> {
                     self.note(Problem::LineCount, &line.place);
                     continue;
                 }
+                InputRow::Unusable(Problem::Empty, line) if self.keeps_blank => [line.clone(), line],
                 InputRow::Unusable(problem, line) => {
                     self.report.n_read += 1;
                     self.note(problem, &line.place);
@@ -325,7 +334,7 @@ impl Pairs<'_> {
             self.note(Problem::InvalidUtf8, &place);
             return None;
         };
-        if text.trim().is_empty() {
+        if text.trim().is_empty() && !self.keeps_blank {
             self.note(Problem::Empty, &place);
             return None;
         }

@@ -147,7 +147,7 @@ impl Default for CorpusRules {
 }
 
 impl CorpusRules {
-    /// Refuses every problem: for validation and test sets, where every line counts.
+    /// Refuses every problem: for test sets, where every line counts.
     pub fn strict() -> Self {
         Self { on_empty: OnProblem::Refuse, on_over_long: Treatment::Refuse, ..Self::default() }
     }

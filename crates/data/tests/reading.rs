@@ -175,6 +175,15 @@ fn empty_lines() {
     let found = skipped(&files, &skip_all(), Problem::Empty);
     assert_eq!(found, (vec![1], 2, vec!["a.en:2".to_owned(), "a.de:3".to_owned()]));
     assert!(refusal(&files, &CorpusRules::strict()).contains("empty line, 2 times"));
+    let all = |files: &ParallelFiles| {
+        let rules = CorpusRules::strict();
+        let pairs = files.pairs(&rules).unwrap().keeping_blank().map(Result::unwrap);
+        pairs.map(|pair| (pair.line, pair.source, pair.target)).collect::<Vec<_>>()
+    };
+    let pair = |line, source: &str, target: &str| (line, source.to_owned(), target.to_owned());
+    assert_eq!(all(&files), [pair(1, "a", "A"), pair(2, "", "B"), pair(3, " \u{a0}\td ", "\u{3000}")]);
+    let files = ParallelFiles::tsv([folder.write("a.tsv", "a\tA\n\n\tC\nd\t \n")]);
+    assert_eq!(all(&files), [pair(1, "a", "A"), pair(2, "", ""), pair(3, "", "C"), pair(4, "d", " ")]);
 }
 
 #[test]

@@ -138,14 +138,21 @@ impl Split {
         })
     }
 
-    /// Shows every pair that `rules` admit, with its line; returns what was found in the files.
+    /// Shows every pair that `rules` admit, with its line, if asked those too of which a side is blank; returns what was found in
+    /// the files.
     ///
     /// # Errors
     /// A file can't be read, or `rules` refuse it.
-    pub fn visit(&self, rules: &CorpusRules, mut see: impl FnMut(u64, String, String)) -> Result<Option<CorpusReport>> {
+    pub fn visit(
+        &self,
+        rules: &CorpusRules,
+        keeps_blank: bool,
+        mut see: impl FnMut(u64, String, String),
+    ) -> Result<Option<CorpusReport>> {
         match self {
             Self::Files(files) => {
-                let mut pairs = files.pairs(rules)?;
+                let pairs = files.pairs(rules)?;
+                let mut pairs = if keeps_blank { pairs.keeping_blank() } else { pairs };
                 for pair in pairs.by_ref() {
                     let pair = pair?;
                     see(pair.line, pair.source, pair.target);
@@ -159,7 +166,7 @@ impl Split {
         }
     }
 
-    /// The first `n` pairs as text.
+    /// The first `n` pairs as text, also those of which a side is blank.
     ///
     /// # Errors
     /// As [`visit`](Self::visit).
@@ -167,6 +174,7 @@ impl Split {
         match self {
             Self::Files(files) => files
                 .pairs(rules)?
+                .keeping_blank()
                 .take(n)
                 .map(|pair| {
                     let pair = pair?;

@@ -326,7 +326,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The ids of a corpus of the part `name`, and the special tokens of its direction; adds to the records of the data, and
-    /// says what was found where that is asked for.
+    /// says what was found: all of it where that is asked for, else what was left out.
     fn encode(
         &self,
         corpus: &Directed,
@@ -340,8 +340,12 @@ impl Reader<'_> {
         let (encoded, report) = corpus.pairs.encode(segment, self.rules, storage)?;
         tokens::say_use(log, encoded.cache_use());
         if !corpus.is_again {
-            if let Some(report) = report.as_ref().filter(|_| says) {
-                say!(log, "{report}");
+            match &report {
+                Some(report) if says => say!(log, "{report}"),
+                Some(report) => {
+                    report.remarks().for_each(|(done, what)| say!(log, "{name:<9} {what}; {done} for the loss"));
+                }
+                None => {}
             }
             records.extend(corpus.pairs.records(name, report.as_ref(), log)?);
         }
@@ -425,10 +429,12 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        let of_training = || self.corpus.train.first()?.pairs.pairs(&CorpusRules::default(), 1).ok()?.pop();
+        let rules = CorpusRules::default();
+        let of_training = || self.corpus.train.first()?.pairs.texts(&rules).ok()?.next()?.ok();
         let held_out = self.validation.first();
-        let of_validation = held_out.and_then(|held_out| held_out.sample.0.first().cloned());
-        let line = of_validation.or_else(|| Some(of_training()?.source)).unwrap_or_default();
+        let is_text = |text: &&String| !text.trim().is_empty();
+        let of_validation = held_out.and_then(|held_out| held_out.sample.0.iter().find(is_text).cloned());
+        let line = of_validation.or_else(of_training).unwrap_or_default();
         let direction = held_out.map(|held_out| &held_out.direction);
         let direction = direction.or(self.corpus.train.first().map(|corpus| &corpus.direction));
         let option = direction.and_then(|direction| self.directions.option(direction)).unwrap_or_default();

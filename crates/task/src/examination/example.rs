@@ -72,7 +72,7 @@ impl Example {
         match &text.answer {
             Some(Answer::Target(target)) => {
                 sizes[1] = Size::of(target, Side::Target, tokenizer);
-                (whole, is_copy) = (hash(&(given, target)), text.given == *target);
+                (whole, is_copy) = (hash(&(given, target)), text.given == *target && sizes[0].tokens > 0);
             }
             Some(Answer::Label(label)) => whole = hash(&(given, label)),
             None => {}

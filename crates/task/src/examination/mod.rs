@@ -93,7 +93,7 @@ fn pairs(recipe: &TranslationRecipe, tokenizer: &dyn Tokenizer, warnings: &mut V
         // The lines of several corpora are counted on.
         let (mut before, mut last) = (0, 0);
         for corpus in corpora.iter().filter(|corpus| !corpus.is_again) {
-            let report = corpus.pairs.visit(rules, |line, given, target| {
+            let report = corpus.pairs.visit(rules, limit.is_none(), |line, given, target| {
                 last = before + line;
                 reader.push(Text { line: last, given, answer: Some(Answer::Target(target)), is_alone: true });
             })?;
