@@ -99,7 +99,7 @@ fn a_language_of_the_vocabulary_is_told_as_if_the_text_said_it() {
 fn each_document_has_a_summary_on_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let [model, two_lines, one_line, long] = ["model", "two", "one", "long"].map(path);
+    let [model, two_lines, one_line, long, blank] = ["model", "two", "one", "long", "blank"].map(path);
     let imported = attentive(&["import", golden("bart").to_str().unwrap(), "--out", &model]);
     assert!(imported.status.success(), "{}", text(&imported.stderr));
     std::fs::write(&two_lines, "the animal\nwas tired\n").unwrap();
@@ -116,6 +116,35 @@ fn each_document_has_a_summary_on_a_line() {
     assert!(!refused.status.success() && text(&refused.stdout).lines().count() == 1);
     assert!(text(&refused.stderr).contains("--on-long crop"), "{}", text(&refused.stderr));
     assert_eq!(count(&["--on-long", "crop", &one_line, &long]), 2);
+    // Blank ones have blank summaries, whatever is put before the others.
+    std::fs::write(&blank, "the animal\n\n \t\u{3000}\nwas tired\n").unwrap();
+    for before in ["", "the street "] {
+        let output = summarize(&["--before", before, "--lines", &blank]);
+        let (summaries, said) = (text(&output.stdout), text(&output.stderr));
+        let lines: Vec<&str> = summaries.lines().collect();
+        assert_eq!((lines.len(), lines[1], lines[2]), (4, "", ""), "{before:?}: {summaries}{said}");
+        let [first, last] = ["the animal", "was tired"].map(|line| {
+            std::fs::write(&one_line, line).unwrap();
+            text(&summarize(&["--before", before, &one_line]).stdout)
+        });
+        assert_eq!([lines[0], lines[3]], [first.trim_end(), last.trim_end()], "{before:?}");
+    }
+    std::fs::write(&blank, "\n \n").unwrap();
+    assert_eq!(text(&summarize(&["--before", "the street ", &blank]).stdout), "\n");
+}
+
+/// A fairseq dictionary's words are between what Python takes for white space, which is more than Unicode does.
+#[test]
+fn a_document_without_tokens_has_no_summary() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model").to_str().unwrap().to_owned();
+    let imported = attentive(&["import", golden("fairseq").to_str().unwrap(), "--out", &model]);
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    let document = folder.path().join("document");
+    std::fs::write(&document, "\u{1c} \u{1f}\n").unwrap();
+    let before = ["--before", "the animal ", document.to_str().unwrap()];
+    let output = attentive(&[&["summarize", "--model", &model], &before[..]].concat());
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("\n".to_owned(), String::new()));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::{fs, io, io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Context, Result};
-use attentive_bundle::{Bundle, Search, Translator};
+use attentive_bundle::{Bundle, Search, Translator, is_blank};
 use attentive_run::resolve;
+use attentive_tokenizer::Tokenizer;
 use clap::Args;
 
 use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line};
@@ -42,7 +43,7 @@ impl Summarize {
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
         let search = Search::Best(NonZeroUsize::MIN);
         let mut out = output::stdout();
-        for block in self.documents() {
+        for block in self.read(translator.tokenizer()) {
             let (places, texts): (Vec<String>, Vec<String>) = block?.into_iter().unzip();
             let place = |idx: usize| &places[idx];
             let (found, refused) = self.long.translate(&translator, &texts, "", (&config, search), place)?;
@@ -58,18 +59,17 @@ impl Summarize {
     }
 
     /// Documents with their places, in blocks.
-    fn documents(&self) -> Box<dyn Iterator<Item = Result<Vec<(String, String)>>> + '_> {
-        let with_before = |place: String, text: &str| {
-            let text = text.trim_end();
-            (place, if text.is_empty() { String::new() } else { format!("{}{text}", self.before) })
+    fn read<'a>(&'a self, words: &'a dyn Tokenizer) -> Box<dyn Iterator<Item = Result<Vec<(String, String)>>> + 'a> {
+        let with_before = move |place: String, text: &str| {
+            let is_blank = is_blank(words, text);
+            (place, if is_blank { String::new() } else { format!("{}{}", self.before, text.trim_end()) })
         };
         if self.lines {
             let blocks = input::open(&self.files, "documents").blocks(LINES_AT_ONCE);
             let of_line = move |line: input::Line| with_before(line.at.to_string(), &line.text);
             return Box::new(blocks.map(move |block| Ok(block?.into_iter().map(of_line).collect())));
         }
-        let standard_input = [PathBuf::from("-")];
-        let files = if self.files.is_empty() { standard_input.to_vec() } else { self.files.clone() };
+        let files = if self.files.is_empty() { vec![PathBuf::from("-")] } else { self.files.clone() };
         Box::new(files.into_iter().map(move |path| {
             let is_standard_input = path.as_os_str() == "-";
             let text = if is_standard_input { io::read_to_string(io::stdin()) } else { fs::read_to_string(&path) };
