@@ -172,7 +172,7 @@ impl<M: LanguageModel> Generator<M> {
     pub fn score(&self, text: &str, begin: bool) -> Result<TextScore, DeviceError> {
         let (given, scored) = self.score_tokens(text, begin)?;
         let n_given = given.map_or(0, |id| self.tokenizer.decode_bytes(&[id]).map_or(0, |bytes| bytes.len()));
-        let log_prob = scored.iter().map(|(_, log_prob)| log_prob).sum();
+        let log_prob = 0.0 + scored.iter().map(|(_, log_prob)| log_prob).sum::<f64>(); // no terms sum to -0
         Ok(TextScore { log_prob, n_tokens: scored.len(), n_bytes: text.len() - n_given.min(text.len()) })
     }
 

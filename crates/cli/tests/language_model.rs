@@ -123,6 +123,11 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     assert!((value(1, 1) - (-value(1, 0) / 7.0).exp()).abs() < 1e-3 * value(1, 1), "{scores}");
     assert!((value(1, 2) + value(1, 0) / 7.0 / 2_f64.ln()).abs() < 1e-3, "{scores}");
 
+    // A blank line has no tokens to score, and its place.
+    let with_blank = folder.succeed(&["score"], "abcdefg\n\ngacfbde\n");
+    let [first, second] = [0, 1].map(|row| scores.lines().nth(row).unwrap());
+    assert_eq!(with_blank, format!("{first}\n0.0000\t-\t-\t\n{second}\n"));
+
     // Without the end-of-text token before it, the first of them is given.
     let bare = folder.succeed(&["score", "--begin=false", "gacfbde"], "");
     assert!(bare.split('\t').next().unwrap().parse::<f64>().unwrap() > value(1, 0), "{bare}");
