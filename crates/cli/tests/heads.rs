@@ -82,6 +82,39 @@ fn tags_have_places_in_bytes_too() {
 }
 
 #[test]
+fn blank_and_long_lines_have_their_place() {
+    let long = "the animal ".repeat(40);
+    let input = format!("the street\n\n{long}\n \u{3000}\nan end\n");
+    let call = ["tag", "--model", "bert-tags", "--json"];
+    let tags = |text: &str| json(&FOLDER.succeed(&[&call[..], &[text]].concat(), ""))[0]["tags"].clone();
+    let nothing = Value::Array(Vec::new());
+    // The model has 64 positions, of which two are the frame's.
+    for (how, of_long) in [("crop", tags(&"the animal ".repeat(31))), ("skip", nothing.clone())] {
+        let output = FOLDER.run(&[&call[..], &["--on-long", how]].concat(), &input);
+        let said = String::from_utf8(output.stderr).unwrap();
+        contains(&said, &["warning: line 3 has 82 tokens, and the model has positions for 64"]);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let found = json(&String::from_utf8(output.stdout).unwrap());
+        let texts: Vec<&str> = found.iter().map(|line| line["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, input.lines().collect::<Vec<_>>());
+        let expected = [&tags("the street"), &nothing, &of_long, &nothing, &tags("an end")];
+        assert_eq!(found.iter().map(|line| &line["tags"]).collect::<Vec<_>>(), expected, "{how}");
+    }
+    let refused = FOLDER.run(&call, &input);
+    contains(&String::from_utf8(refused.stderr).unwrap(), &["error: line 3 has 82 tokens", "--on-long crop"]);
+    assert_eq!(String::from_utf8(refused.stdout).unwrap().lines().count(), 2, "the lines before it");
+
+    // An answer is looked for in all of a long line.
+    let call = ["answer", "--model", "bert-answers", "--question", "wide?"];
+    let answers = FOLDER.succeed(&call, &input);
+    let lines: Vec<&str> = answers.lines().collect();
+    assert_eq!(lines.iter().map(|line| line.is_empty()).collect::<Vec<_>>(), [false, true, false, true, false]);
+    let alone = |text: &str| FOLDER.succeed(&[&call[..], &[text]].concat(), "");
+    let expected = ["the street", &long, "an end"].map(alone);
+    assert_eq!([lines[0], lines[2], lines[4]].map(|line| format!("{line}\n")), expected);
+}
+
+#[test]
 fn questions_are_answered() {
     let case = &cases("bert-answers")[0]["answers"][0];
     let (question, text) = (case["question"].as_str().unwrap(), case["context"].as_str().unwrap());

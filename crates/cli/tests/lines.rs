@@ -204,6 +204,57 @@ fn a_line_that_is_too_long_is_skipped_or_cropped() {
 }
 
 #[test]
+fn lines_that_are_sought_have_the_numbers_of_the_input() {
+    let input = format!("\nanimal\n{}\n \u{3000}\nthe end\n", "animal ".repeat(40));
+    // What both models have positions for of the long line, beside the frame and the query.
+    for (command, model, n_read) in [("rerank", "rank", 20), ("similar", "bert", 8)] {
+        let call = [command, "--model", model, "--query", "animal"];
+        let row = |number: usize, read: &str| {
+            let alone = both(&call, read).0;
+            let (score, line) = (alone.split('\t').next().unwrap(), input.lines().nth(number - 1).unwrap());
+            format!("{score}\t{number}\t{line}")
+        };
+        let cropped = row(3, &"animal ".repeat(n_read));
+        for (how, of_long) in [("crop", Some(cropped)), ("skip", None)] {
+            let (shown, said) = both(&[&call[..], &["--on-long", how]].concat(), &input);
+            contains(&said, &["warning: line 3 has "]);
+            assert_eq!(said.lines().count(), 1, "{said}");
+            let mut expected = vec![row(2, "animal"), row(5, "the end")];
+            expected.extend(of_long);
+            expected.sort_unstable();
+            let mut found: Vec<&str> = shown.lines().collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{command} {how}");
+        }
+    }
+}
+
+#[test]
+fn a_penalty_decides_whether_a_token_comes_again() {
+    let tokens = |penalty: &str, beam: &str| -> Vec<Vec<String>> {
+        let lengths = ["--min-length", "6", "--max-length", "6", "--format", "jsonl"];
+        let call = ["translate", "--repetition-penalty", penalty, "--beam", beam];
+        let shown = both(&[&call[..], &lengths].concat(), "it was ab\ncd it\n").0;
+        let of_line = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let tokens = line["tokens"].as_array().unwrap().iter();
+            tokens.map(|token| token["token"].as_str().unwrap().to_owned()).collect()
+        };
+        shown.lines().map(of_line).collect()
+    };
+    // Log-probabilities of tokens that are there already are multiplied: by a thousand, they are below all others, and by a
+    // thousandth, above them.
+    for beam in ["1", "3"] {
+        for tokens in tokens("1000", beam) {
+            assert!(tokens.len() >= 6 && (1..6).all(|at| !tokens[..at].contains(&tokens[at])), "{tokens:?}");
+        }
+    }
+    for tokens in tokens("0.001", "1") {
+        assert!(tokens.len() >= 6 && tokens[1..6].iter().all(|token| *token == tokens[0]), "{tokens:?}");
+    }
+}
+
+#[test]
 fn a_huge_line_is_too_long_for_a_model_without_a_limit() {
     let folder = Folder::new();
     folder.write_copying("copy", [2, 2, 2], TINY);
