@@ -375,6 +375,12 @@ fn recipes_that_are_built_in_are_listed_and_copied() {
     contains(&folder.fail(&["recipes", "copy", "gpt", "mine.toml"], ""), &["mine.toml", "left as it is"]);
     contains(&folder.fail(&["recipes", "copy", "brt"], ""), &["did you mean `bert`?"]);
     contains(&folder.fail(&["train", "brt"], ""), &["can't read the recipe brt", "did you mean `bert`?"]);
+    contains(&folder.fail(&["train", "gpt2"], ""), &["can't read the recipe gpt2", "did you mean `gpt`?"]);
+    contains(&folder.fail(&["doctor", "multi30"], ""), &["did you mean `multi30k`?"]);
+    for (preset, meant) in [("gpt2", "gpt-2"), ("gpt-2-meduim", "gpt-2-medium")] {
+        let error = folder.fail(&["train", "gpt", "--set", &format!("model.preset={preset}"), "--runs", "runs"], "");
+        contains(&error, &[&format!("model.preset: \"{preset}\" is not a preset; did you mean `{meant}`?")]);
+    }
     let error = folder.fail(&["train", "bert", "--set", "model.d_modle=1", "--runs", "runs"], "");
     contains(&error, &["model.d_modle: no such setting; did you mean `d_model`?"]);
     assert!(!folder.path("runs").exists(), "a start that failed leaves nothing");

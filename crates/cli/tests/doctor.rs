@@ -103,6 +103,26 @@ fn folder_recipe(folder: &Folder) -> String {
 }
 
 #[test]
+fn all_that_a_recipe_lacks_is_told_at_once() {
+    let folder = Folder::new();
+    folder.write("r.toml", "task = \"causal-lm\"\n");
+    let error = folder.fail(&["doctor", "r.toml"], "");
+    contains(&error, &["`name` is missing (", "`schedule` is missing (", "`training` is missing ("]);
+    folder.write("r.toml", "name = \"r\"\ntraining = {}\nschedule = { kind = \"cosine\" }\nmodle = {}\n");
+    let error = folder.fail(&["doctor", "r.toml"], "");
+    contains(
+        &error,
+        &[
+            "r.toml:2: training: `steps` is missing (",
+            "r.toml:3: schedule: `peak` is missing (",
+            "r.toml:3: schedule: `warmup_steps` is missing (",
+            "r.toml:3: schedule: `total_steps` is missing (",
+            "r.toml:4: modle: no such setting; did you mean `model`?",
+        ],
+    );
+}
+
+#[test]
 fn a_text_of_sentence_pairs() {
     let folder = folder(&format!(
         r#"task = "masked-lm"

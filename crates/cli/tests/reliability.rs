@@ -440,8 +440,9 @@ fn a_run_goes_on_at_the_simd_level_that_it_began_at() {
 #[test]
 fn a_start_that_fails_leaves_no_folder_and_a_refused_resume_changes_nothing() {
     let folder = Folder::new();
-    folder.write("uneven.en", "ab\n\ncd\n");
-    let test = "data.test={source=\"uneven.en\", target=\"uneven.en\"}";
+    folder.write("even.en", "ab\n\ncd\n");
+    folder.write("uneven.de", "ab\n\n");
+    let test = "data.test={source=\"even.en\", target=\"uneven.de\"}";
     folder.write("empty.tsv", "");
     let settings =
         ["data.train.tsv=none.tsv", "data.test.tsv=empty.tsv", test, "batch.max_tokens=auto", "name=../copy"];
@@ -482,6 +483,38 @@ fn a_start_that_fails_leaves_no_folder_and_a_refused_resume_changes_nothing() {
     assert!(error.contains("the epoch that the checkpoint was saved in had"), "{error}");
     fs::write(folder.path("runs/copy-1/config.toml"), before).unwrap();
     folder.run(&["train", "--resume", "runs/copy-1", "--set", "training.steps=9"], 0);
+}
+
+#[test]
+fn what_changes_when_a_run_goes_on_is_in_effect() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml"], 0);
+    let resume = |settings: &[&str], code| {
+        let settings = settings.iter().flat_map(|setting| ["--set", *setting]);
+        let args: Vec<&str> = ["train", "--resume", "runs/copy-1"].into_iter().chain(settings).collect();
+        folder.run(&args, code)
+    };
+    let config = || fs::read_to_string(folder.path("runs/copy-1/config.toml")).unwrap();
+    resume(&["training.steps=18", "schedule.lr=5e-4"], 0);
+    let log = fs::read_to_string(folder.path("runs/copy-1/metrics.jsonl")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let rates: Vec<f64> = lines.filter(|line| line["event"] == "step").filter_map(|line| line["lr"].as_f64()).collect();
+    assert_eq!(rates, [[1e-3; 12].to_vec(), [5e-4; 6].to_vec()].concat());
+    assert!(config().contains("steps = 18") && config().contains("lr = 0.0005"), "{}", config());
+
+    // No validation is better than the one before it by a thousand nats.
+    let stopping = "training.early_stopping={on=\"loss\", patience=2, min_delta=1000.0}";
+    let shown = resume(&["training.steps=600", "training.validate_every=2", stopping, "evaluation.model=last"], 0);
+    assert!(shown.contains("after which nothing got better"), "{shown}");
+    assert_eq!(validations(&folder, "runs/copy-1").last().unwrap().0, 24, "20 is the first that is looked at");
+    assert!(config().contains("patience = 2"), "{}", config());
+
+    let before = config();
+    for key in ["optimizer.beta_2", "training.clip_norm", "training.seed", "tokenizer.merges", "rules.max_tokens"] {
+        let error = resume(&[&format!("{key}=1")], 1);
+        assert!(error.contains(&format!("{key} can't change when a run goes on")), "{error}");
+    }
+    assert!(config() == before, "what is refused is written");
 }
 
 #[test]
