@@ -396,3 +396,78 @@ fn a_shell_and_the_manual_know_every_command() {
     contains(&folder.succeed(&["man", "tokenize", "encode"], ""), &[".TH attentive-tokenize-encode 1"]);
     contains(&folder.fail(&["man", "fly"], ""), &["attentive has no command fly"]);
 }
+
+#[test]
+fn no_message_names_a_type_of_rust() {
+    let folder = Folder::new();
+    let is_plain = |error: &str| {
+        let types = [
+            "Some(", "None", "Ok(", "Err(", "Vec<", "usize", "u8", "u32", "u64", "i32", "i64", "f64", "struct ",
+            "enum ",
+        ];
+        assert!(!types.iter().any(|name| error.contains(name)), "{error}");
+    };
+    for setting in [
+        "training.steps=many",
+        "training.steps=-1",
+        "training.steps=1.5",
+        "training.clip_norm=[]",
+        "training.early_stopping=3",
+        "training.early_stopping={patience=-1}",
+        "training.precision=7",
+        "schedule=3",
+        "schedule={kind=3}",
+        "schedule={kind='constant', lr='high'}",
+        "optimizer.kind=7",
+        "optimizer.beta_2={}",
+        "model=7",
+        "model.d_model=wide",
+        "model.positions=7",
+        "model.positions={learned=3}",
+        "batch.max_tokens=true",
+        "batch.max_tokens=-1",
+        "data.train=7",
+        "data.train={tsv=7}",
+        "rules.on_empty=7",
+        "rules.max_tokens=x",
+        "decoding.beam=x",
+        "decoding.bad_words=[[-1]]",
+        "decoding.suppressed=7",
+        "evaluation.average_last=-1",
+        "evaluation.model=7",
+        "name=7",
+        "task=7",
+        "adapter=7",
+        "adapter={rank=-1}",
+        "distillation={teacher=7}",
+        "pretrained=7",
+    ] {
+        let error = folder.fail(&["doctor", "--set", setting], "");
+        assert!(error.contains(setting.split(['.', '=']).next().unwrap()), "{setting}: {error}");
+        is_plain(&error);
+    }
+
+    // Files of others, and of ours that are damaged.
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden/bert-masked-lm");
+    folder.succeed(&["import", golden, "--out", "ours"], "");
+    fs::create_dir(folder.path("theirs")).unwrap();
+    for file in fs::read_dir(golden).unwrap().map(Result::unwrap) {
+        fs::copy(file.path(), folder.path("theirs").join(file.file_name())).unwrap();
+    }
+    let path = folder.path("theirs/config.json");
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (key, value) in [("hidden_size", "wide".into()), ("vocab_size", (-1).into()), ("pad_token_id", 0.5.into())] {
+        let mut config: serde_json::Value = config.clone();
+        config[key] = value;
+        fs::write(&path, config.to_string()).unwrap();
+        let error = folder.fail(&["import", "theirs", "--out", "never"], "");
+        contains(&error, &["config.json"]);
+        is_plain(&error);
+    }
+    let path = folder.path("ours/config.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let damaged = text.replace("d_model = ", "d_model = \"wide\" # ");
+    assert_ne!(damaged, text);
+    fs::write(&path, damaged).unwrap();
+    is_plain(&folder.fail(&["embed", "--model", "ours", "a"], ""));
+}

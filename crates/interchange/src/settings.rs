@@ -21,7 +21,7 @@ const DEFAULT_TOP_K: usize = 50;
 
 /// One id, or a list of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected the id of a token, or a list of ids")]
 pub(crate) enum Ids {
     One(TokenId),
     Many(Vec<TokenId>),

@@ -186,7 +186,7 @@ fn what_can_t_come_in_or_go_out_is_said() {
         let error = found.map(|_: attentive_interchange::Imported| ()).unwrap_err().to_string();
         assert!(error.contains(part), "{part:?} is not in {error}");
     };
-    says(changed(&|config, _| config["image_size"] = json!([12, 16])), "pictures and patches are squares");
+    says(changed(&|config, _| config["image_size"] = json!([12, 16])), "image_size is [12, 16]; here pictures and");
     says(changed(&|config, _| config["problem_type"] = json!("multi_label_classification")), "problem_type");
     says(
         changed(&|config, _| config["architectures"] = json!(["ViTForMaskedImageModeling"])),

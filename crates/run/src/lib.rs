@@ -41,7 +41,7 @@ mod session;
 mod together;
 mod units;
 
-pub use attentive_task::{Error, Log, Result, resolve};
+pub use attentive_task::{Error, Log, Result, resolve, with_causes};
 pub use cost::Cost;
 pub use curves::{Curve, Points, curves};
 pub use folder::is_finished;

@@ -26,7 +26,7 @@ struct Bytes {
 
 /// A merge, as files of today and of before 2024 have it.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a merge: two tokens, or a text with a space between them")]
 enum Merge {
     Pair(String, String),
     Line(String),

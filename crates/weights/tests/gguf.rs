@@ -162,7 +162,11 @@ fn errors_name_the_place() {
         ),
         (
             header(0, 1, &[text("general.alignment"), vec![0, 0, 0, 0, 3]].concat()),
-            "general.alignment is U8(3), not a power of two",
+            "general.alignment is 3, not a power of two",
+        ),
+        (
+            header(0, 1, &[text("general.alignment"), vec![7, 0, 0, 0, 1]].concat()),
+            "general.alignment is not a whole number",
         ),
         (header(1, 0, &entry("t", &[1; 5], 0, 0)), "byte 33: a tensor has 5 axes"),
         (header(1, 0, &entry("t", &[1 << 33, 1 << 33], 0, 0)), "a tensor of F32 can't have the shape"),

@@ -96,12 +96,14 @@ impl<'a> Options<'a> {
     }
 
     fn size(&mut self, key: &str) -> usize {
-        let value = self.take(key);
-        let size = value.as_deref().and_then(|value| usize::from_str(value).ok());
-        if size.is_none() {
+        let Some(value) = self.take(key) else {
+            self.problems.push(format!("{key} is missing"));
+            return 0;
+        };
+        usize::from_str(&value).unwrap_or_else(|_| {
             self.problems.push(format!("{key} is {value:?}, not a number"));
-        }
-        size.unwrap_or_default()
+            0
+        })
     }
 
     /// Letters of an option without `d`, dropout.
@@ -177,5 +179,21 @@ impl<'a> Options<'a> {
         let unread: Vec<&str> = self.left.keys().map(String::as_str).filter(|key| !IDLE.contains(key)).collect();
         let note = (!unread.is_empty()).then(|| format!("special:model.yml: not followed here: {}", unread.join(", ")));
         Ok((config, note))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_that_is_missing_or_is_not_a_number_is_named() {
+        let settings = [("dim-emb", "wide"), ("transformer-heads", "8")];
+        let settings = settings.map(|(key, value)| (key.to_owned(), Setting::One(value.to_owned())));
+        let read = Options::new(Path::new("special:model.yml"), settings.into()).config();
+        let Err(InterchangeError::Unsupported { problems, .. }) = read else { panic!("sizes are missing") };
+        for problem in ["dim-emb is \"wide\", not a number", "enc-depth is missing"] {
+            assert!(problems.iter().any(|found| found == problem), "{problems:?}");
+        }
     }
 }

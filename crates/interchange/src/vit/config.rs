@@ -15,19 +15,25 @@ use crate::{
 
 /// One side of a square, or height and width.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a side, or height and width")]
 enum Sides {
     One(usize),
     Two([usize; 2]),
 }
 
 impl Sides {
+    /// Height and width.
+    fn both(self) -> [usize; 2] {
+        match self {
+            Self::One(side) => [side; 2],
+            Self::Two(sides) => sides,
+        }
+    }
+
     /// The side, if it is a square.
     fn square(self) -> Option<usize> {
-        match self {
-            Self::One(side) => Some(side),
-            Self::Two([height, width]) => (height == width).then_some(height),
-        }
+        let [height, width] = self.both();
+        (height == width).then_some(height)
     }
 }
 
@@ -99,7 +105,10 @@ impl TheirConfig {
         let Heads { n_labels, distillation } = *heads;
         let activation = activations::ours(&self.hidden_act);
         let (image_size, patch_size) = (self.image_size.square(), self.patch_size.square());
-        let not_square = |key: &str, sides: Sides| format!("{key} is {sides:?}; here pictures and patches are squares");
+        let not_square = |key: &str, sides: Sides| {
+            let [height, width] = sides.both();
+            format!("{key} is [{height}, {width}]; here pictures and patches are squares")
+        };
         let width = self.pooler_output_size.unwrap_or(self.hidden_size);
         let problems = [
             activation.is_none().then(|| activations::unknown("hidden_act", &self.hidden_act)),

@@ -34,7 +34,7 @@ const OF_NO_EFFECT: [&str; 13] = [
 
 /// A size as transformers writes it, of any version.
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a side, height and width, or shortest_edge")]
 enum Size {
     Square(usize),
     Exact { height: usize, width: usize },
@@ -43,7 +43,7 @@ enum Size {
 
 /// One number, or one for each channel.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, or a list of numbers")]
 enum Numbers {
     One(f64),
     Many(Vec<f64>),

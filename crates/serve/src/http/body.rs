@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attentive_run::with_causes;
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -60,8 +61,8 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path: String = error.path().to_string().chars().take(MAX_PLACE).collect();
-        let problem = error.inner();
-        let kind = if problem.is_data() { Kind::Invalid } else { Kind::Malformed };
+        let kind = if error.inner().is_data() { Kind::Invalid } else { Kind::Malformed };
+        let problem = with_causes(error.inner());
         match path.as_str() {
             "." | "?" => Failure::new(kind, format!("the body is not what is expected: {problem}")),
             path => Failure { kind, ..Failure::field(path, format!("{path}: {problem}")) },
@@ -147,6 +148,17 @@ mod tests {
         }
         let deep = format!("{{\"texts\": {}", "[".repeat(9999));
         assert!(failure(deep.as_bytes()).len() < 200);
+    }
+
+    #[test]
+    fn clients_hear_of_no_type_of_rust() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "its field is only read into")]
+        struct Number {
+            n: usize,
+        }
+        let failure = parse::<Number>(br#"{"n": -1}"#).unwrap_err().message;
+        assert!(failure.contains("expected an integer of at least 0"), "{failure}");
     }
 
     #[test]

@@ -209,10 +209,11 @@ fn read_header(header: &mut Header<impl Read>) -> Result<Content, Problem> {
     }
     let alignment = match metadata.get(ALIGNMENT) {
         None => USUAL_ALIGNMENT,
-        Some(value) => value
-            .as_u64()
-            .filter(|n| n.is_power_of_two())
-            .ok_or_else(|| FormatError::from(format!("{ALIGNMENT} is {value:?}, not a power of two")))?,
+        Some(value) => match value.as_u64() {
+            Some(n) if n.is_power_of_two() => n,
+            Some(n) => return Err(FormatError::from(format!("{ALIGNMENT} is {n}, not a power of two")).into()),
+            None => return Err(FormatError::from(format!("{ALIGNMENT} is not a whole number")).into()),
+        },
     };
     let data = header.at.checked_next_multiple_of(alignment);
     let data = data.ok_or_else(|| FormatError::from(format!("{ALIGNMENT} is {alignment}, which is too large")))?;
