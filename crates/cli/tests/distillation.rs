@@ -39,6 +39,8 @@ fn a_translator_learns_what_its_teacher_expects() {
     folder.succeed(&[&distilled[..], &higher, &["--set", "training.steps=20"]].concat(), "");
     fs::rename(folder.path("runs/teacher-1"), folder.path("moved")).unwrap();
     let resume = ["train", "--resume", "runs/student-2", "--set", "training.steps=40", "--set"];
+    let error = folder.fail(&resume[..5], "");
+    contains(&error, &["distillation.teacher = ", "runs/teacher-1", "--set distillation.teacher=DIR"]);
     let resumed = folder.succeed(&[&resume[..], &["distillation.teacher=moved"]].concat(), "");
     assert!(model(&folder, "runs/student-1") == model(&folder, "runs/student-2"), "{resumed}");
     let error = folder.fail(&[&resume[..], &["distillation.teacher=runs/student-1"]].concat(), "");

@@ -43,7 +43,9 @@ impl Teacher {
         // `runs/latest`, and any other link, may lead elsewhere later.
         let path = resolve(&recipe.teacher);
         recipe.teacher = path.canonicalize().unwrap_or(path);
-        let doing = || format!("{TEACHER} = {}", recipe.teacher.display());
+        let moved =
+            if recipe.teacher.exists() { "" } else { " (has it moved? --set distillation.teacher=DIR says where to)" };
+        let doing = || format!("{TEACHER} = {}{moved}", recipe.teacher.display());
         let mut bundle = Bundle::read(&recipe.teacher).with_context(doing)?;
         bundle.unpack();
         let n_params = thousands(bundle.model.n_params() as u64);
