@@ -12,8 +12,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bundle, BundleError, Forms, Generated, Params, Strategy, TextModel, WeightFormat, forms::place_after,
-    text_stream::TextStream, translator::at_most,
+    Bundle, BundleError, Forms, Generated, MAX_TEXT_TOKENS, Params, Strategy, TextModel, WeightFormat,
+    forms::place_after, text_stream::TextStream, translator::at_most,
 };
 
 /// How a language model writes.
@@ -165,7 +165,8 @@ impl<M: LanguageModel> Generator<M> {
     /// How probable `text` is after the token that texts begin with, if `begin` is set; without that, or without one in the vocabulary,
     /// its first token is given.
     ///
-    /// A text that is longer than the model has positions for is read in windows that overlap by half.
+    /// A text that is longer than the model has positions for, or than [`MAX_TEXT_TOKENS`] if it has no limit, is read in windows
+    /// that overlap by half.
     ///
     /// # Errors
     /// [`DeviceError`] if the device does not hand over its results.
@@ -185,7 +186,7 @@ impl<M: LanguageModel> Generator<M> {
         let begin = self.begin.filter(|_| begin);
         let ids: Vec<TokenId> = begin.into_iter().chain(self.tokenizer.encode(text)).collect();
         let n_targets = ids.len().saturating_sub(1);
-        let window = self.model.max_len().unwrap_or(usize::MAX).min(n_targets.max(1));
+        let window = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS).min(n_targets.max(1));
         let mut scored = Vec::with_capacity(n_targets);
         while scored.len() < n_targets {
             let n_scored = scored.len();

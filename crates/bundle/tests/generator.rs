@@ -4,8 +4,8 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
-use attentive_bundle::{GenerationConfig, Generator};
-use attentive_core::{LanguageModel, NextToken, TokenId};
+use attentive_bundle::{GenerationConfig, Generator, MAX_TEXT_TOKENS};
+use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Want};
 use attentive_decode::{Ended, GenerateRequest, Rules, SamplingConfig, generate};
 use attentive_model::{Gpt, GptConfig, ModelSpec};
 use attentive_tokenizer::{Bytes, Characters, Tokenizer};
@@ -139,6 +139,48 @@ fn a_score_is_what_decoding_says_of_each_token() {
     assert!((score.log_prob - log_prob(&model, &tokenizer.encode("Ümit"))).abs() < 1e-3);
     assert_eq!((score.n_tokens, score.n_bytes), (3, 3));
     assert_eq!((generator.score("", true).unwrap().n_tokens, generator.score("m", true).unwrap().n_tokens), (0, 0));
+}
+
+/// A model without a limit, to which each token has the log-probability -1; it is only asked to read texts.
+struct Reader {
+    vocab_size: usize,
+}
+
+impl NextToken for Reader {
+    type State = usize;
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        None
+    }
+
+    fn advance(&self, _: &[TokenId], _: &mut usize, _: Want) -> Result<Scores, DeviceError> {
+        panic!("nothing is written")
+    }
+
+    fn reorder(&self, _: &mut usize, _: &[usize]) {}
+}
+
+impl LanguageModel for Reader {
+    fn start(&self, n_rows: usize) -> usize {
+        n_rows
+    }
+
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        assert!(text.len() <= MAX_TEXT_TOKENS + 1, "{} tokens at once", text.len());
+        Ok(vec![-1.0; text.len() - 1])
+    }
+}
+
+#[test]
+fn a_model_without_a_limit_reads_a_huge_text_in_windows_too() {
+    let tokenizer = bytes();
+    let generator = Generator::new(Reader { vocab_size: tokenizer.vocab_size() }, tokenizer);
+    let score = generator.score(&"a".repeat(300_000), true).unwrap();
+    assert_eq!((score.n_tokens, score.log_prob), (300_000, -300_000.0));
 }
 
 #[test]
