@@ -263,7 +263,7 @@ async fn settings(State(app): State<Arc<App>>) -> Json<Value> {
 /// The English name of a language by its code (ISO 639), or the code.
 fn name(code: &str) -> &str {
     let language = code.split(['_', '-']).next().unwrap_or(code);
-    let language = Language::named(code).map_or(language, Language::code);
+    let language = Language::named(code).map_or(language, |language| language.code());
     NAMES.iter().find(|(known, _)| *known == language).map_or(code, |(_, name)| name)
 }
 
