@@ -82,6 +82,19 @@ fn the_teacher_is_the_running_mean_of_the_students_layers() {
     }
 }
 
+/// A teacher is moved by what it differs from its student, and so stays equal to one that is not trained, bit for bit.
+#[test]
+fn the_teacher_of_a_student_that_stays_is_that_student() {
+    let config = Data2VecConfig { tau: 0.9998, tau_end: 0.9999, tau_steps: 1000, ..CONFIG };
+    let objective = Data2VecObjective::<Vit, ImageBatch>::new(config, ImageModel::layered);
+    let mut model = model(&device().autodiff());
+    let before = params(&model);
+    for n in 1..=100 {
+        model = objective.after_update(model, n);
+    }
+    assert_eq!(layers(&params(&model), "teacher."), layers(&before, "student.encoder."));
+}
+
 #[test]
 fn a_student_does_not_see_what_is_hidden_and_a_teacher_sees_it() {
     let model = model(&device());
