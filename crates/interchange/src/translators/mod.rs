@@ -246,9 +246,13 @@ impl PositionTable {
         let all = known.flat_map(|positions| orders.iter().map(move |order| (positions.clone(), order)));
         Ok(all.into_iter().find_map(|(positions, order)| {
             let expected = order.of_columns(&sinusoids(&positions.sinusoids(d_model)?, n_rows));
-            let distance = table.values.iter().zip(&expected.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            let is_rounded = distance > TOLERANCES[0];
-            (distance <= TOLERANCES[1]).then(|| Self { positions, order: order.clone(), is_rounded })
+            let distances = table.values.iter().zip(&expected.values).map(|(a, b)| (a - b).abs());
+            let is_within = |limit: f32| distances.clone().all(|distance| distance <= limit);
+            is_within(TOLERANCES[1]).then(|| Self {
+                positions,
+                order: order.clone(),
+                is_rounded: !is_within(TOLERANCES[0]),
+            })
         }))
     }
 }
