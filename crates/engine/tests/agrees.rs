@@ -178,7 +178,7 @@ fn eight_bits_stay_close() {
         let prompt = tokens(&[&[1, 20, 30], &[1, 21, 31], &[1, 22, 32]]);
         let exact = exact.log_probs(&prompt, &mut exact.start(&sources())).unwrap();
         let rounded = rounded.log_probs(&prompt, &mut rounded.start(&sources())).unwrap();
-        let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = attentive_testkit::largest_error(&rounded, &exact);
         assert!(worst > 0.0 && worst < 0.3, "{name}: {worst}");
     }
 }

@@ -331,7 +331,7 @@ fn rounded_weights_stay_close() {
     };
     let exact = scores(WeightFormat::F32);
     for (format, limit) in [(WeightFormat::Int8, 0.5), (WeightFormat::Q8_0, 0.5), (WeightFormat::Q4_0, 5.0)] {
-        let worst = exact.iter().zip(scores(format)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = attentive_testkit::largest_error(&scores(format), &exact);
         assert!(worst > 0.0 && worst < limit, "{format}: {worst}");
     }
 }

@@ -24,9 +24,10 @@ fn every_step_is_gymnasiums() {
             let after = environment.step(&Action::Discrete(u32::from(action - b'0'))).unwrap();
             total += f64::from(after.reward);
             if let Some((_, expected)) = kept.next_if(|(at, _)| *at == step) {
-                let pairs = after.observation.iter().zip(&expected);
-                let worst = pairs.map(|(&ours, theirs)| (f64::from(ours) - theirs).abs()).fold(0.0, f64::max);
-                assert!(worst <= 1e-6, "{name}, step {step}: {:?} is not {expected:?}", after.observation);
+                assert_eq!(after.observation.len(), expected.len(), "{name}, step {step}");
+                let mut pairs = after.observation.iter().zip(&expected);
+                let is_near = pairs.all(|(&ours, theirs)| (f64::from(ours) - theirs).abs() <= 1e-6);
+                assert!(is_near, "{name}, step {step}: {:?} is not {expected:?}", after.observation);
             }
             assert_eq!(after.is_last(), step + 1 == actions.len(), "{name}, step {step}");
             if after.is_last() {

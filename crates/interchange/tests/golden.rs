@@ -9,7 +9,7 @@ use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeRequest, Rules, greedy};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, Quantization, export};
 use attentive_model::{GptConfig, ModelSpec, Transformer, TransformerConfig};
-use attentive_testkit::{Area, Comparison, Golden, named};
+use attentive_testkit::{Area, Comparison, Golden, largest_error, named};
 use attentive_tokenizer::{Specials, TokenId, Tokenizer, UnknownId};
 use attentive_weights::{HostTensor, Tensors, param_shapes};
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
@@ -34,11 +34,6 @@ fn comparison(what: impl Into<String>, system: &str, package: &str, allowed: f64
 
 fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
     T::deserialize(&case[name]).unwrap()
-}
-
-fn largest_difference(actual: &[f32], expected: &[f64]) -> f64 {
-    assert_eq!(actual.len(), expected.len());
-    actual.iter().zip(expected).map(|(&a, &e)| (f64::from(a) - e).abs()).fold(0.0, f64::max)
 }
 
 fn ids(rows: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
@@ -73,7 +68,7 @@ fn models_that_are_read_give_the_logits_of_transformers() {
         let model = import(&golden().path(name)).unwrap().model::<TransformerConfig>(&device).unwrap();
         for case in golden().cases(&format!("{name}/logits.json")) {
             let logits = logits(&model, &field::<Vec<_>>(&case, "source"), &field::<Vec<_>>(&case, "target"), &device);
-            comparison.case("logits", largest_difference(&values(logits), &Golden::tensor(&case, "logits")));
+            comparison.case("logits", largest_error(&values(logits), &Golden::tensor(&case, "logits")));
         }
         comparison.report();
     }
@@ -88,7 +83,7 @@ fn gpt_2_gives_the_logits_of_transformers() {
         let model = import(&golden().path("gpt2")).unwrap().model::<GptConfig>(&device).unwrap();
         for case in golden().cases("gpt2/logits.json") {
             let logits = model.logits(model.forward(ids(&field::<Vec<_>>(&case, "ids"), &device), None));
-            comparison.case("logits", largest_difference(&values(logits), &Golden::tensor(&case, "logits")));
+            comparison.case("logits", largest_error(&values(logits), &Golden::tensor(&case, "logits")));
         }
         comparison.report();
     }
@@ -110,8 +105,7 @@ fn the_engine_gives_the_log_probabilities_of_transformers() {
             let vocab_size = logits.len() / target.concat().len();
             let rows = logits.chunks_exact(vocab_size * target[0].len());
             let last = rows.map(|row| row[row.len() - vocab_size..].to_vec()).collect::<Vec<_>>().concat();
-            comparison
-                .case("the last step", largest_difference(&found, &attentive_testkit::log_softmax(&last, vocab_size)));
+            comparison.case("the last step", largest_error(&found, &attentive_testkit::log_softmax(&last, vocab_size)));
         }
         comparison.report();
     }
@@ -311,7 +305,7 @@ fn ctranslate2_translates_exported_models_as_we_do() {
             let log_p = log_softmax(logits(&model, &source, &target, &device), 2);
             let wanted = ids(&wanted, &device).unsqueeze_dim(2);
             let log_p = values(log_p.gather(2, wanted));
-            comparison.case(&case["name"], largest_difference(&log_p, &Golden::tensor(case, "log_probs")));
+            comparison.case(&case["name"], largest_error(&log_p, &Golden::tensor(case, "log_probs")));
 
             let rules = Rules { suppressed: vec![0, 1, 3], ..Rules::default() };
             let (prompt, max_len) = (vec![1; source.len()], vec![12; source.len()]);

@@ -8,7 +8,7 @@ use attentive_bundle::Bundle;
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::{Canine, CanineConfig, EncoderModel, Encoding, ModelConfig};
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use burn::tensor::Tensor;
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,11 +33,6 @@ fn comparison(what: impl Into<String>, allowed: f64) -> Comparison {
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
-}
-
-fn largest_difference(actual: &[f32], expected: &[f64]) -> f64 {
-    assert_eq!(actual.len(), expected.len());
-    actual.iter().zip(expected).map(|(&a, &e)| (f64::from(a) - e).abs()).fold(0.0, f64::max)
 }
 
 /// A batch as transformers reads it, and how long its rows are.
@@ -68,8 +63,8 @@ fn canine_gives_the_vectors_of_transformers() {
             let rows = hidden.chunks(seq * d_model).zip(&lengths);
             let real: Vec<f32> = rows.flat_map(|(row, &length)| &row[..length * d_model]).copied().collect();
             let of = format!("of {lengths:?} characters");
-            comparison.case(format!("hidden {of}"), largest_difference(&real, &Golden::tensor(&case, "hidden")));
-            comparison.case(format!("pooled {of}"), largest_difference(&pooled, &Golden::tensor(&case, "pooled")));
+            comparison.case(format!("hidden {of}"), largest_error(&real, &Golden::tensor(&case, "hidden")));
+            comparison.case(format!("pooled {of}"), largest_error(&pooled, &Golden::tensor(&case, "pooled")));
         }
         comparison.report();
     }
@@ -86,7 +81,7 @@ fn canine_s_classes_are_scored_as_in_transformers() {
         for case in golden().cases("canine-classification/outputs.json") {
             let (encoding, lengths) = encoding(&model, &case);
             let logits = values(model.label_scores(&encoding, None).unwrap());
-            let difference = largest_difference(&logits, &Golden::tensor(&case, "logits"));
+            let difference = largest_error(&logits, &Golden::tensor(&case, "logits"));
             comparison.case(format!("of {lengths:?} characters"), difference);
         }
         comparison.report();

@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Generator};
 use attentive_core::LanguageModel;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export, import};
 use attentive_model::GptConfig;
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -60,9 +60,7 @@ fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
 fn compare(what: String, found: &[f32], expected: &[f64]) {
     let mut comparison =
         Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), ALLOWED);
-    assert_eq!(found.len(), expected.len());
-    let errors = found.iter().zip(expected).map(|(&a, e)| (f64::from(a) - e).abs());
-    comparison.case("logits", errors.fold(0.0, f64::max));
+    comparison.case("logits", largest_error(found, expected));
     comparison.report();
 }
 

@@ -6,7 +6,7 @@ use attentive_bundle::{Bundle, Conversation, Message, WeightFormat};
 use attentive_core::LanguageModel;
 use attentive_interchange::{ImportConfig, Imported, InterchangeError, export_onnx, import};
 use attentive_model::GptConfig;
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -57,11 +57,7 @@ fn models_give_the_log_probabilities_of_transformers() {
             Comparison::new(Area::Weights, format!("log-probabilities of {name}.gguf"), system, allowed);
         for (row, expected) in rows.iter().zip(expected.chunks(vocab_size * rows[0].len())) {
             let found = model.log_probs_of(row).unwrap();
-            let errors =
-                row[1..].iter().zip(&found).enumerate().map(|(at, (&target, &found))| {
-                    (f64::from(found) - expected[at * vocab_size + target as usize]).abs()
-                });
-            comparison.case("log-probabilities", errors.fold(0.0, f64::max));
+            comparison.case("log-probabilities", largest_error(&found, &of_targets(row, expected, vocab_size)));
         }
         comparison.report();
         let texts: Vec<String> = Deserialize::deserialize(&case["texts"]).unwrap();
@@ -70,20 +66,20 @@ fn models_give_the_log_probabilities_of_transformers() {
     }
 }
 
+/// Of the log-probabilities of all tokens, those of the tokens of a row after its first.
+fn of_targets(row: &[u32], all: &[f64], vocab_size: usize) -> Vec<f64> {
+    row[1..].iter().enumerate().map(|(at, &target)| all[at * vocab_size + target as usize]).collect()
+}
+
 /// The largest error of log-probabilities of the golden with blocks.
 fn error_of_blocks<P: attentive_bundle::Params>(bundle: &Bundle<P>, precision: Option<WeightFormat>) -> f64 {
     let case: Value = golden().cases("gguf/llama-blocks.json").remove(0);
     let rows: Vec<Vec<u32>> = Deserialize::deserialize(&case["ids"]).unwrap();
     let expected = attentive_testkit::log_softmax(&Golden::tensor(&case, "logits"), 41);
     let model = bundle.text_model(&BackendKind::Flex.device().unwrap(), precision).unwrap();
-    let error = |(row, expected): (&Vec<u32>, &[f64])| {
-        let found = model.log_probs_of(row).unwrap();
-        let pairs = row[1..].iter().zip(found).enumerate();
-        pairs
-            .map(|(at, (&target, found))| (f64::from(found) - expected[at * 41 + target as usize]).abs())
-            .fold(0.0, f64::max)
-    };
-    rows.iter().zip(expected.chunks(41 * rows[0].len())).map(error).fold(0.0, f64::max)
+    let found: Vec<f32> = rows.iter().flat_map(|row| model.log_probs_of(row).unwrap()).collect();
+    let expected = rows.iter().zip(expected.chunks(41 * rows[0].len())).flat_map(|(row, all)| of_targets(row, all, 41));
+    largest_error(&found, &expected.collect::<Vec<_>>())
 }
 
 #[test]

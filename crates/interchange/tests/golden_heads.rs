@@ -11,7 +11,7 @@ use attentive_bundle::{
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export};
 use attentive_model::{BertConfig, EncoderModel, ModelConfig};
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use burn::tensor::Tensor;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -52,11 +52,6 @@ fn comparison(what: String, package: &str) -> Comparison {
 
 fn encoder(bundle: &Bundle, kind: BackendKind) -> TextEncoder {
     TextEncoder::from_bundle(bundle, &kind.device().unwrap(), None).unwrap()
-}
-
-fn error(found: &[f64], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f64::max)
 }
 
 /// The scores of a head of single texts that a case has the ids of.
@@ -111,7 +106,7 @@ fn tags_are_those_of_transformers() {
             let ids: Vec<u32> = field(&case, "ids");
             let head = |model: &_, vectors| EncoderModel::token_label_scores(model, vectors, None);
             let found = logits(&bundle, &ids, ids.len(), head, &kind.device().unwrap());
-            comparison.case(format!("{text:?}: logits"), error(&found, &Golden::tensor(&case, "logits")));
+            comparison.case(format!("{text:?}: logits"), largest_error(&found, &Golden::tensor(&case, "logits")));
             for (how, expected) in field::<std::collections::BTreeMap<String, Vec<Found>>>(&case, "tags") {
                 let config = TaggingConfig { aggregation: strategy(&how), outside: false };
                 let tags = encoder.tag(&text, config).unwrap();
@@ -121,7 +116,7 @@ fn tags_are_those_of_transformers() {
                 assert_eq!(found, wanted, "{name}, {how}: {text:?}");
                 let scores: Vec<f64> = tags.iter().map(|tag| tag.score).collect();
                 let wanted: Vec<f64> = expected.iter().map(|tag| tag.score).collect();
-                comparison.case(format!("{text:?}, {how}"), error(&scores, &wanted));
+                comparison.case(format!("{text:?}, {how}"), largest_error(&scores, &wanted));
             }
         }
         comparison.report();
@@ -170,7 +165,7 @@ fn answers_are_those_of_transformers() {
             |model: &_, vectors| EncoderModel::span_scores(model, vectors),
             &kind.device().unwrap(),
         );
-        comparison.case("logits".to_owned(), error(&found, &Golden::tensor(&all, "logits")));
+        comparison.case("logits".to_owned(), largest_error(&found, &Golden::tensor(&all, "logits")));
         for case in field::<Vec<Value>>(&all, "answers") {
             let (question, text): (String, String) = (field(&case, "question"), field(&case, "context"));
             let how = AnswerConfig {
@@ -188,7 +183,7 @@ fn answers_are_those_of_transformers() {
             assert!(answers.iter().all(|answer| answer.text == text[answer.range.clone()]));
             let scores: Vec<f64> = answers.iter().map(|answer| answer.score).collect();
             let wanted: Vec<f64> = expected.iter().map(|answer| answer.score).collect();
-            comparison.case(format!("{question:?} of {text:?}"), error(&scores, &wanted));
+            comparison.case(format!("{question:?} of {text:?}"), largest_error(&scores, &wanted));
         }
         comparison.report();
     }
@@ -223,7 +218,7 @@ fn pairs_have_the_classes_of_transformers() {
                 let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
                 let expected: Vec<f64> = logits.iter().map(|logit| logit.exp() / sum).collect();
                 let found: Vec<f64> = classes.iter().map(|class| class.probability).collect();
-                comparison.case(format!("{text:?}"), error(&found, &expected));
+                comparison.case(format!("{text:?}"), largest_error(&found, &expected));
             }
             // Those that are cut would be too long.
             let whole: Vec<Pair<'_>> = pairs.iter().map(|pair| Pair { crop: false, ..*pair }).collect();
@@ -248,7 +243,7 @@ fn scores_are_those_of_cross_encoders() {
             bundle.reading.score = score;
             let encoder = encoder(&bundle, kind);
             let found: Vec<f64> = encoder.score_pairs(&pairs).unwrap().into_iter().map(Result::unwrap).collect();
-            comparison.case(format!("{score:?}"), error(&found, &expected));
+            comparison.case(format!("{score:?}"), largest_error(&found, &expected));
             let classes = encoder.classify_pairs(&pairs).unwrap().remove(0).unwrap();
             assert_eq!((classes.len(), classes[0].probability), (1, found[0]));
         }

@@ -9,7 +9,7 @@ use attentive_bundle::{BeamRules, Bundle, DecodingConfig, Denoiser, TranslateErr
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, import};
 use attentive_model::TransformerConfig;
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Deserialize;
 use serde_json::Value;
@@ -64,9 +64,7 @@ fn error_on_tensors(bundle: &Bundle, case: &Value, device: &Device) -> f64 {
     let memory = model.encode(ids(&rows, device), &mask, None);
     let logits = model.logits(model.decode(ids(&field::<Vec<_>>(case, "target"), device), &memory, &mask, None));
     let found: Vec<f32> = logits.into_data().try_into_vec().unwrap();
-    let expected = Golden::tensor(case, "logits");
-    assert_eq!(found.len(), expected.len());
-    found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max)
+    largest_error(&found, &Golden::tensor(case, "logits"))
 }
 
 /// The largest difference to the log-probabilities of the last token, of the engine of the CPU.
@@ -79,8 +77,7 @@ fn error_of_engine(bundle: &Bundle, case: &Value) -> f64 {
     let vocab_size = logits.len() / target.concat().len();
     let rows = logits.chunks_exact(vocab_size * target[0].len());
     let last = rows.map(|row| row[row.len() - vocab_size..].to_vec()).collect::<Vec<_>>().concat();
-    let expected = attentive_testkit::log_softmax(&last, vocab_size);
-    found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max)
+    largest_error(&found, &attentive_testkit::log_softmax(&last, vocab_size))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Adapter, Bundle};
 use attentive_interchange::{Format, InterchangeError, export_adapter, is_adapter, read_adapter};
 use attentive_model::{AdapterConfig, AdapterKind, BertConfig, GptConfig, ModelSpec};
-use attentive_testkit::{Area, Comparison, assert_close, named};
+use attentive_testkit::{Area, Comparison, assert_close, largest_error, named};
 use attentive_weights::Tensors;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde_json::Value;
@@ -55,7 +55,7 @@ fn changed_models_compute_what_they_do_under_peft() {
             let of = |outputs: &encoders::Outputs| {
                 outputs.iter().find(|(name, _)| *name == output.as_str()).map(|(_, values)| values.clone()).unwrap()
             };
-            let moved = of(&found).iter().zip(of(&before)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let moved = largest_error(&of(&found), &of(&before));
             assert!(moved > 0.01, "{name}: {moved}");
         }
         comparison.report();

@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Processor};
 use attentive_core::{ActionSpace, Steps, TrajectoryProcessor};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export};
 use attentive_model::{DecisionTransformerConfig, ModelConfig};
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use burn::tensor::Tensor;
 use serde_json::Value;
 
@@ -25,8 +25,7 @@ fn import(name: &str) -> Imported {
 
 fn largest_difference(actual: Tensor<3>, expected: &[f64]) -> f64 {
     let actual: Vec<f32> = actual.into_data().try_into_vec().unwrap();
-    assert_eq!(actual.len(), expected.len());
-    actual.iter().zip(expected).map(|(&a, &e)| (f64::from(a) - e).abs()).fold(0.0, f64::max)
+    largest_error(&actual, expected)
 }
 
 fn steps(case: &Value) -> Steps {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, export_onnx, import};
-use attentive_testkit::{Golden, named};
+use attentive_testkit::{Golden, largest_error, named};
 use attentive_weights::{HostTensor, Tensors};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -76,9 +76,7 @@ fn compare(case: &Case, bundle: &Bundle, how: &EmbeddingConfig) {
     let encoder = TextEncoder::from_bundle(bundle, &BackendKind::Flex.device().unwrap(), None).unwrap();
     for (text, expected) in case.texts.iter().zip(&case.vectors) {
         let found = encoder.embed(text, how).unwrap();
-        assert_eq!(found.len(), expected.len(), "{}", case.name);
-        let errors = found.iter().zip(expected).map(|(&a, e)| (f64::from(a) - e).abs());
-        let error = errors.fold(0.0, f64::max);
+        let error = largest_error(&found, expected);
         assert!(error < ALLOWED, "{}: {text:?}: {error}: {found:?} {expected:?}", case.name);
     }
 }

@@ -9,7 +9,7 @@ use attentive_core::{EncoderDecoder, TokenMatrix};
 use attentive_decode::{BeamConfig, DecodeRequest, Rules, beam_search, greedy};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::{ModelConfig, TransformerConfig};
-use attentive_testkit::{Area, Comparison, Golden, assert_close};
+use attentive_testkit::{Area, Comparison, Golden, assert_close, largest_error};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,10 +58,7 @@ fn models_that_are_read_give_the_logits_of_transformers() {
                 let hidden = model.decode(ids(&target, &device), &memory, &mask, None);
                 let last = model.logits(hidden.narrow(1, target[0].len() - 2, 2));
                 let found: Vec<f32> = last.into_data().try_into_vec().unwrap();
-                let expected = Golden::tensor(&case, "logits");
-                assert_eq!(found.len(), expected.len());
-                let errors = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs());
-                comparison.case("logits", errors.fold(0.0, f64::max));
+                comparison.case("logits", largest_error(&found, &Golden::tensor(&case, "logits")));
             }
             comparison.report();
         }

@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, ImageEncoder};
 use attentive_core::Patches;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export, import};
 use attentive_model::{Distillation, ImageModel, ImagePooling, ModelConfig, VitConfig};
-use attentive_testkit::{Area, Comparison, Golden, named};
+use attentive_testkit::{Area, Comparison, Golden, largest_error, named};
 use attentive_vision::{Filter, ImageProcessor, Picture, Resize};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -66,9 +66,7 @@ fn compare(comparison: &mut Comparison, name: &str, bundle: &Bundle, kind: Backe
                 "pooled" => values(model.pooled(&encoding).unwrap()),
                 _ => values(model.mean_label_scores(&encoding).unwrap()),
             };
-            let expected = Golden::tensor(&case, tensor);
-            assert_eq!(found.len(), expected.len(), "{name}: {tensor}");
-            let error = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
+            let error = largest_error(&found, &Golden::tensor(&case, tensor));
             comparison.case(format!("{name}, {size:?}: {tensor}"), error);
         }
     }

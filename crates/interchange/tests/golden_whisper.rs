@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, RecognizerModel, SpeechTask, Transcriber, Transcr
 use attentive_core::{NextToken, Spectrograms, SpeechBatch, SpeechRecognizer, TokenMatrix};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::{SpeechModel, WhisperConfig};
-use attentive_testkit::{Area, Comparison, Golden, named};
+use attentive_testkit::{Area, Comparison, Golden, largest_error, named};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -72,9 +72,7 @@ fn a_whisper_that_is_read_gives_the_logits_of_transformers() {
         let hidden = model.teacher_forced(&batch, None);
         let last = model.logits(hidden.narrow(1, target[0].len() - 2, 2));
         let found: Vec<f32> = last.into_data().try_into_vec().unwrap();
-        assert_eq!(found.len(), expected.len());
-        let errors = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs());
-        comparison.case("logits", errors.fold(0.0, f64::max));
+        comparison.case("logits", largest_error(&found, &expected));
         comparison.report();
     }
     // The engine gives log-probabilities, of the last two tokens as above.
@@ -90,8 +88,8 @@ fn a_whisper_that_is_read_gives_the_logits_of_transformers() {
         for (row, found) in found.chunks(vocab).enumerate() {
             let logits = &expected[(2 * row + at) * vocab..][..vocab];
             let total = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
-            let errors = found.iter().zip(logits).map(|(&found, logit)| (f64::from(found) - (logit - total)).abs());
-            comparison.case(format!("row {row}, token {at}"), errors.fold(0.0, f64::max));
+            let expected: Vec<f64> = logits.iter().map(|logit| logit - total).collect();
+            comparison.case(format!("row {row}, token {at}"), largest_error(found, &expected));
         }
     }
     comparison.report();
@@ -245,8 +243,7 @@ fn a_whisper_is_written_as_it_was_read() {
     assert_eq!(written.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (name, tensor) in &expected {
         assert_eq!(written[name].shape, tensor.shape, "{name}");
-        let errors = written[name].values.iter().zip(&tensor.values).map(|(a, b)| f64::from((a - b).abs()));
-        let largest = errors.fold(0.0, f64::max);
+        let largest = largest_error(&written[name].values, &tensor.values);
         // The sinusoids are made again.
         assert!(largest == 0.0 || name.contains("encoder.embed_positions"), "{name}");
         comparison.case(name, largest);

@@ -9,7 +9,7 @@ use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TextEncoder, Tr
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export, import};
 use attentive_model::{BertConfig, EncoderModel, GptConfig, ModelSpec, Transformer, TransformerConfig};
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use attentive_tokenizer::{Marian, Tokenizer};
 use attentive_weights::HostTensor;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -58,10 +58,7 @@ fn compare(what: &str, kind: BackendKind, found: Vec<(&str, Vec<f32>)>, case: &V
     let system = format!("transformers {}", golden().version("transformers"));
     let mut comparison = Comparison::new(Area::Weights, format!("{what}, {kind}"), system, ALLOWED);
     for (name, found) in found {
-        let expected = Golden::tensor(case, name);
-        assert_eq!(found.len(), expected.len(), "{name}");
-        let errors = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs());
-        comparison.case(name, errors.fold(0.0, f64::max));
+        comparison.case(name, largest_error(&found, &Golden::tensor(case, name)));
     }
     comparison.report();
 }

@@ -183,7 +183,7 @@ fn differences(bundle: &Bundle, entry: &Value) -> Vec<String> {
         if found.len() != expected.len() {
             return Some(format!("{name} has {} values, expected {}", found.len(), expected.len()));
         }
-        let error = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
+        let error = attentive_testkit::largest_error(found, &expected);
         (error.is_nan() || error > ALLOWED).then(|| format!("{name} differs by {error:.1e}"))
     });
     differs.collect()

@@ -1,7 +1,7 @@
 //! Spectrograms against `WhisperFeatureExtractor`, and files against libsndfile (`tests/golden/generate.py`).
 
 use attentive_speech::{FeatureConfig, LogMel, Recording};
-use attentive_testkit::{Area, Comparison, Golden, named};
+use attentive_testkit::{Area, Comparison, Golden, largest_error, named};
 
 fn golden() -> Golden {
     Golden::of(env!("CARGO_MANIFEST_DIR"))
@@ -15,10 +15,6 @@ fn sound(n: usize) -> Vec<f32> {
     named("sound", n).into_iter().enumerate().map(sample).collect()
 }
 
-fn largest_difference(found: impl Iterator<Item = f32>, expected: &[f64]) -> f64 {
-    found.zip(expected).map(|(found, expected)| (f64::from(found) - expected).abs()).fold(0.0, f64::max)
-}
-
 #[test]
 fn spectrograms_are_those_of_transformers() {
     let against = format!("transformers {}", golden().version("transformers"));
@@ -29,8 +25,9 @@ fn spectrograms_are_those_of_transformers() {
         let frames = LogMel::new(&config).unwrap().window(&sound(number("n_samples")));
         assert_eq!(frames.len(), 100 * config.n_mels);
         let kept = case["frames"].as_array().unwrap().iter().map(|frame| frame.as_u64().unwrap() as usize);
-        let found = kept.flat_map(|frame| frames[frame * config.n_mels..][..config.n_mels].to_vec());
-        let error = largest_difference(found, &Golden::tensor(&case, "features"));
+        let found: Vec<f32> =
+            kept.flat_map(|frame| frames[frame * config.n_mels..][..config.n_mels].to_vec()).collect();
+        let error = largest_error(&found, &Golden::tensor(&case, "features"));
         comparison.case(format!("{} bins of {} samples", config.n_mels, number("n_samples")), error);
         comparison.f32_of_the_other(case["f32_error"].as_f64().unwrap());
     }
@@ -55,7 +52,8 @@ fn files_of_every_kind_are_read_as_libsndfile_reads_them() {
         let name = case["file"].as_str().unwrap();
         let Recording { samples, rate } = Recording::read(&golden().path(name)).unwrap();
         assert_eq!((u64::from(rate), samples.len() as u64), (11_025, case["n"].as_u64().unwrap()), "{name}");
-        let error = largest_difference(samples.into_iter().step_by(7), &Golden::tensor(&case, "samples"));
+        let found: Vec<f32> = samples.into_iter().step_by(7).collect();
+        let error = largest_error(&found, &Golden::tensor(&case, "samples"));
         let is_lossy = ["tone.mp3", "vorbis.ogg", "ima.wav"].contains(&name);
         if is_lossy { &mut lossy } else { &mut lossless }.case(name, error);
     }

@@ -42,6 +42,27 @@ where
     }
 }
 
+/// The largest `|actual − expected|`; NaN if one of them is not a number.
+///
+/// Infinities are no distance from themselves.
+///
+/// # Panics
+/// If the lengths differ.
+#[track_caller]
+pub fn largest_error<A, E>(actual: &[A], expected: &[E]) -> f64
+where
+    A: Copy + Into<f64>,
+    E: Copy + Into<f64>,
+{
+    assert_eq!(actual.len(), expected.len(), "lengths differ");
+    let error = |(&a, &e): (&A, &E)| {
+        let (a, e): (f64, f64) = (a.into(), e.into());
+        if a == e { 0.0 } else { (a - e).abs() }
+    };
+    // `f64::max` would pass over a NaN.
+    actual.iter().zip(expected).map(error).fold(0.0, |largest, x| if x > largest || x.is_nan() { x } else { largest })
+}
+
 /// `‖actual − expected‖ / ‖expected‖` in the Euclidean norm; if nothing is expected, `‖actual‖`.
 ///
 /// # Panics
@@ -77,6 +98,15 @@ mod tests {
     #[should_panic(expected = "1 of 2 elements are too far")]
     fn a_far_value_is_named() {
         assert_close(&[1.0, 2.0], &[1.0, 2.1], 1e-6, 0.0);
+    }
+
+    #[test]
+    fn the_largest_error_keeps_what_is_not_a_number() {
+        assert_eq!(largest_error(&[1.0_f32, f32::INFINITY, -2.5], &[1.5, f64::INFINITY, -2.0]), 0.5);
+        for actual in [[f32::NAN, 1.0, 9.0], [9.0, 1.0, f32::NAN]] {
+            assert!(largest_error(&actual, &[1.0_f64; 3]).is_nan());
+        }
+        assert_eq!(largest_error(&[f32::INFINITY], &[1.0_f64]), f64::INFINITY);
     }
 
     #[test]

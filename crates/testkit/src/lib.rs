@@ -30,7 +30,7 @@ mod softmax;
 pub use activation::{erf, gelu_erf, gelu_tanh, relu, silu};
 pub use adam::{Adam, AdamMoments};
 pub use attention::{Attention, AttentionShape};
-pub use close::{assert_close, relative_error, widen};
+pub use close::{assert_close, largest_error, relative_error, widen};
 pub use comparison::{Area, Comparison};
 pub use damage::{damaged, survives};
 pub use fixture::{Fixture, named};

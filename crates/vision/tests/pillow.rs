@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attentive_testkit::{Area, Comparison, Golden};
+use attentive_testkit::{Area, Comparison, Golden, largest_error};
 use attentive_vision::{Filter, ImageProcessor, Picture, Resize};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -84,10 +84,7 @@ fn pixel_values_are_those_of_transformers() {
         let prepared = processor.prepare(&picture(field(&case, "old"), 3));
         let [height, width] = prepared.size();
         assert_eq!([3, height, width], field::<[usize; 3]>(&case, "shape"), "{name}");
-        let expected = Golden::tensor(&case, "values");
-        let values = processor.values(&prepared);
-        let error = values.iter().zip(expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
-        comparison.case(name, error);
+        comparison.case(name, largest_error(&processor.values(&prepared), &Golden::tensor(&case, "values")));
     }
     comparison.report();
 }
@@ -105,9 +102,7 @@ fn files_are_decoded_as_pillow_does() {
         let expected: Vec<u8> = field(&case, "pixels");
         assert_eq!(picture.pixels().len(), expected.len(), "{name}");
         if name.ends_with("jpg") {
-            let error =
-                picture.pixels().iter().zip(&expected).map(|(&a, &b)| f64::from(a.abs_diff(b))).fold(0.0, f64::max);
-            jpeg.case(&name, error);
+            jpeg.case(&name, largest_error(picture.pixels(), &expected));
         } else {
             lossless.equal(&name, &picture.pixels(), &&expected[..]);
             grey.equal(&name, &picture.with_channels(1).pixels(), &&field::<Vec<u8>>(&case, "grey")[..]);

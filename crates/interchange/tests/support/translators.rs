@@ -7,7 +7,7 @@ use attentive_backend::Device;
 use attentive_bundle::Bundle;
 use attentive_core::TokenMatrix;
 use attentive_model::TransformerConfig;
-use attentive_testkit::Golden;
+use attentive_testkit::{Golden, largest_error};
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde_json::Value;
 
@@ -42,9 +42,7 @@ pub(crate) fn log_probs(bundle: &Bundle, sources: &[Vec<u32>], target: &[u32], d
 
 /// How far log-probabilities are from those of a case.
 pub(crate) fn distance(found: &[f32], case: &Value) -> f64 {
-    let expected = Golden::tensor(case, "log_probs");
-    assert_eq!(found.len(), expected.len());
-    found.iter().zip(&expected).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max)
+    largest_error(found, &Golden::tensor(case, "log_probs"))
 }
 
 /// The error of a golden folder that was changed.
