@@ -2,9 +2,12 @@
 
 use std::any::Any;
 
-use attentive_kernels::{BlockFormat, BlockMatrix, MatRef};
-use attentive_model::{BertConfig, GptConfig, ModelSpec, TransformerConfig, WhisperConfig};
-use attentive_weights::{HostTensor, Int8Tensor, Rounding, ScaleAxis, WeightsError};
+use attentive_kernels::{BlockFormat, BlockMatrix, Major, MatRef, round_to_bytes};
+use attentive_model::{
+    BertConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, Role, TransformerConfig, WhisperConfig,
+};
+use attentive_weights::{HostTensor, Rounding, ScaleAxis, WeightsError};
+use rayon::prelude::*;
 
 use crate::{bert, gpt, transformer, weight::WeightFormat, whisper};
 
@@ -71,7 +74,12 @@ impl Rounding for PackedRounding {
         let (Some(axis), &[rows, cols]) = (self.axis(name), &matrix.shape[..]) else { return Ok(matrix.clone()) };
         let format = match self.format {
             WeightFormat::F32 | WeightFormat::Blocks => return Ok(matrix.clone()),
-            WeightFormat::Int8 => return Ok(Int8Tensor::round(matrix, axis).to_host()),
+            WeightFormat::Int8 => {
+                let mut rounded = matrix.clone();
+                let scaled = if axis == ScaleAxis::Rows { Major::Rows } else { Major::Columns };
+                round_to_bytes(&mut rounded.values, cols, scaled);
+                return Ok(rounded);
+            }
             WeightFormat::Q8_0 => BlockFormat::Q8_0,
             WeightFormat::Q4_0 => BlockFormat::Q4_0,
         };
@@ -83,6 +91,19 @@ impl Rounding for PackedRounding {
     }
 }
 
+/// Whether models of this family are packed.
+pub fn packs(model: &ModelConfig) -> bool {
+    struct Packs;
+    impl FamilyVisitor for Packs {
+        type Output = bool;
+
+        fn any<C: ModelSpec>(self, spec: &C, _role: Role) -> bool {
+            PackedRounding::new(spec, WeightFormat::Int8).is_some()
+        }
+    }
+    model.visit(Packs)
+}
+
 /// The values that a matrix has in blocks along an axis, row by row; `None` if they are not whole blocks.
 fn of_blocks(format: BlockFormat, axis: ScaleAxis, matrix: MatRef<'_>) -> Option<Vec<f32>> {
     let [rows, _] = matrix.dims();
@@ -91,7 +112,22 @@ fn of_blocks(format: BlockFormat, axis: ScaleAxis, matrix: MatRef<'_>) -> Option
         ScaleAxis::Rows => Some(BlockMatrix::quantise(format, matrix.t())?.dequantise()),
         ScaleAxis::Columns => {
             let columns = BlockMatrix::quantise(format, matrix)?.dequantise(); // [cols, rows]
-            Some((0..rows).flat_map(|row| columns.iter().skip(row).step_by(rows).copied()).collect())
+            Some(transposed(&columns, rows))
         }
     }
+}
+
+/// `[rows, cols]` of `[cols, rows]`, row by row.
+fn transposed(matrix: &[f32], rows: usize) -> Vec<f32> {
+    /// Rows that are written together: what they take of a column is a cache line.
+    const ABREAST: usize = 16;
+    let mut to = vec![0.0; matrix.len()];
+    let cols = matrix.len() / rows.max(1);
+    to.par_chunks_mut((ABREAST * cols).max(1)).enumerate().for_each(|(block, to)| {
+        for (col, from) in matrix.chunks_exact(rows).enumerate() {
+            let from = &from[block * ABREAST..];
+            to[col..].iter_mut().step_by(cols).zip(from).for_each(|(to, from)| *to = *from);
+        }
+    });
+    to
 }

@@ -5,7 +5,6 @@ use std::{fmt, str::FromStr};
 use attentive_kernels::{
     BlockFormat, BlockMatrix, Epilogue, Int8Matrix, Major, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK,
 };
-use attentive_model::{BertConfig, GptConfig, ModelConfig, TransformerConfig, WhisperConfig};
 use attentive_weights::{Blocks, GgufKind, Int8Tensor, ScaleAxis};
 use serde::{Deserialize, Serialize};
 
@@ -77,14 +76,6 @@ pub fn int8_axis(name: &str) -> Option<ScaleAxis> {
         "embedding" | "source_embedding" | "target_embedding" | "projection" => Some(ScaleAxis::Rows),
         _ => Some(ScaleAxis::Columns),
     }
-}
-
-/// Whether models of this family are packed.
-pub fn packs(model: &ModelConfig) -> bool {
-    model.spec::<TransformerConfig>().is_some()
-        || model.spec::<GptConfig>().is_some()
-        || model.spec::<BertConfig>().is_some()
-        || model.spec::<WhisperConfig>().is_some()
 }
 
 /// A weight `[d_in, d_out]`.

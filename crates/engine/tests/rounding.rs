@@ -3,9 +3,9 @@
 use attentive_attention::{PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_core::{Encoder, EncoderDecoder, EncoderInput, LanguageModel, NextToken, TokenMatrix, mix64};
-use attentive_engine::{CpuBert, CpuGpt, CpuTransformer, PackedRounding, WeightFormat};
+use attentive_engine::{CpuBert, CpuGpt, CpuTransformer, PackedRounding, WeightFormat, packs};
 use attentive_kernels::{BlockFormat, BlockMatrix, Int8Matrix, MatRef, QuantisedColumns};
-use attentive_model::{BertConfig, GptConfig, ModelSpec, RnnConfig, TransformerConfig};
+use attentive_model::{BertConfig, GptConfig, ModelSpec, RnnConfig, TransformerConfig, WhisperConfig};
 use attentive_weights::{HostTensor, Rounding, Tensors, WeightsError};
 
 const VOCAB: usize = 53;
@@ -193,4 +193,13 @@ fn what_can_not_be_rounded_is_told() {
         assert_eq!(PackedRounding::new(&config, format), None);
     }
     assert_eq!(PackedRounding::new(&RnnConfig::rnn_search(VOCAB), WeightFormat::Int8), None);
+}
+
+#[test]
+fn families_are_packed_or_not() {
+    assert!(packs(&GptConfig::gpt2_like(VOCAB, 12, [2, 2, 12]).into()));
+    assert!(packs(&BertConfig::bert_like(VOCAB, 12, [2, 2, 12]).into()));
+    assert!(packs(&TransformerConfig::base(VOCAB).into()));
+    assert!(packs(&WhisperConfig::whisper_like(VOCAB, 32, [2, 2, 64]).into()));
+    assert!(!packs(&RnnConfig::rnn_search(VOCAB).into()));
 }

@@ -1,6 +1,6 @@
 //! 8-bit products against the same sums in `f64`, and against the products they stand for.
 
-use attentive_kernels::{Epilogue, Int8Matrix, Level, Major, MatMut, MatRef, QuantisedColumns, TopK};
+use attentive_kernels::{Epilogue, Int8Matrix, Level, Major, MatMut, MatRef, QuantisedColumns, TopK, round_to_bytes};
 use attentive_testkit::{Fixture, assert_close, matmul, widen};
 
 /// What the formula says, with the integer sums exact.
@@ -63,6 +63,36 @@ fn columns_are_those_that_were_rounded() {
             assert_eq!(column, expected);
         }
     }
+}
+
+/// Rows and columns of zeros, of one large number among small ones, and of numbers so small that their scale is zero.
+#[test]
+fn rounding_in_place_gives_the_values_of_the_bytes() {
+    for [rows, cols] in [[1, 1], [6, 67], [259, 133], [2, 20_011], [20_011, 2]] {
+        let mut matrix = Fixture::new((rows + cols) as u64).normal(rows * cols);
+        matrix[..cols].fill(0.0);
+        matrix.iter_mut().step_by(cols).for_each(|x| *x *= 1e-45);
+        matrix[rows * cols / 2] = -900.0;
+        for scaled in [Major::Rows, Major::Columns] {
+            let view = MatRef::new(&matrix, rows, cols);
+            let columns = QuantisedColumns::new(if scaled == Major::Rows { view.t() } else { view });
+            let expected = (0..rows * cols).map(|at| {
+                let (column, input) =
+                    if scaled == Major::Rows { (at / cols, at % cols) } else { (at % cols, at / cols) };
+                let depth = if scaled == Major::Rows { cols } else { rows };
+                columns.scales()[column] * f32::from(columns.values()[column * depth + input])
+            });
+            let expected: Vec<u32> = expected.map(f32::to_bits).collect();
+            let mut found = matrix.clone();
+            round_to_bytes(&mut found, cols, scaled);
+            assert_eq!(
+                found.into_iter().map(f32::to_bits).collect::<Vec<_>>(),
+                expected,
+                "{rows} × {cols}, {scaled:?}"
+            );
+        }
+    }
+    round_to_bytes(&mut [], 0, Major::Rows);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod quantise;
 mod simd;
 mod tile;
 
-pub use quantise::QuantisedColumns;
+pub use quantise::{QuantisedColumns, round_to_bytes};
 
 use crate::extent::{elements, work};
 use crate::matmul::{Epilogue, for_each_job, job};

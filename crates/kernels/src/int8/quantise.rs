@@ -1,6 +1,8 @@
+use super::Major;
 use super::simd::{Path, STEP};
 use crate::MatRef;
 use crate::extent::elements;
+use crate::parallel::Chunks;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
 use rayon::prelude::*;
@@ -84,6 +86,56 @@ impl QuantisedColumns {
     /// `[n]`: one scale a column.
     pub fn scales(&self) -> &[f32] {
         &self.scales
+    }
+}
+
+/// Rounds a matrix of finite numbers with rows of `cols` in its place, to the values that bytes have with a scale for each
+/// of its rows or columns: those of [`QuantisedColumns`], without the bytes.
+///
+/// ```
+/// let mut matrix = [1.0, -2.0, 0.004, 2.0];
+/// attentive_kernels::round_to_bytes(&mut matrix, 2, attentive_kernels::Major::Columns);
+/// assert_eq!(matrix, [1.0, -2.0, 1.0 / 127.0, 2.0]);
+/// ```
+///
+/// # Panics
+/// If rows of `cols` do not make up the matrix.
+pub fn round_to_bytes(matrix: &mut [f32], cols: usize, scaled: Major) {
+    if matrix.is_empty() {
+        return;
+    }
+    assert!(matrix.len().is_multiple_of(cols), "{} numbers in rows of {cols}", matrix.len());
+    let at_once = cols * Chunks::rows(matrix.len() / cols, cols).chunk_rows;
+    let round = |x: &mut f32, scale: f32| *x = scale * f32::from(rounded(*x, scale));
+    match scaled {
+        Major::Rows => matrix.par_chunks_mut(at_once).for_each(|rows| {
+            for row in rows.chunks_exact_mut(cols) {
+                // Magnitudes are in the order of their bits, whose largest is found by vectors.
+                let max = row.iter().fold(0, |max: u32, x| max.max(x.abs().to_bits()));
+                let scale = f32::from_bits(max) / MAX;
+                row.iter_mut().for_each(|x| round(x, scale));
+            }
+        }),
+        Major::Columns => {
+            let maxima = |rows: &[f32]| {
+                let mut maxima = vec![0.0_f32; cols];
+                for row in rows.chunks_exact(cols) {
+                    maxima.iter_mut().zip(row).for_each(|(max, x)| *max = max.max(x.abs()));
+                }
+                maxima
+            };
+            let larger = |mut maxima: Vec<f32>, others: Vec<f32>| {
+                maxima.iter_mut().zip(others).for_each(|(max, other)| *max = max.max(other));
+                maxima
+            };
+            let maxima = matrix.par_chunks(at_once).map(maxima).reduce(|| vec![0.0; cols], larger);
+            let scales: Vec<f32> = maxima.into_iter().map(|max| max / MAX).collect();
+            matrix.par_chunks_mut(at_once).for_each(|rows| {
+                for row in rows.chunks_exact_mut(cols) {
+                    row.iter_mut().zip(&scales).for_each(|(x, &scale)| round(x, scale));
+                }
+            });
+        }
     }
 }
 
