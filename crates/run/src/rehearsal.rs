@@ -48,7 +48,7 @@ impl<T: Task> Rehearsal<T> {
             model: Some(model),
             optimizer: run.optimizer.init()?,
             training: run.training.clone(),
-            rounding: rounding(task.spec(), &run.training),
+            rounding: run.training.quantize.and_then(|format| rounding(task.spec(), format)),
         })
     }
 

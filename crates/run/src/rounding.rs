@@ -2,12 +2,12 @@
 
 use attentive_bundle::{PackedRounding, WeightFormat};
 use attentive_model::ModelSpec;
-use attentive_trainer::{QuantizeFormat, TrainerConfig};
+use attentive_trainer::QuantizeFormat;
 use attentive_weights::Rounding;
 
-/// What rounds the matrices of a model while it is trained, if the settings say so and its family is packed.
-pub(crate) fn rounding(spec: &impl ModelSpec, training: &TrainerConfig) -> Option<Box<dyn Rounding>> {
-    let format = match training.quantize? {
+/// What rounds the matrices of a model to a format while it is trained, if its family is packed.
+pub(crate) fn rounding(spec: &impl ModelSpec, format: QuantizeFormat) -> Option<Box<dyn Rounding>> {
+    let format = match format {
         QuantizeFormat::Int8 => WeightFormat::Int8,
         QuantizeFormat::Q8_0 => WeightFormat::Q8_0,
         QuantizeFormat::Q4_0 => WeightFormat::Q4_0,

@@ -192,11 +192,12 @@ impl Session<'_, '_> {
         let recipe = self.settings;
         let log = self.options.log;
         let schedule = recipe.schedule.build(task.spec().d_model());
+        let spec = task.spec().clone();
         let mut trainer = Trainer::builder(model, Injected::from_env(task.objective())?)
             .optimizer(recipe.optimizer.init()?)
             .schedule(schedule)
             .config(recipe.training.clone())
-            .rounding(rounding(task.spec(), &recipe.training))
+            .rounding(move |format| rounding(&spec, format))
             .checkpoints(self.checkpoints())
             .environment(self.environment())
             .measure(task.measure())

@@ -8,7 +8,13 @@ use attentive_optim::{AdamConfig, Optimizer, Rated, Schedule, ScheduleConfig};
 use attentive_weights::Rounding;
 use burn::module::Module;
 
-use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig, freeze::freeze, rates, rounding::rounded};
+use crate::{
+    CheckpointDir, Environment, QuantizeFormat, TrainError, Trainer, TrainerConfig, freeze::freeze, rates,
+    rounding::Rounder,
+};
+
+/// Makes what rounds the matrices of a model to a format, if they can be.
+type MakeRounding = dyn FnOnce(QuantizeFormat) -> Option<Box<dyn Rounding>>;
 
 /// Makes a [`Trainer`]; [`Trainer::builder`] begins one.
 ///
@@ -19,7 +25,7 @@ pub struct TrainerBuilder<M, O> {
     optimizer: Option<Box<dyn Optimizer>>,
     schedule: Box<dyn Schedule>,
     config: TrainerConfig,
-    rounding: Option<Box<dyn Rounding>>,
+    rounding: Option<Box<MakeRounding>>,
     checkpoints: Option<CheckpointDir>,
     environment: Environment,
     measure: Option<String>,
@@ -69,12 +75,13 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
         Self { config, ..self }
     }
 
-    /// What rounds matrices in the passes of updates, by [`Update::rounding`](crate::Update::rounding), and in validation, which
-    /// so scores what will run; [`TrainerConfig::quantize`] says which format it is of, and needs it. The parameters of the
-    /// model, its checkpoints and the running mean are not rounded.
+    /// Makes what rounds matrices to the format of [`TrainerConfig::quantize`], which needs it and without which nothing
+    /// is rounded; `None` if the model's can't be. They are rounded in the passes of updates, as by
+    /// [`Update::rounding`](crate::Update::rounding), and in validation, which so scores what will run. The parameters of
+    /// the model, its checkpoints and the running mean are not.
     #[must_use]
-    pub fn rounding(self, rounding: Option<Box<dyn Rounding>>) -> Self {
-        Self { rounding, ..self }
+    pub fn rounding(self, make: impl FnOnce(QuantizeFormat) -> Option<Box<dyn Rounding>> + 'static) -> Self {
+        Self { rounding: Some(Box::new(make)), ..self }
     }
 
     /// The folder of checkpoints. Without one nothing is saved: there is nothing to resume, to average or to go back to.
@@ -115,15 +122,17 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             self;
         config.validate()?;
         config.validate_among(peers.size())?;
-        if let Some(format) = config.quantize.filter(|_| rounding.is_none()) {
-            let problem = "weights of such a model are not packed: leave it out, or give the trainer what rounds them";
-            return Err(TrainError::Setting { key: "quantize", value: format.to_string(), problem });
-        }
         let model = freeze(model, &config.freeze)?;
-        if let Some(rounding) = &rounding {
+        let make_rounder = |format: QuantizeFormat| {
+            let problem = "weights of such a model are not packed: leave it out, or give the trainer what rounds them";
+            let refused = TrainError::Setting { key: "quantize", value: format.to_string(), problem };
+            let rounding = rounding.and_then(|make| make(format)).ok_or(refused)?;
+            let mut rounder = Rounder::new(rounding, config.freeze.clone());
             // A matrix that can't be rounded is told before the first update.
-            rounded(model.clone(), &**rounding)?;
-        }
+            rounder.round(model.clone())?;
+            Ok::<_, TrainError>(rounder)
+        };
+        let rounder = config.quantize.map(make_rounder).transpose()?;
         let optimizer = match optimizer {
             Some(optimizer) => optimizer,
             None => Box::new(AdamConfig::default().init()?),
@@ -137,7 +146,7 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             optimizer,
             schedule,
             config,
-            rounding,
+            rounder,
             checkpoints,
             environment,
             measure,

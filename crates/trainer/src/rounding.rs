@@ -1,8 +1,9 @@
 //! Training for weights of fewer bits: passes of a model whose matrices are rounded.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use attentive_weights::{DeviceTensor, Rounding, with_values};
+use attentive_core::describes;
+use attentive_weights::{DeviceTensor, Rounding, check_tensor, with_values};
 use burn::{
     module::{Module, ModuleMapper, Param},
     tensor::Tensor,
@@ -36,6 +37,32 @@ impl fmt::Display for QuantizeFormat {
     }
 }
 
+/// What rounds the matrices of a model that is trained; those that are frozen, once.
+#[derive(Debug)]
+pub(crate) struct Rounder {
+    pub(crate) rounding: Box<dyn Rounding>,
+    /// Patterns of the parameters that stay as they are.
+    frozen: Vec<String>,
+    /// Those of them that were rounded, by name.
+    known: BTreeMap<String, Tensor<2>>,
+}
+
+impl Rounder {
+    pub(crate) fn new(rounding: Box<dyn Rounding>, frozen: Vec<String>) -> Self {
+        Self { rounding, frozen, known: BTreeMap::new() }
+    }
+
+    /// As [`rounded`], of a model whose frozen parameters are those of the last time.
+    pub(crate) fn round<M: Module>(&mut self, model: M) -> Result<M, TrainError> {
+        round(model, &*self.rounding, &self.frozen, &mut self.known)
+    }
+
+    /// The model has other parameters now, frozen ones too.
+    pub(crate) fn forget(&mut self) {
+        self.known.clear();
+    }
+}
+
 /// `model` with its matrices rounded. Those are parameters of their own: a gradient of this model is one at rounded values.
 ///
 /// A matrix with a number that is not finite stays as it is, so that the loss tells of it.
@@ -43,18 +70,29 @@ impl fmt::Display for QuantizeFormat {
 /// # Errors
 /// [`TrainError::Quantize`] names a matrix that can't be rounded.
 pub(crate) fn rounded<M: Module>(model: M, rounding: &dyn Rounding) -> Result<M, TrainError> {
-    let mut rounder = Rounder { path: Vec::new(), rounding, failure: None };
-    let model = model.map(&mut rounder);
-    rounder.failure.map_or(Ok(model), Err)
+    round(model, rounding, &[], &mut BTreeMap::new())
 }
 
-struct Rounder<'a> {
+fn round<M: Module>(
+    model: M,
+    rounding: &dyn Rounding,
+    frozen: &[String],
+    known: &mut BTreeMap<String, Tensor<2>>,
+) -> Result<M, TrainError> {
+    let mut mapper = Mapper { path: Vec::new(), rounding, frozen, known, failure: None };
+    let model = model.map(&mut mapper);
+    mapper.failure.map_or(Ok(model), Err)
+}
+
+struct Mapper<'a> {
     path: Vec<String>,
     rounding: &'a dyn Rounding,
+    frozen: &'a [String],
+    known: &'a mut BTreeMap<String, Tensor<2>>,
     failure: Option<TrainError>,
 }
 
-impl ModuleMapper for Rounder<'_> {
+impl ModuleMapper for Mapper<'_> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.to_owned());
     }
@@ -68,12 +106,21 @@ impl ModuleMapper for Rounder<'_> {
         if D != 2 || !self.rounding.rounds(&name) {
             return param;
         }
+        if let Some(known) = self.known.get(&name) {
+            return param.map(|value| known.clone().reshape(value.dims()));
+        }
         let matrix = DeviceTensor::new(param.val()).into_host();
-        if !matrix.values.iter().all(|value| value.is_finite()) {
+        if check_tensor(&name, &matrix).is_err() {
             return param;
         }
         match self.rounding.round(&name, &matrix) {
-            Ok(rounded) => with_values(param, rounded),
+            Ok(rounded) => {
+                let param = with_values(param, rounded);
+                if self.frozen.iter().any(|pattern| describes(pattern, &name)) {
+                    self.known.insert(name, param.val().reshape([matrix.shape[0], matrix.shape[1]]));
+                }
+                param
+            }
             Err(cause) => {
                 self.failure.get_or_insert(TrainError::Quantize(cause));
                 param

@@ -13,14 +13,17 @@ use attentive_backend::Objective;
 use attentive_collective::{Collective, any, gather, share};
 use attentive_core::{Batch, BatchStream, Dropout, mix64};
 use attentive_optim::{Ema, Optimizer, OptimizerError, Schedule, Shards};
-use attentive_weights::{HostTensor, Rounding, Tensors};
+use attentive_weights::{HostTensor, Tensors};
 use burn::{module::Module, tensor::Device};
 use sha2::{Digest, Sha256};
 
 use crate::{
     Callback, Checkpoint, CheckpointDir, Diagnosis, EarlyStoppingState, Environment, EnvironmentChange, Evaluate,
     Event, Monitored, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
-    Validation, checkpoint::all_to_device, divergence::GradientNorms, rounding::rounded,
+    Validation,
+    checkpoint::all_to_device,
+    divergence::GradientNorms,
+    rounding::{Rounder, rounded},
 };
 
 /// Examples of a bad batch that are named.
@@ -35,7 +38,7 @@ pub struct Trainer<M, O> {
     ema: Option<Ema>,
     config: TrainerConfig,
     /// What rounds matrices in passes and in validation.
-    rounding: Option<Box<dyn Rounding>>,
+    rounder: Option<Rounder>,
     checkpoints: Option<CheckpointDir>,
     state: TrainState,
     /// The environment of the run now, and how it differs from that of its checkpoint.
@@ -85,7 +88,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         optimizer: Box<dyn Optimizer>,
         schedule: Box<dyn Schedule>,
         config: TrainerConfig,
-        rounding: Option<Box<dyn Rounding>>,
+        rounder: Option<Rounder>,
         checkpoints: Option<CheckpointDir>,
         environment: Environment,
         measure: Option<String>,
@@ -108,7 +111,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             },
             optimizer,
             config,
-            rounding,
+            rounder,
             checkpoints,
             environment,
             changes: Vec::new(),
@@ -135,6 +138,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             return Err(TrainError::OtherOptimizer { found, expected });
         }
         self.model = attentive_weights::load(self.model, params)?;
+        if let Some(rounder) = &mut self.rounder {
+            rounder.forget();
+        }
         let device = self.device();
         check_lengths(&optimizer, &self.model)?;
         let optimizer = match &self.shards {
@@ -266,12 +272,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         let TrainerConfig { precision, recompute, clip_norm, seed, .. } = self.config;
         let step = self.state.step + 1;
         let ours = self.micro_batches();
+        let rounded = self.rounder.as_mut().map(|rounder| rounder.round(self.model.clone())).transpose()?;
         let update = Update::of(self.model, &self.objective).precision(precision).recompute(recompute);
-        let update = match &self.rounding {
-            Some(rounding) => update.rounding(&**rounding)?,
-            None => update,
-        };
-        let mut update = update.clip_norm(clip_norm).accumulate(ours.len());
+        let mut update = update.through(rounded).clip_norm(clip_norm).accumulate(ours.len());
         let (mut examples, mut was_finite) = (Vec::new(), true);
         for micro_idx in ours.clone() {
             let batch = batches.next_batch().map_err(TrainError::Data)?;
@@ -386,8 +389,8 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
                     Some(ema) => ema.apply(self.model.valid()),
                     None => self.model.valid(),
                 };
-                let model = match &self.rounding {
-                    Some(rounding) => rounded(model, &**rounding)?,
+                let model = match &self.rounder {
+                    Some(rounder) => rounded(model, &*rounder.rounding)?,
                     None => model,
                 };
                 Some(evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?)

@@ -109,7 +109,12 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
     /// [`TrainError::Quantize`] names a matrix that can't be rounded.
     pub fn rounding(self, rounding: &dyn Rounding) -> Result<Self, TrainError> {
         let model = rounded(self.model.clone(), rounding)?;
-        Ok(Self { rounded: Some(model), ..self })
+        Ok(self.through(Some(model)))
+    }
+
+    /// Passes are those of `rounded`, if there is one: the model with its matrices rounded.
+    pub(crate) fn through(self, rounded: Option<M>) -> Self {
+        Self { rounded, ..self }
     }
 
     /// Largest L2 norm of the mean gradient over all parameters; 0 for no limit.

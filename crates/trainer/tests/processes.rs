@@ -10,7 +10,6 @@ use attentive_optim::{OptimizerConfig, ScheduleConfig};
 use attentive_trainer::{
     CheckpointDir, Endless, Event, Outcome, QuantizeFormat, TrainError, Trainer, TrainerConfig, Validation,
 };
-use attentive_weights::Rounding;
 
 use crate::{
     common::{self, Ragged, Watch, builder, files},
@@ -55,7 +54,7 @@ fn process(
     let model = GptConfig::gpt2_like(VOCAB as usize, 8, [1, 2, 32]).init(&device, 1).unwrap();
     let checkpoints = CheckpointDir::new(folder, 2);
     let trainer = Trainer::builder(model, CausalLmObjective::default())
-        .rounding(config.quantize.map(|_| Box::new(Grid) as Box<dyn Rounding>))
+        .rounding(|_| Some(Box::new(Grid)))
         .config(config)
         .optimizer(optimizer.init().unwrap())
         .schedule(ScheduleConfig::Constant { lr: 1e-2, warmup_steps: 3 }.build(1))

@@ -1,13 +1,19 @@
 //! Passes of rounded matrices: gradients at the rounded values change the values that were rounded.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    cell::{Cell, RefCell},
+    ops::ControlFlow,
+    path::Path,
+    rc::Rc,
+};
 
 use attentive_backend::{BackendKind, Device, Loss, Objective};
 use attentive_core::{Batch, Dropout, SequenceBatch};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
 use attentive_optim::{AdamConfig, Gradients, OptimizerConfig, StepSize};
 use attentive_trainer::{
-    CheckpointDir, Endless, Event, QuantizeFormat, TrainError, Trainer, TrainerConfig, Update, Validation,
+    Checkpoint, CheckpointDir, Endless, Event, QuantizeFormat, TrainError, TrainState, Trainer, TrainerConfig, Update,
+    Validation,
 };
 use attentive_weights::{HostTensor, Rounding, Tensors, WeightsError};
 use burn::{
@@ -194,7 +200,7 @@ fn trained(folder: &Path, rounds: bool, stops_after: u64) -> (Tensors, Vec<Tenso
     let checkpoints = CheckpointDir::new(folder, 2);
     let mut trainer = Trainer::builder(gpt(), CausalLmObjective::default())
         .config(TrainerConfig { validate_every: 2, checkpoint_every: 2, ..config })
-        .rounding(rounds.then(|| Box::new(Grid) as Box<dyn Rounding>))
+        .rounding(|_| Some(Box::new(Grid)))
         .checkpoints(checkpoints.clone())
         .build()
         .unwrap();
@@ -226,7 +232,7 @@ fn validation_sees_rounded_matrices_and_checkpoints_those_that_are_trained() {
     let (_, checkpoint) = CheckpointDir::new(folder.path(), 2).latest().unwrap().checkpoint.unwrap();
     assert!(checkpoint.params == params);
 
-    // Without a rounding there is none.
+    // Nothing is rounded where no format is named.
     let plain = tempfile::tempdir().unwrap();
     let (others, seen) = trained(plain.path(), false, 99);
     assert!(seen.iter().all(|params| *params != as_rounded(params)) && others != params);
@@ -248,14 +254,80 @@ fn a_stopped_run_of_rounded_matrices_ends_as_a_whole_one() {
 
 #[test]
 fn a_matrix_that_can_not_be_rounded_is_told_before_training() {
-    let builder = || Trainer::builder(gpt(), CausalLmObjective::default());
-    let error = builder().rounding(Some(Box::new(Nothing))).build().unwrap_err();
+    let config = TrainerConfig { quantize: Some(QuantizeFormat::Int8), ..TrainerConfig::default() };
+    let builder = || Trainer::builder(gpt(), CausalLmObjective::default()).config(config.clone());
+    let error = builder().rounding(|_| Some(Box::new(Nothing))).build().unwrap_err();
     assert!(matches!(&error, TrainError::Quantize(_)) && error.keys() == ["quantize"], "{error}");
     assert!(error.to_string().starts_with("quantize: q4_0 holds whole blocks of 32 inputs, and "), "{error}");
     // A format is named, and nothing rounds.
-    let config = TrainerConfig { quantize: Some(QuantizeFormat::Int8), ..TrainerConfig::default() };
-    let error = builder().config(config).build().unwrap_err();
-    assert!(error.to_string().starts_with("quantize = int8: "), "{error}");
+    for builder in [builder(), builder().rounding(|_| None)] {
+        let error = builder.build().unwrap_err();
+        assert!(error.to_string().starts_with("quantize = int8: "), "{error}");
+    }
+}
+
+/// The grid, and how often it was asked for a matrix.
+#[derive(Debug)]
+struct Counting(Rc<Cell<usize>>);
+
+impl Rounding for Counting {
+    fn rounds(&self, name: &str) -> bool {
+        Grid.rounds(name)
+    }
+
+    fn round(&self, name: &str, matrix: &HostTensor) -> Result<HostTensor, WeightsError> {
+        self.0.set(self.0.get() + 1);
+        Grid.round(name, matrix)
+    }
+}
+
+/// The squares, and the weights of each pass.
+struct Seeing(Rc<RefCell<Vec<Vec<f32>>>>);
+
+impl Objective<Map> for Seeing {
+    type Batch = Point;
+
+    fn loss(&self, model: &Map, batch: &Point, pass: Option<&Dropout>) -> Loss {
+        self.0.borrow_mut().push(attentive_weights::params(model)["weight"].values.clone());
+        Squares.loss(model, batch, pass)
+    }
+}
+
+#[test]
+fn a_frozen_matrix_is_rounded_once_for_all_updates() {
+    let on_grid = |values: &[f32]| values.iter().map(|value| (64.0 * value).round() / 64.0).collect::<Vec<_>>();
+    let points = vec![Point([0.5, -1.5, 2.0], [1.0, -0.5], [0]), Point([1.25, 0.75, -0.5], [0.25, 2.0], [1])];
+    let config = |freeze: &[&str]| TrainerConfig {
+        steps: 4,
+        quantize: Some(QuantizeFormat::Int8),
+        freeze: freeze.iter().map(|&pattern| pattern.to_owned()).collect(),
+        ..TrainerConfig::default()
+    };
+    let (asked, seen) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(Vec::new())));
+    let trainer = |freeze: &[&str]| {
+        let asked = Rc::clone(&asked);
+        asked.set(0);
+        seen.borrow_mut().clear();
+        let builder = Trainer::builder(Map::new(&device()), Seeing(Rc::clone(&seen))).config(config(freeze));
+        builder.rounding(move |_| Some(Box::new(Counting(asked)))).build().unwrap()
+    };
+    let batches = || Endless::new(points.clone());
+    // Once before the first update, to know that it can be.
+    let outcome = trainer(&["weight"]).run(&mut batches(), None, &mut []).unwrap();
+    assert_eq!((asked.get(), seen.borrow().len()), (1, 4));
+    assert!(seen.borrow().iter().all(|weight| *weight == on_grid(&WEIGHT)));
+    assert_eq!(attentive_weights::params(&outcome.model)["weight"].values, WEIGHT);
+    trainer(&[]).run(&mut batches(), None, &mut []).unwrap();
+    assert_eq!(asked.get(), 1 + 4);
+
+    // A checkpoint has a frozen matrix of its own.
+    let mut params = attentive_weights::params(&outcome.model);
+    params.get_mut("weight").unwrap().values.reverse();
+    let reversed = on_grid(&params["weight"].values);
+    let checkpoint = Checkpoint { params, optimizer: Tensors::new(), ema: None, state: TrainState::default() };
+    trainer(&["weight"]).resume(checkpoint).unwrap().run(&mut batches(), None, &mut []).unwrap();
+    assert_eq!((asked.get(), seen.borrow().len()), (2, 4));
+    assert!(seen.borrow().iter().all(|weight| *weight == reversed));
 }
 
 /// A matrix that has a number which is not finite stays as it is: rounding must not make one of it.

@@ -19,7 +19,10 @@ pub fn check_finite(tensors: &Tensors) -> Result<(), WeightsError> {
 }
 
 /// [`check_finite`] of one tensor.
-pub(crate) fn check_tensor(name: &str, tensor: &HostTensor) -> Result<(), WeightsError> {
+///
+/// # Errors
+/// [`WeightsError::NotFinite`] names it.
+pub fn check_tensor(name: &str, tensor: &HostTensor) -> Result<(), WeightsError> {
     check_values(name, &tensor.values)
 }
 

@@ -25,7 +25,7 @@ mod source;
 
 pub use average::average;
 pub use blocks::Blocks;
-pub use check::check_finite;
+pub use check::{check_finite, check_tensor};
 pub use disk::{
     make_folder, read_settings, remove_folder, replace_file, replace_folder, sync_folder, sync_parent,
     write_atomically, write_settings,
