@@ -1,13 +1,18 @@
 //! Imported models that are kept.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use crate::{ImportConfig, Imported, InterchangeError, files, gguf, import};
+
+/// The ends of the names of other models, and of what a training says, beside a checkpoint.
+const OF_OTHERS: [&str; 6] = ["npz", "pt", "safetensors", "gguf", "bin", "log"];
 
 /// A folder of models that were imported, each under a name that changes with the files that it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +54,14 @@ impl ImportCache {
 }
 
 /// A number that changes with the version of the program and with a file, or with a file of a folder or of those in it: its
-/// name, size and time of change. A checkpoint's settings and vocabularies are next to it, and count; GGUF files have theirs
-/// inside.
+/// name, size and time of change. A checkpoint's settings and vocabularies are next to it, and count, as do pieces of its
+/// weights; GGUF files have theirs inside.
 fn fingerprint(path: &Path, version: &str) -> Result<u64, InterchangeError> {
     let mut hasher = DefaultHasher::new();
     (version, path).hash(&mut hasher);
     let is_whole = path.extension().is_some_and(|end| end.eq_ignore_ascii_case(gguf::EXTENSION));
     let mut left = match path.is_file() && !is_whole {
-        true => files::list(files::folder_of(path), Path::is_file)?,
+        true => files::list(files::folder_of(path), |file| file.is_file() && belongs(file, path))?,
         false => vec![path.to_owned()],
     };
     let mut found = Vec::new();
@@ -78,4 +83,13 @@ fn fingerprint(path: &Path, version: &str) -> Result<u64, InterchangeError> {
         (file, metadata.len(), changed).hash(&mut hasher);
     }
     Ok(hasher.finish())
+}
+
+/// Whether a file next to a checkpoint may be a part of it, and not another model, as a training that goes on writes them.
+fn belongs(file: &Path, checkpoint: &Path) -> bool {
+    let is_of_others = |end: &OsStr| OF_OTHERS.iter().any(|known| end.eq_ignore_ascii_case(known));
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_piece =
+        file.extension().is_some_and(|end| end == "safetensors") && stem(file).starts_with(&stem(checkpoint));
+    file == checkpoint || is_piece || !file.extension().is_some_and(is_of_others)
 }

@@ -259,6 +259,11 @@ fn a_kept_model_is_imported_again_when_a_file_next_to_its_checkpoint_changes() {
     let text = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, text + "\n").unwrap();
     assert_eq!([is_imported(), is_imported()], [true, false]);
+    // What a training that goes on writes there is not a part of the model.
+    for other in ["model.iter2000.npz", "model.npz.optimizer.npz", "train.log"] {
+        fs::write(folder.path().join(other), "another").unwrap();
+        assert!(!is_imported(), "{other}");
+    }
 }
 
 /// A copy of the file of a model, whose options are changed; they are as long as before.
