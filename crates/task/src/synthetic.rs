@@ -21,6 +21,8 @@ use crate::{Context, Line, Lines, Log, Result, thousands};
 const LINES_AT_ONCE: usize = 512;
 /// The time between two words on the progress.
 const SAID_EVERY: Duration = Duration::from_secs(5);
+/// This version of the program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Makes parallel text of lines and a model's translations of them.
 #[derive(Debug)]
@@ -71,6 +73,9 @@ pub struct SyntheticReport {
 /// How far a run has come.
 #[derive(Debug, Serialize, Deserialize)]
 struct Progress {
+    /// The version that began; early ones did not write theirs.
+    #[serde(default)]
+    version: Option<String>,
     identity: String,
     report: SyntheticReport,
     /// Bytes of the pairs so far.
@@ -105,6 +110,7 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
         let mut progress = match fs::read_to_string(&state) {
             Ok(json) => serde_json::from_str(&json).with_context(|| format!("can't read {}", state.display()))?,
             Err(error) if error.kind() == ErrorKind::NotFound => Progress {
+                version: Some(VERSION.to_owned()),
                 identity: identity.clone(),
                 report: SyntheticReport::default(),
                 n_bytes: 0,
@@ -113,11 +119,14 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
             Err(error) => return Err(error).with_context(|| format!("can't read {}", state.display())),
         };
         if progress.identity != identity {
-            refuse!(
-                "{} was begun with another model, other settings or another side to write: remove it and {}, or name another file",
-                part.display(),
-                state.display()
-            );
+            let begun = match progress.version.as_deref() {
+                Some(VERSION) => "with another model, other settings or another side to write".to_owned(),
+                version => format!(
+                    "by {} of attentive, whose model and settings {VERSION} can't compare with its own",
+                    version.map_or("an earlier version".to_owned(), |version| format!("version {version}"))
+                ),
+            };
+            refuse!("{} was begun {begun}: remove it and {}, or name another file", part.display(), state.display());
         }
         if file.metadata().with_context(unwritable)?.len() < progress.n_bytes {
             refuse!("{} is shorter than {} says: remove both", part.display(), state.display());

@@ -153,7 +153,16 @@ fn nothing_goes_on_by_other_settings_or_beside_other_lines() {
         assert!(error.contains(what), "{error}");
     };
     let back = Synthesis::Backtranslated { tag: String::new() };
-    refused(back, &text, None, "was begun with another model, other settings");
+    refused(back.clone(), &text, None, "was begun with another model, other settings");
+    let state = made.path("out.progress");
+    let progress = fs::read_to_string(&state).unwrap();
+    let version = concat!("\"version\":\"", env!("CARGO_PKG_VERSION"), "\"");
+    for (other, what) in [("\"version\":\"0.0.1\"", "by version 0.0.1 of"), ("\"ago\":0", "by an earlier version of")] {
+        assert!(progress.contains(version), "{progress}");
+        fs::write(&state, progress.replace(version, other)).unwrap();
+        refused(back.clone(), &text, None, what);
+    }
+    fs::write(&state, progress).unwrap();
     let other = made.write("other", &format!("ba\n{}", "ab\n".repeat(599)));
     refused(Synthesis::Distilled, &other, None, "was begun with other lines");
     let short = made.write("short", "ab\n");
