@@ -40,12 +40,18 @@ pub enum SpeechError {
         path: PathBuf,
     },
     /// A file holds more sound than is read.
-    #[error("{path} holds more than {hours} hours of sound: cut it into shorter files", path = path.display())]
+    #[error(
+        "{path} holds more than {hours} hours of sound, or more samples than those have at {rate} a second: cut it into \
+         shorter files",
+        path = path.display()
+    )]
     Long {
         /// The file.
         path: PathBuf,
-        /// The limit, which is lower for high rates.
-        hours: f64,
+        /// The limit.
+        hours: u64,
+        /// The samples a second of the limit.
+        rate: u32,
     },
     /// A rate of samples that no sound has.
     #[error("{path} says that it has {rate} samples a second; from {least} to {most} are read", path = path.display())]

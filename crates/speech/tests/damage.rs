@@ -82,6 +82,27 @@ fn wav_files_that_were_written_to_a_pipe_are_read_to_their_end() {
     says(&stating(0x4000_0024, 0x4000_0000), &["damaged after", "268435456 samples", "2205"]);
 }
 
+#[test]
+fn as_many_samples_as_no_memory_should_hold_are_refused_before_they_are_read() {
+    let mut wave = good("s16.wav");
+    let at = wave.windows(4).position(|four| four == b"fmt ").unwrap() + 12;
+    let mut stating = |rate: u32, n_bytes: u32| {
+        let data = wave.windows(4).position(|four| four == b"data").unwrap() + 4;
+        wave[at..at + 4].copy_from_slice(&rate.to_le_bytes());
+        wave[data..data + 4].copy_from_slice(&n_bytes.to_le_bytes());
+        wave[4..8].copy_from_slice(&(n_bytes + 0x24).to_le_bytes());
+        wave.clone()
+    };
+    let limit = "holds more than 8 hours of sound, or more samples than those have at 48000 a second";
+    for rate in [1, 999, 768_001, 1_000_000_000] {
+        says(&stating(rate, 0x7000_0000), &[&format!("says that it has {rate} samples a second; from 1000 to 768000")]);
+    }
+    says(&stating(8000, 0x7000_0000), &[limit]);
+    let mut flac = good("s16.flac");
+    flac[22..26].copy_from_slice(&1_400_000_000_u32.to_be_bytes());
+    says(&flac, &[limit]);
+}
+
 /// Bytes of the first frame of `tone.mp3`, the header that says how many come, and samples of the six after it.
 const MP3_HEADER: usize = 208;
 const MP3_SAMPLES: usize = 6 * 576;
