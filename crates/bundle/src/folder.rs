@@ -27,6 +27,9 @@ pub(crate) const RECORD: &str = "training.json";
 /// What a run has trained beside a model that stayed as it was.
 pub(crate) const ADAPTER: &str = "adapter.safetensors";
 
+/// The longest `training.json`, in bytes: as long as the names of 100,000 files of data.
+const MAX_RECORD: usize = 1 << 24;
+
 /// Where a run keeps its checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
 
@@ -134,7 +137,9 @@ impl<'a> Folder<'a> {
 impl RecordFile {
     fn read(folder: &Path) -> Result<Self, BundleError> {
         let path = folder.join(RECORD);
-        let bytes = fs::read(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(MAX_RECORD as u64 + 1).read_to_end(&mut bytes));
+        read.and_then(|_| check_length(&bytes)).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
         serde_json::from_slice(&bytes).map_err(|cause| {
             let problem = format!("{cause}; the file is damaged: copy it again");
             BundleError::Damaged { path, problem }
@@ -142,8 +147,19 @@ impl RecordFile {
     }
 
     fn write(&self, folder: &Path) -> Result<(), BundleError> {
-        write_part(&folder.join(RECORD), &serde_json::to_vec_pretty(self).expect("numbers and names"))
+        let (path, json) = (folder.join(RECORD), serde_json::to_vec_pretty(self).expect("numbers and names"));
+        check_length(&json).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
+        write_part(&path, &json)
     }
+}
+
+/// Refuses a record that is longer than is read.
+fn check_length(record: &[u8]) -> io::Result<()> {
+    if record.len() > MAX_RECORD {
+        let problem = format!("it is longer than any record, which has at most {MAX_RECORD} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
+    Ok(())
 }
 
 /// What is said of a run's folder that holds no model yet, and of a checkpoint's folder.

@@ -158,6 +158,27 @@ fn a_record_that_others_made_does_not_command_the_terminal() {
 }
 
 #[test]
+fn a_record_without_an_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    bundle().save(&path).unwrap();
+    let record = path.join("training.json");
+    let json = fs::read_to_string(&record).unwrap();
+    fs::write(&record, format!("{json}{}", " ".repeat((1 << 24) - json.len()))).unwrap();
+    assert!(Bundle::read(&path).is_ok());
+    fs::write(&record, format!("{json}{}", " ".repeat((1 << 24) - json.len() + 1))).unwrap();
+    let error = Bundle::read(&path).unwrap_err().to_string();
+    assert!(error.contains("training.json: it is longer than any record"), "{error}");
+    // Nor is one written that could not be read.
+    fs::write(&record, &json).unwrap();
+    let mut long = Bundle::read(&path).unwrap().record;
+    long.backend = "x".repeat(1 << 24);
+    let error = Bundle::write_record(&path, &long).unwrap_err().to_string();
+    assert!(error.contains("training.json: it is longer than any record"), "{error}");
+    assert_eq!(fs::read_to_string(&record).unwrap(), json);
+}
+
+#[test]
 fn values_that_are_not_finite_are_refused_by_the_parameter_s_name() {
     let folder = tempfile::tempdir().unwrap();
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
