@@ -5,9 +5,15 @@ use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig, RelativeBuc
 use crate::ConfigError;
 
 /// The largest sizes, by the ends of their settings' names: larger than any model's, but so that a small file can't ask
-/// for more layers than can be listed. A segment is a byte.
-const LIMITS: [(&str, usize); 4] =
-    [("vocab_size", 1 << 24), ("_layers", 1 << 10), ("_heads", 1 << 10), ("n_segments", 1 << 8)];
+/// for more layers than can be listed, or for positions of sound without end, whose encodings are made when it is read. A
+/// segment is a byte.
+const LIMITS: [(&str, usize); 5] = [
+    ("vocab_size", 1 << 24),
+    ("_layers", 1 << 10),
+    ("_heads", 1 << 10),
+    ("n_segments", 1 << 8),
+    ("max_source_len", 1 << 16),
+];
 
 /// The largest width, of the settings that begin with `d_`: products of signed bytes are summed over the input of a linear
 /// layer in 32 bits, which hold 133,144 of them.

@@ -159,3 +159,11 @@ fn sizes_are_the_published_ones_within_their_rounding() {
     assert_eq!(tiny.n_params() + 1500 * 384, 37_760_640);
     assert_eq!(tiny.frames(), [3000, 80]);
 }
+
+/// A file of any size may say how many positions its model hears: their encodings are made before the first is used.
+#[test]
+fn more_positions_of_sound_than_any_window_has_are_refused() {
+    assert!(WhisperConfig { max_source_len: 1 << 16, ..config([1, 1]) }.validate().is_ok());
+    let refused = WhisperConfig { max_source_len: (1 << 16) + 1, ..config([1, 1]) }.validate().unwrap_err().to_string();
+    assert_eq!(refused, "max_source_len = 65537 is more than any model has; it must be at most 65536");
+}

@@ -91,7 +91,7 @@ const RANGES: &[(&str, Range)] = &[
     ("attention_cap", Above(0.0, 1e30)),
     ("logit_cap", Above(0.0, 1e30)),
     ("model.n_mels", Whole(1, 1024)),
-    ("max_source_len", POSITIONS),
+    ("max_source_len", Whole(1, 1 << 16)),
     ("max_target_len", POSITIONS),
     ("block", POSITIONS),
     ("model.rate", Whole(1, 1 << 10)),
