@@ -21,6 +21,18 @@ pub(super) enum Expr {
 pub(super) type RuleId = usize;
 
 impl Expr {
+    /// Memory that it takes.
+    pub(super) fn n_bytes(&self) -> usize {
+        let beyond = match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Characters(ranges) => size_of_val(&ranges[..]),
+            Self::Sequence(parts) | Self::Choice(parts) => parts.iter().map(Self::n_bytes).sum(),
+            Self::Repeat(part, ..) => part.n_bytes(),
+            Self::Rule(_) => 0,
+        };
+        size_of::<Self>() + beyond
+    }
+
     pub(super) fn text(text: &str) -> Self {
         Self::Bytes(text.as_bytes().to_vec())
     }

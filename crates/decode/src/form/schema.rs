@@ -55,6 +55,10 @@ const MAX_LISTED: usize = 1 << 10;
 /// Comparisons and look-ups to tell the schemas of all `oneOf` apart.
 const MAX_COMPARED: usize = 1 << 25;
 
+/// Memory of all patterns and numbers before they are compiled: a class of characters that is written in three bytes takes
+/// 5 KiB.
+const MAX_BYTES: usize = 1 << 25;
+
 /// An object of any members.
 pub(super) fn any_object(rules: &mut Rules) -> Expr {
     Parts::new(rules).object
@@ -65,7 +69,8 @@ pub(super) fn of(rules: &mut Rules, schema: &Json) -> Result<Expr, FormError> {
     let parts = Parts::new(rules);
     let asked = Asked { root: schema, targets: HashMap::new(), met: HashSet::new(), n_left: MAX_COMPARED };
     let (references, n_characters) = (HashMap::new(), MAX_LISTED);
-    Schemas { rules, root: schema, parts, references, asked, n_characters, depth: 0 }.value(schema, "#")
+    Schemas { rules, root: schema, parts, references, asked, n_characters, n_bytes: MAX_BYTES, depth: 0 }
+        .value(schema, "#")
 }
 
 struct Schemas<'a> {
@@ -77,6 +82,8 @@ struct Schemas<'a> {
     asked: Asked<'a>,
     /// Characters that names beside others may still have.
     n_characters: usize,
+    /// Memory that patterns and numbers may still take.
+    n_bytes: usize,
     depth: usize,
 }
 
@@ -179,12 +186,21 @@ impl<'a> Schemas<'a> {
         let of_kind = |kind: &str| match kind {
             "null" => Ok(Expr::text("null")),
             "boolean" => Ok(Expr::Choice(["true", "false"].map(Expr::text).into())),
-            "string" => self.string(schema, path),
+            "string" => {
+                let texts = self.string(schema, path)?;
+                self.kept(texts)
+            }
             "array" => self.array(schema, path),
             "object" => self.object(schema, path),
-            kind => number(schema, kind == "integer", path),
+            kind => self.kept(number(schema, kind == "integer", path)?),
         };
         Ok(Expr::Choice(kinds.into_iter().map(of_kind).collect::<Result<_, _>>()?))
+    }
+
+    /// What is said of texts or numbers, if there is still room for it.
+    fn kept(&mut self, expr: Expr) -> Result<Expr, FormError> {
+        self.n_bytes = self.n_bytes.checked_sub(expr.n_bytes()).ok_or(FormError::TooLarge)?;
+        Ok(expr)
     }
 
     fn string(&mut self, schema: &'a Json, path: &str) -> Result<Expr, FormError> {
@@ -562,5 +578,23 @@ fn number(schema: &Json, is_integer: bool, path: &str) -> Result<Expr, FormError
             Err(problem(path, "minimum beside exclusiveMinimum, or maximum beside exclusiveMaximum, is not supported"))
         }
         (least, above, most, below) => Ok(numbers::numbers(least.or(above).as_ref(), most.or(below).as_ref())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Before anything is compiled, which has a bound of its own.
+    #[test]
+    fn patterns_of_all_schemas_have_one_bound() {
+        let pattern = format!(r#"{{"pattern": "{}"}}"#, r"\\pL".repeat(1000));
+        let read = |n: usize| {
+            let schema: Json =
+                serde_json::from_str(&format!(r#"{{"anyOf": [{}]}}"#, vec![&*pattern; n].join(", "))).unwrap();
+            of(&mut Rules::default(), &schema).map(drop)
+        };
+        assert_eq!(read(3), Ok(()));
+        assert_eq!(read(10), Err(FormError::TooLarge));
     }
 }
