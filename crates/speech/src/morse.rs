@@ -134,7 +134,8 @@ pub fn morse_text(config: &MorseConfig, seed: u64) -> String {
 
 /// Characters of the longest text that [`morse`] may draw.
 pub fn longest_morse_text(config: &MorseConfig) -> usize {
-    let n_dots = (config.seconds * config.words_per_minute[1] / DOT_AT_ONE_WPM).ceil() as usize;
+    // As it is drawn, of the shortest dots and without silence before the first; a dot that is cut off is none.
+    let n_dots = (config.seconds / (DOT_AT_ONE_WPM / config.words_per_minute[1])) as usize;
     // `E` is the shortest, a dot and the space before it; the space between words takes as much more.
     1 + n_dots.saturating_sub(1) / (1 + LETTER_SPACE).min(WORD_SPACE - LETTER_SPACE)
 }
@@ -215,14 +216,16 @@ mod tests {
 
     #[test]
     fn no_text_is_longer_than_the_longest() {
-        for (seconds, words_per_minute) in [(0.01, [20.0, 30.0]), (1.2, [24.0, 36.0]), (2.0, [300.0, 300.0])] {
+        let sounds =
+            [(0.01, [20.0, 30.0]), (0.18, [30.0; 2]), (0.99, [7.0, 30.1]), (1.2, [24.0, 36.0]), (2.0, [300.0; 2])];
+        for (seconds, words_per_minute) in sounds {
             let config = MorseConfig { seconds, words_per_minute, ..MorseConfig::default() };
             let longest = longest_morse_text(&config);
             for seed in 0..2_000 {
                 let text = morse_text(&config, seed);
                 assert!((1..=longest).contains(&text.chars().count()), "{text} of {longest}");
             }
-            let n_dots = (seconds * words_per_minute[1] / DOT_AT_ONE_WPM).ceil() as usize;
+            let n_dots = (seconds * words_per_minute[1] / DOT_AT_ONE_WPM + 1e-9).floor() as usize;
             for text in ["E".repeat(longest), format!("E{}", " E".repeat((longest - 1) / 2))] {
                 assert!(longest == 1 || keyed(&text).len() <= n_dots, "{text} of {n_dots} dots");
             }

@@ -15,9 +15,9 @@ impl Random {
         unit(self.0.next_key())
     }
 
-    /// Uniform between two numbers.
+    /// Uniform between two numbers, and never above the second, which a rounded sum may be.
     pub(crate) fn between(&self, [low, high]: [f64; 2]) -> f64 {
-        low + (high - low) * self.unit()
+        (low + (high - low) * self.unit()).min(high)
     }
 
     /// Uniform from 0 to `n - 1`.
