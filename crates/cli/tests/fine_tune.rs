@@ -130,6 +130,16 @@ fn morse_code_that_the_window_of_a_model_cuts_off_is_refused() {
 }
 
 #[test]
+fn a_model_of_several_languages_is_told_which_one_is_spoken() {
+    let folder = imported("whisper", &[]);
+    let train = ["train", "morse", "--set", "pretrained=before", "--set", "data.morse.sound.seconds=0.5"];
+    let error = folder.fail(&train, "");
+    assert!(error.contains("language: the model is told which") && error.contains("one of de, en"), "{error}");
+    let error = folder.fail(&[&train[..], &["--set", "language=xx"]].concat(), "");
+    assert!(error.contains("xx") && error.contains("it knows de, en"), "{error}");
+}
+
+#[test]
 fn positions_that_end_before_a_text_of_a_later_epoch_are_refused() {
     let folder = Folder::new();
     let train = ["train", "morse", "--set", "model.max_target_len=8", "--set", "data.morse.sizes=[2, 1, 0]"];

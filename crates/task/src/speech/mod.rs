@@ -21,7 +21,7 @@ use self::batches::{Batches, Frame};
 pub use self::recordings::{RecordingPart, Recordings, Window};
 use crate::{
     Context, Log, Resizable, Result, Start, Task,
-    config::{RunRecipe, SpeechRecipe},
+    config::{Problem, RunRecipe, SpeechRecipe},
     data2vec::Unlabelled,
     example, initial, shell_path, thousands,
 };
@@ -80,6 +80,16 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
             None => SpeechTokens::of(&*tokenizer).context(lacks)?,
         };
         tokens.usual_language = recipe.language.clone().or(tokens.usual_language);
+        if start.tokenizer.is_none() && tokens.usual_language.is_none() && !tokens.languages.is_empty() {
+            // In use it is told, or hears, a language before it writes, which training would not have shown it.
+            let known: Vec<&str> = tokens.languages.keys().map(String::as_str).collect();
+            let text = format!(
+                "the model is told which language is spoken, and recordings of several are not told apart: name that of \
+                 all, one of {}",
+                known.join(", ")
+            );
+            return Err(Problem::at("language", text).into());
+        }
         let prompt = tokens.prompt(None, SpeechTask::Transcribe, false)?;
         let pad = tokenizer.specials().pad.unwrap_or(tokens.end);
         let max_len = config.max_len().unwrap_or(usize::MAX - 1);
