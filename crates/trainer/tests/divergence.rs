@@ -1,6 +1,6 @@
 //! Losses that are no numbers: skipped, gone back from, and in the end diagnosed.
 
-use std::cell::Cell;
+use std::{cell::Cell, fs};
 
 use attentive_core::Position;
 use attentive_trainer::{CheckpointDir, DivergenceConfig, TrainError, TrainerConfig};
@@ -88,6 +88,20 @@ fn a_run_that_only_diverges_stops_with_a_diagnosis() {
     for part in ["after going back 3 times", "clip_norm", "[142]", "1 of 1 not finite: w", "all finite"] {
         assert!(text.contains(part), "{part:?} is missing: {text}");
     }
+}
+
+/// Some checkpoints are whole, and of bad updates: what is told is that training diverged.
+#[test]
+fn where_the_only_healthy_checkpoint_is_damaged_the_diagnosis_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = || Ragged { poison: |_| true, ..Ragged::new() };
+    let divergence = DivergenceConfig { max_bad: 5, ..DivergenceConfig::default() };
+    let config = || TrainerConfig { divergence, ..config(40) };
+    let mut watch = Watch { break_after: Some(4), ..Watch::default() };
+    run(config(), folder.path(), &data(), &mut watch).unwrap();
+    fs::write(CheckpointDir::new(folder.path(), 2).path(0).join("model.safetensors"), "").unwrap();
+    let error = run(config(), folder.path(), &data(), &mut Watch::default()).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { n_rollbacks: 0, .. }), "{error}");
 }
 
 #[test]

@@ -184,17 +184,20 @@ impl CheckpointDir {
     }
 
     fn latest_that(&self, is_wanted: impl Fn(&TrainState) -> bool) -> Result<LatestCheckpoint, TrainError> {
-        let mut damaged = Vec::new();
+        let (mut damaged, mut any_whole) = (Vec::new(), false);
         for path in self.list()?.into_iter().rev() {
             match Checkpoint::read(&path) {
                 Ok(checkpoint) if is_wanted(&checkpoint.state) => {
                     return Ok(LatestCheckpoint { checkpoint: Some((path, checkpoint)), damaged });
                 }
-                Ok(_) => {}
+                Ok(_) => any_whole = true,
                 Err(problem) => damaged.push((path, problem)),
             }
         }
-        if damaged.is_empty() { Ok(LatestCheckpoint::default()) } else { Err(TrainError::AllDamaged { damaged }) }
+        match any_whole || damaged.is_empty() {
+            true => Ok(LatestCheckpoint { checkpoint: None, damaged }),
+            false => Err(TrainError::AllDamaged { damaged }),
+        }
     }
 
     /// The folders that the run's average is taken of, oldest first: of the newest checkpoints that were due.
