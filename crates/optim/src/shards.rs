@@ -37,8 +37,13 @@ impl Shards {
     pub fn of<M: Module>(model: &M, peers: &dyn Collective) -> Self {
         let mut lengths = Lengths { path: Vec::new(), lengths: BTreeMap::new() };
         model.visit(&mut lengths);
+        Self::cut(lengths.lengths, peers)
+    }
+
+    /// Cuts parameters of these lengths.
+    fn cut(lengths: BTreeMap<String, usize>, peers: &dyn Collective) -> Self {
         let (mut blocks, mut params, mut end) = (vec![0], BTreeMap::new(), 0);
-        for (name, length) in lengths.lengths {
+        for (name, length) in lengths {
             let first = blocks.len() - 1;
             blocks.extend((NORM_BLOCK..length).step_by(NORM_BLOCK).map(|at| end + at));
             end += length;

@@ -29,8 +29,6 @@ pub(crate) fn fit<T: Resizable>(
     let n_sums = run.training.accumulate.next_power_of_two().ilog2().saturating_sub(1);
     let of_trained = of_trained + 4 * u64::from(n_sums);
     let reserve = bytes_beside * rehearsal.n_params() + of_trained * rehearsal.n_trained();
-    // Each is a size and the bytes that it takes.
-    let mut measured: Vec<(usize, u64)> = Vec::new();
     let mut try_size = |size: usize| -> Result<Option<u64>> {
         if task.with_batch_size(size).is_err() {
             return Ok(None); // Some pair is longer.
@@ -39,7 +37,25 @@ pub(crate) fn fit<T: Resizable>(
         log.line(&format!("memory    {:.0} MiB with {setting} = {size}", bytes as f64 / f64::from(1 << 20)));
         Ok(Some(bytes))
     };
-    let mut size = T::FIRST;
+    let best = largest(T::FIRST, limit, &mut try_size)?;
+    let Some(best) = best else {
+        let least = T::FIRST;
+        refuse!(
+            "--memory: {setting} = {least}, or what the longest pair needs, takes more; give more, or a smaller model"
+        );
+    };
+    task.with_batch_size(best)?;
+    log.line(&format!("batches   {setting} = {best} is the most that fits"));
+    Ok(best)
+}
+
+/// The largest size from `first` on that takes at most `limit` bytes, as `try_size` measures; `None` if there is not one.
+///
+/// Not a part of [`fit`], which is compiled again for each task.
+fn largest(first: usize, limit: u64, try_size: &mut dyn FnMut(usize) -> Result<Option<u64>>) -> Result<Option<usize>> {
+    // Each is a size and the bytes that it takes.
+    let mut measured: Vec<(usize, u64)> = Vec::new();
+    let mut size = first;
     let is_all = loop {
         if let Some(bytes) = try_size(size)? {
             measured.push((size, bytes));
@@ -70,14 +86,6 @@ pub(crate) fn fit<T: Resizable>(
             candidate -= (size / 16).max(1);
         }
     }
-    let Some(best) = best else {
-        let least = T::FIRST;
-        refuse!(
-            "--memory: {setting} = {least}, or what the longest pair needs, takes more; give more, or a smaller model"
-        );
-    };
-    task.with_batch_size(best)?;
-    log.line(&format!("batches   {setting} = {best} is the most that fits"));
     Ok(best)
 }
 

@@ -31,12 +31,17 @@ pub struct RateConfig {
 /// # Errors
 /// [`TrainError::Rates`] if a pattern describes no parameter that is trained, or the model has no layers to tell apart.
 pub(crate) fn factors<M: Module>(model: &M, config: &TrainerConfig) -> Result<BTreeMap<String, f64>, TrainError> {
-    let TrainerConfig { rates, layer_decay, .. } = config;
     let mut params = Params::default();
-    if rates.is_empty() && *layer_decay == 1.0 {
+    if config.rates.is_empty() && config.layer_decay == 1.0 {
         return Ok(BTreeMap::new());
     }
     model.visit(&mut params);
+    of_params(&params, config)
+}
+
+/// Those of these parameters.
+fn of_params(params: &Params, config: &TrainerConfig) -> Result<BTreeMap<String, f64>, TrainError> {
+    let TrainerConfig { rates, layer_decay, .. } = config;
     let trained = || params.found.iter().filter(|(_, is_trained)| *is_trained).map(|(name, _)| name.as_str());
     if let Some(idle) = rates.iter().find(|rate| !trained().any(|name| describes(&rate.pattern, name))) {
         let mut parts: Vec<&str> = trained().filter_map(|name| name.split('.').next()).collect();
@@ -44,7 +49,7 @@ pub(crate) fn factors<M: Module>(model: &M, config: &TrainerConfig) -> Result<BT
         let problem = format!("no parameter that is trained has such a path; those are in {}", parts.join(", "));
         return Err(TrainError::Rates { setting: format!("rates has {:?}", idle.pattern), problem });
     }
-    let stacks = if *layer_decay == 1.0 { Stacks::default() } else { Stacks::of(&params)? };
+    let stacks = if *layer_decay == 1.0 { Stacks::default() } else { Stacks::of(params)? };
     let of_pattern = |name: &str| {
         let last = rates.iter().rev().find(|rate| describes(&rate.pattern, name));
         last.map_or(1.0, |rate| rate.factor)

@@ -13,7 +13,7 @@ use attentive_backend::Objective;
 use attentive_collective::{Collective, any, gather, share};
 use attentive_core::{Batch, BatchStream, Dropout, mix64};
 use attentive_optim::{Ema, Optimizer, OptimizerError, Schedule, Shards};
-use attentive_weights::{HostTensor, Tensors};
+use attentive_weights::{HostTensor, ParamShape, Tensors};
 use burn::{module::Module, tensor::Device};
 use sha2::{Digest, Sha256};
 
@@ -142,14 +142,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             rounder.forget();
         }
         let device = self.device();
-        check_lengths(&optimizer, &self.model)?;
+        check_lengths(&optimizer, attentive_weights::param_shapes(&self.model))?;
         let optimizer = match &self.shards {
-            Some(shards) => {
-                let whole = optimizer.into_iter().map(|(name, tensor)| (name, tensor.values)).collect();
-                let parts = shards.scatter_state(whole, &*self.peers)?.into_iter();
-                let flat = |values: Vec<f32>| HostTensor { shape: vec![values.len()], values };
-                parts.map(|(name, values)| (name, flat(values))).collect()
-            }
+            Some(shards) => scattered(optimizer, shards, &*self.peers)?,
             None => optimizer,
         };
         self.optimizer.restore(state.n_updates, all_to_device(optimizer, &device))?;
@@ -505,10 +500,18 @@ fn tell(callbacks: &mut [&mut dyn Callback], event: &Event<'_>) -> Result<bool, 
     Ok(stop)
 }
 
+/// The part of an optimizer's state that is this process's.
+fn scattered(state: Tensors, shards: &Shards, peers: &dyn Collective) -> Result<Tensors, TrainError> {
+    let whole = state.into_iter().map(|(name, tensor)| (name, tensor.values)).collect();
+    let parts = shards.scatter_state(whole, peers)?.into_iter();
+    let flat = |values: Vec<f32>| HostTensor { shape: vec![values.len()], values };
+    Ok(parts.map(|(name, values)| (name, flat(values))).collect())
+}
+
 /// Refuses an optimizer's state whose tensors, `param.slot`, do not have a number for each of the parameter's.
-fn check_lengths<M: Module>(state: &Tensors, model: &M) -> Result<(), TrainError> {
-    let params = attentive_weights::param_shapes(model).into_iter();
-    let lengths: BTreeMap<String, usize> = params.map(|param| (param.name, param.shape.iter().product())).collect();
+fn check_lengths(state: &Tensors, params: Vec<ParamShape>) -> Result<(), TrainError> {
+    let lengths = params.into_iter().map(|param| (param.name, param.shape.iter().product()));
+    let lengths: BTreeMap<String, usize> = lengths.collect();
     let is_other = |(name, tensor): &(&String, &HostTensor)| {
         let of_param = name.rsplit_once('.').and_then(|(param, _)| lengths.get(param));
         of_param.is_some_and(|length| *length != tensor.values.len())

@@ -58,7 +58,12 @@ pub fn device_params<M: Module>(model: &M) -> BTreeMap<String, DeviceTensor> {
 
 /// Copies every parameter of `model` to the host.
 pub fn params<M: Module>(model: &M) -> Tensors {
-    device_params(model).into_iter().map(|(name, tensor)| (name, tensor.into_host())).collect()
+    into_host(device_params(model))
+}
+
+/// Copies parameters to the host; not a part of [`params`], which is compiled again for each model.
+fn into_host(params: BTreeMap<String, DeviceTensor>) -> Tensors {
+    params.into_iter().map(|(name, tensor)| (name, tensor.into_host())).collect()
 }
 
 /// Loads the parameters `tensors` into `model`, on its device.
