@@ -8,7 +8,7 @@ use std::{
 };
 
 use attentive_backend::{BackendKind, Device, has_kernels};
-use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
+use attentive_bundle::{Bundle, ChatTemplate, DataRecord, Processor, TrainingRecord};
 use attentive_collective::{Collective, Exchange};
 use attentive_kernels::Level;
 use attentive_model::ModelSpec;
@@ -83,25 +83,16 @@ impl Session<'_, '_> {
         }
         let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
         let spec = task.spec();
-        let beside = match (model.num_params() as u64).checked_sub(spec.n_params() as u64) {
-            None | Some(0) => String::new(),
-            Some(n) => format!("; {} more for training", thousands(n)),
-        };
-        log.line(&format!("model     {} parameters: {}{beside}", thousands(spec.n_params() as u64), spec.describe()));
+        self.say_size(model.num_params() as u64, spec.n_params() as u64, &spec.describe());
         task.refer_to(&model, log)?;
         let model = adapted(model, self.settings, log)?;
         let data = task.data_records(log)?;
-        same(&*self.peers, &[of_backend(backend_name(&self.device))])?;
-        same(&*self.peers, &of_data(&data, &task.processor()))?;
-        let started = if self.is_first() { self.write_start(task, &data) } else { Ok(()) };
-        together(&*self.peers, started)?;
+        let processor = task.processor();
+        self.compare(&data, &processor)?;
+        let write = || self.write_start(&data, &processor, task.chat(), &|| task.write_beside(self.run));
+        together(&*self.peers, if self.is_first() { write() } else { Ok(()) })?;
         self.say_shares();
-        if has_kernels(&self.device) {
-            // Those of any CPU are the first ones of the same list.
-            let (name, levels) = (Level::current().name(), Level::available());
-            let place = levels.iter().position(|level| level.name() == name).unwrap_or(0);
-            other_instructions(&*self.peers, (place, name))?.iter().for_each(|note| log.warning(note));
-        }
+        self.compare_instructions()?;
         let go_on = format!("go on with: attentive train --resume {}", shell_path(self.run));
         let trained = self.minimise(model, task, latest);
         let outcome = trained.inspect_err(|_| log.warning(&format!("training stopped; {go_on}")))?;
@@ -109,7 +100,7 @@ impl Session<'_, '_> {
             log.line(&format!("interrupted after step {}; {go_on}", outcome.state.step));
             return Ok(Ended::Stopped { step: outcome.state.step, folder: self.run.to_owned() });
         }
-        let finished = if self.is_first() { self.finish(&outcome, task, data) } else { Ok(()) };
+        let finished = if self.is_first() { self.finish(&outcome, task, &processor, data) } else { Ok(()) };
         // The others wait, so that they are there until the model is.
         let finished = together(&*self.peers, finished).inspect_err(|error| {
             let is_of_best = matches!(error, Error::Train(TrainError::NoBest | TrainError::BestUnread { .. }));
@@ -123,6 +114,33 @@ impl Session<'_, '_> {
     /// Whether this process is the one that reads and writes.
     fn is_first(&self) -> bool {
         self.peers.rank() == 0
+    }
+
+    /// The size of the model that is trained, and of the one that is left in the end.
+    fn say_size(&self, n_trained: u64, n_params: u64, describe: &str) {
+        let beside = match n_trained.checked_sub(n_params) {
+            None | Some(0) => String::new(),
+            Some(n) => format!("; {} more for training", thousands(n)),
+        };
+        self.options.log.line(&format!("model     {} parameters: {describe}{beside}", thousands(n_params)));
+    }
+
+    /// Refuses to train with processes that have another backend or other data.
+    fn compare(&self, data: &[DataRecord], processor: &Processor) -> Result<()> {
+        same(&*self.peers, &[of_backend(backend_name(&self.device))])?;
+        same(&*self.peers, &of_data(data, processor))
+    }
+
+    /// Warns of processes that compute with other instructions.
+    fn compare_instructions(&self) -> Result<()> {
+        if has_kernels(&self.device) {
+            // Those of any CPU are the first ones of the same list.
+            let (name, levels) = (Level::current().name(), Level::available());
+            let place = levels.iter().position(|level| level.name() == name).unwrap_or(0);
+            let note = other_instructions(&*self.peers, (place, name))?;
+            note.iter().for_each(|note| self.options.log.warning(note));
+        }
+        Ok(())
     }
 
     /// How the work is shared, if it is.
@@ -153,8 +171,14 @@ impl Session<'_, '_> {
         &self.settings.training
     }
 
-    /// Writes what resuming needs beside checkpoints.
-    fn write_start(&self, task: &impl Task, data: &[DataRecord]) -> Result<()> {
+    /// Writes what resuming needs beside checkpoints; `write_beside` writes what the task alone knows.
+    fn write_start(
+        &self,
+        data: &[DataRecord],
+        processor: &Processor,
+        chat: Option<&ChatTemplate>,
+        write_beside: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
         let path = self.run.join(folder::DATA);
         // A run that was interrupted before it knew its data has no such file.
         let is_known = path.exists();
@@ -163,11 +187,11 @@ impl Session<'_, '_> {
                 .with_context(|| format!("{} has the hashes", path.display()))?;
         }
         Bundle::write_config(self.run, self.config)?;
-        task.processor().write(self.run)?;
-        if let Some(chat) = task.chat() {
+        processor.write(self.run)?;
+        if let Some(chat) = chat {
             Bundle::write_chat(self.run, &chat.self_contained().context("the model's chat template")?)?;
         }
-        task.write_beside(self.run)?;
+        write_beside()?;
         if !is_known {
             folder::write(&path, &serde_json::to_string_pretty(data).context("the data's records")?)?;
         }
@@ -239,46 +263,65 @@ impl Session<'_, '_> {
     }
 
     /// Averages, writes, scores and shows the finished model.
-    fn finish<T: Task>(&self, outcome: &Outcome<T::Model>, task: &T, data: Vec<DataRecord>) -> Result<()> {
+    fn finish<T: Task>(
+        &self,
+        outcome: &Outcome<T::Model>,
+        task: &T,
+        processor: &Processor,
+        data: Vec<DataRecord>,
+    ) -> Result<()> {
+        let averaged = outcome.finished(self.finished, Some(&self.checkpoints()), self.options.on_damage)?;
+        // The model is safe before it is scored.
+        let mut record = self.write_model(&averaged, &outcome.state, outcome.ema.is_some(), processor, data)?;
+        let model = attentive_weights::load(outcome.model.valid(), averaged.params)?;
+        record.scores = task.score(model, self.options.log)?;
+        Ok(Bundle::write_record(self.run, &record)?)
+    }
+
+    /// Writes the finished model, without its scores.
+    fn write_model(
+        &self,
+        averaged: &Averaged,
+        state: &TrainState,
+        has_mean: bool,
+        processor: &Processor,
+        data: Vec<DataRecord>,
+    ) -> Result<TrainingRecord> {
         let log = self.options.log;
-        let steps = outcome.state.step;
-        let ended = if steps < self.training().steps { ", after which nothing got better," } else { "" };
-        let time = clock(Duration::from_secs_f64(outcome.state.elapsed_seconds));
-        let Averaged { params, steps: averaged, left_out } =
-            outcome.finished(self.finished, Some(&self.checkpoints()), self.options.on_damage)?;
-        for (_, problem) in &left_out {
+        let ended = if state.step < self.training().steps { ", after which nothing got better," } else { "" };
+        let time = clock(Duration::from_secs_f64(state.elapsed_seconds));
+        let Averaged { params, steps, left_out } = averaged;
+        for (_, problem) in left_out {
             log.warning(&format!("left out of the mean: {problem}"));
         }
         let mean = "the running mean of parameters";
-        let of = match (self.finished, &outcome.ema, &averaged[..]) {
-            (FinishedModel::Best, None, [step, ..]) => format!("the best one, of step {step}"),
-            (FinishedModel::Best, Some(_), [step, ..]) => format!("{mean} at step {step}, the best"),
-            (_, Some(_), _) => mean.into(),
-            (FinishedModel::Average, None, steps) => format!("the mean of the last {} checkpoints", steps.len()),
-            (_, None, _) => "the last one".into(),
+        let of = match (self.finished, has_mean, &steps[..]) {
+            (FinishedModel::Best, false, [step, ..]) => format!("the best one, of step {step}"),
+            (FinishedModel::Best, true, [step, ..]) => format!("{mean} at step {step}, the best"),
+            (_, true, _) => mean.into(),
+            (FinishedModel::Average, false, steps) => format!("the mean of the last {} checkpoints", steps.len()),
+            (_, false, _) => "the last one".into(),
         };
-        log.line(&format!("trained {steps} steps{ended} in {time}; the model is {of}"));
-        let mut record = TrainingRecord {
+        log.line(&format!("trained {} steps{ended} in {time}; the model is {of}", state.step));
+        let record = TrainingRecord {
             version: env!("CARGO_PKG_VERSION").into(),
             seed: self.training().seed,
-            steps: outcome.state.step,
-            n_targets: outcome.state.n_targets,
-            seconds: outcome.state.elapsed_seconds,
+            steps: state.step,
+            n_targets: state.n_targets,
+            seconds: state.elapsed_seconds,
             backend: backend_name(&self.device).into(),
             simd: self.environment().simd.unwrap_or_default(),
             precision: self.environment().precision.unwrap_or_default(),
-            averaged_steps: averaged,
+            averaged_steps: steps.clone(),
             data,
             scores: Vec::new(),
         };
-        // The model is safe before it is scored.
-        let (whole, adapter) = merged(&params, self.settings.adapter.as_ref())?;
+        let (whole, adapter) = merged(params, self.settings.adapter.as_ref())?;
         if let Some(adapter) = adapter {
             adapter.write(self.run)?;
         }
-        Bundle::write(self.run, self.config, &task.processor(), &whole, &record)?;
-        record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
-        Ok(Bundle::write_record(self.run, &record)?)
+        Bundle::write(self.run, self.config, processor, &whole, &record)?;
+        Ok(record)
     }
 }
 
