@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::Command};
 use crate::{
     Outcome,
     cargo::{ALL, PROFILE, cargo, is_installed, root, run as run_program},
-    instructions, not_run, say,
+    instructions, not_run, say, suite,
 };
 
 /// The program that looks at dependencies.
@@ -19,7 +19,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         cargo("clippy").args(ALL).args(["--all-targets", PROFILE]).args(args).args(["--", "-D", "warnings"]),
     )?;
     step("rustdoc", cargo("doc").args(ALL).args(["--no-deps", PROFILE]).args(args).env("RUSTDOCFLAGS", "-D warnings"))?;
-    step("rules of the repository", cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy"]))?;
+    say!("check: rules of the repository");
+    suite::run_summed("rules", cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy::"]))?;
     let options = ["--workspace", "--no-verify", "--allow-dirty", "--quiet"];
     let unpublished = ["bench", "xtask", "attentive-testkit"].map(|name| ["--exclude", name]);
     step("packages", cargo("package").args(options).args(unpublished.concat()))?;

@@ -114,6 +114,15 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn a_named_suite_of_which_no_test_is_run_has_not_passed() {
+        let run = |result: &str| run_summed("some", Command::new("echo").arg(format!("test result: {result}")));
+        assert!(run("ok. 1 passed; 0 failed; 0 ignored").is_ok());
+        let none = run("ok. 0 passed; 0 failed; 2 ignored");
+        assert!(none.is_err_and(|failure| failure.to_string() == "some: no test was run"));
+    }
+
+    #[test]
     fn a_named_package_replaces_the_workspace() {
         let args = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
         assert!(names_package(&args("-p attentive-core")));

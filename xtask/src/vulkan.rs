@@ -12,8 +12,8 @@ use std::{
 
 use crate::{
     Outcome, before_dashes,
-    cargo::{PROFILE, cargo, run as run_program},
-    debian, fail, not_run,
+    cargo::{PROFILE, cargo},
+    debian, fail, not_run, suite,
     temp_dir::TempDir,
 };
 
@@ -43,7 +43,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let own_features = before_dashes(args).iter().any(|arg| arg.to_string_lossy().starts_with("--features"));
     let features: &[&str] = if own_features { &[] } else { &["--features", "wgpu"] };
     let runtime_dir = TempDir::new("vulkan")?;
-    run_program(
+    suite::run_summed(
+        "vulkan",
         cargo("test")
             .args([PROFILE, "--package", "attentive-cli", "--test", "backends_agree"])
             .args(features)
