@@ -86,17 +86,17 @@ Commands of attentive, built in release first (their own help: cargo xtask train
 Commands of the workspace:
   test [ARGS]      all tests in release, with one summary line; ARGS go to `cargo test`
   bench WHAT       speed, side by side with peers: train (PyTorch), decode, start (CTranslate2), embed (and ONNX
-                   Runtime), generate (and llama.cpp), tokenize; or `long`, `kernels [FILTER]` and `processes`, ours
-                   alone.
-                   --rounds N, --peer NAME, --only WORKLOAD
+                   Runtime), generate (and llama.cpp), transcribe (faster-whisper), tokenize; or `long`, `kernels
+                   [FILTER]` and `processes`, ours alone.
+                   --rounds N, --peer NAME, --only WORKLOAD, --model DIR, --text FILE, --audio FILE
     serve          attentive serve with 1, 64 and too many clients: --model DIR (runs/latest), --seconds N (20), --lines FILE
                    (sentences of the built-in corpus), --languages FROM:TO (en:de), --precision NAME; with --peer
                    CTranslate2 behind FastAPI beside it (needs Python); with --overload, for 60 s, too many clients alone:
                    it fails if an answer is wrong, memory is not bounded, or the next client waits
     install        makes the Python environment that the peers run in (target/bench/venv); `install llama.cpp` builds
                    that too, for a quarter of an hour
-  check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, and that no instruction became a call;
-                   ARGS (features) go to cargo
+  check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, packages, that no instruction became a call,
+                   licences and known vulnerabilities (needs cargo-deny); ARGS (features) go to cargo
   sanitize         the kernels' tests with the address sanitizer, and, where it is installed, under Miri
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
   golden --report  runs every comparison with other systems and writes docs/fidelity.md
