@@ -38,7 +38,7 @@ pub(super) struct ConstraintArgs {
     /// Cut the beam into groups that keep apart.
     #[arg(long, value_name = "N", value_parser = integer(1..=MAX_BEAM), conflicts_with = "alternatives")]
     groups: Option<usize>,
-    /// What is taken from the log-probability of a token for each group before that has chosen it; 0.5 without it.
+    /// Taken from a token's log-probability for each hypothesis of earlier groups that has it next; 0.5 without it.
     #[arg(long, value_name = "LAMBDA", value_parser = at_least_0(), requires = "groups")]
     diversity: Option<f64>,
     /// β of GNMT's coverage penalty: less for translations whose tokens have not looked at all of the source.

@@ -77,7 +77,8 @@ pub(crate) struct TranslateRequest {
     alternatives: Option<usize>,
     /// Groups of the beam that keep apart; they divide it.
     groups: Option<usize>,
-    /// What is taken from the log-probability of a token for each group before that has chosen it; 0.5 by default.
+    /// What is taken from the log-probability of a token for each hypothesis of earlier groups that has chosen it; 0.5 by
+    /// default.
     diversity: Option<f64>,
     /// β of GNMT's coverage penalty: less for translations whose tokens have not looked at all of the text.
     coverage_penalty: Option<f64>,
