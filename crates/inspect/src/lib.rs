@@ -9,7 +9,7 @@
 //! | what would each layer predict? | [`TextViewer::lens`], [`TranslationViewer::lens`] | nostalgebraist 2020 |
 //! | which tokens made it predict that? | [`TextViewer::attribute`], [`TranslationViewer::attribute`] | Sundararajan et al. 2017 |
 //! | what does each layer know? | [`probe`]: a [`LogisticRegression`] on its vectors | Alain and Bengio 2016; Hewitt and Liang 2019 |
-//! | which word stands for which? | [`Aligner`], [`align_by_similarity`] | Chen et al. 2020; Li et al. 2019; Dou and Neubig 2021 |
+//! | which word translates which? | [`Aligner`], [`align_by_similarity`] | Chen et al. 2020; Li et al. 2019; Dou and Neubig 2021 |
 //! | what did a beam search keep and drop, and why? | [`SearchTree`] | |
 
 mod aligner;

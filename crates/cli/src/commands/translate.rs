@@ -64,7 +64,7 @@ pub(crate) struct Translate {
     /// The beginning of every translation; its last word is a whole one.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
-    /// Write after each translation, and a tab, which word stands for which: pairs of a word of the line and one of the
+    /// Write after each translation, and a tab, which word translates which: pairs of a word of the line and one of the
     /// translation, counted from 0, as 0-0 1-2. By what the decoder looks at; or `attention:LAYER`, or `probability`: how much
     /// less probable a word is without the other.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "attention", conflicts_with = "with")]
