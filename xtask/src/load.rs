@@ -152,6 +152,9 @@ impl Load {
                 _ => return fail(USAGE),
             }
         }
+        if load.has("--peer") && load.has("--overload") {
+            return fail("bench serve --overload asks attentive serve alone: leave --peer out");
+        }
         load.program = if load.has("--built") { app::built_program()? } else { app::server_program()? };
         Ok(load)
     }
@@ -388,4 +391,20 @@ fn peak_memory(id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_not_be_measured_is_refused() {
+        let problem = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            Load::parse(&args).err().map(|failure| failure.to_string())
+        };
+        assert!(problem(&["--overload", "--peer"]).is_some_and(|problem| problem.contains("leave --peer out")));
+        assert_eq!(problem(&["--model"]).as_deref(), Some(USAGE));
+        assert_eq!(problem(&["--beam", "4"]).as_deref(), Some(USAGE));
+    }
 }

@@ -93,6 +93,7 @@ Commands of the workspace:
                    (sentences of the built-in corpus), --languages FROM:TO (en:de), --precision NAME; with --peer
                    CTranslate2 behind FastAPI beside it (needs Python); with --overload, for 60 s, too many clients alone:
                    it fails if an answer is wrong, memory is not bounded, or the next client waits
+    --built        of serve and of faults, uses attentive as it was last built
     install        makes the Python environment that the peers run in (target/bench/venv); `install llama.cpp` builds
                    that too, for a quarter of an hour
   check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, packages, that no instruction became a call,
