@@ -72,7 +72,7 @@ fn one(lab: &mut Lab, work: &Work, [before, whole]: [&Files; 2], inject: &str) -
     } else if !work.is_training() && left != *before {
         amiss.extend(differences(whole, &left).into_iter().map(|file| format!("{file} was left half done")));
     }
-    // A run that did not come to its configuration begins anew.
+    // A run that did not come to its configuration begins again.
     if !(work.is_training() && ended.status.success()) {
         let again = work.run(lab, &out)?;
         if !again.status.success() {

@@ -114,7 +114,7 @@ fn again(lab: &mut Lab, work: &Work, tree: &Tree, whole: &Files) -> Outcome<Vec<
     let out = lab.new_run();
     let folder = out.parent().expect("a run lies in a folder of runs");
     disk_model::restore(tree, folder).map_err(|e| failed(folder, &e))?;
-    // A run that did not come to its configuration begins anew, and takes the next number.
+    // A run that did not come to its configuration begins again, and takes the next number.
     if work.is_training() && out.exists() && !out.join("config.toml").exists() {
         fs::remove_dir_all(&out).map_err(|e| failed(&out, &e))?;
     }
