@@ -198,12 +198,34 @@ pub(crate) fn importable_names() -> impl Iterator<Item = &'static str> {
     importable().map(|(family, _)| family.name)
 }
 
-/// The name that begins most as `found` does, if it begins so at all: architectures of one line have such names.
+/// What the beginnings of other architectures' names do not say: the architecture here that each is nearest to.
+const KIN: [(&str, &str); 13] = [
+    ("llama", "baichuan cohere deepseek exaone glm gpt_oss granite internlm minicpm olmo smollm stablelm yi"),
+    ("mistral", "ministral mixtral"),
+    ("gemma", "paligemma recurrent_gemma"),
+    ("gpt_neox", "bloom codegen falcon gptj mpt persimmon"),
+    ("gpt2", "biogpt gpt_bigcode"),
+    ("bert", "big_bird convbert ernie megatron-bert mobilebert nezha nomic_bert rembert roformer squeezebert"),
+    ("roberta", "camembert data2vec-text deberta longformer"),
+    ("t5", "longt5 mt5 switch_transformers umt5"),
+    ("bart", "blenderbot led mvp plbart prophetnet"),
+    ("pegasus", "bigbird_pegasus"),
+    ("m2m_100", "nllb seamless"),
+    ("whisper", "hubert moonshine speech_to_text wav2vec2"),
+    ("vit", "beit clip dinov2 siglip swin"),
+];
+
+/// The name of what is nearest to `found`, if anything is: by [`KIN`], else the one that begins most as `found` does, as the
+/// names of architectures of one line do.
 pub(crate) fn nearest(found: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     /// Fewer letters in common say nothing.
     const LEAST: usize = 3;
+    let known: Vec<&str> = known.collect();
+    let is_kin = |names: &str| names.split(' ').any(|name| found.starts_with(name));
+    let of_kin = KIN.iter().find(|(family, names)| known.contains(family) && is_kin(names)).map(|(family, _)| *family);
     let in_common = |name: &str| name.chars().zip(found.chars()).take_while(|(a, b)| a == b).count();
-    known.filter(|name| in_common(name) >= LEAST).max_by_key(|name| in_common(name))
+    let begins_so = known.into_iter().filter(|name| in_common(name) >= LEAST);
+    of_kin.or_else(|| begins_so.max_by_key(|name| in_common(name)))
 }
 
 /// The name and the import of the family that `model_type`, or in its absence one of the `classes`, is of.
@@ -269,4 +291,21 @@ pub(crate) fn is_class(class: &str, prefix: &str) -> bool {
 
 fn names(names: impl Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kin_are_of_architectures_that_are_read_and_are_not_read_themselves() {
+        let known: Vec<&str> = importable_names().collect();
+        for (family, names) in KIN {
+            assert!(known.contains(&family), "{family}");
+            for name in names.split(' ') {
+                assert_eq!(nearest(name, importable_names()), Some(family), "{name}");
+                assert!(known.iter().all(|known| !known.starts_with(name)), "{name}");
+            }
+        }
+    }
 }

@@ -236,11 +236,13 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
             |(name, _)| format!("config.json does not say what the model is: its tensors are named as those of {name}");
         reader.notes.extend(found.map(note));
     }
+    // A class is named after its architecture.
+    let named = || if model_type.is_empty() { classes.concat().to_lowercase() } else { model_type.clone() };
     let (architecture, import) = found.ok_or_else(|| InterchangeError::UnknownArchitecture {
         path: reader.config_path(),
         found: model_type.clone(),
         classes: classes.clone(),
-        nearest: family::nearest(&model_type, family::importable_names()),
+        nearest: family::nearest(&named(), family::importable_names()),
         known: family::importable_names().collect::<Vec<_>>().join(", "),
     })?;
     let mut bundle = import(&mut reader)?;

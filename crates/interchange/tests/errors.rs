@@ -46,6 +46,23 @@ fn architectures_and_settings_that_are_not_here() {
     says(import(Path::new("nowhere")), &["nowhere has no config.json"]);
     let other = folder(|config| config["model_type"] = json!("mamba"));
     says(import(other.path()), &["config.json", "\"mamba\"", "marian"]);
+    for (found, nearest) in [
+        ("mixtral", "mistral"),
+        ("qwen3_moe", "qwen3"),
+        ("deepseek_v3", "llama"),
+        ("falcon", "gpt_neox"),
+        ("mt5", "t5"),
+        ("deberta-v2", "roberta"),
+        ("dinov2", "vit"),
+    ] {
+        let other = folder(|config| config["model_type"] = json!(found));
+        says(import(other.path()), &[&format!("\"{found}\""), &format!("the nearest is {nearest};")]);
+    }
+    let of_class = folder(|config| {
+        config["model_type"] = json!("");
+        config["architectures"] = json!(["MixtralForCausalLM"]);
+    });
+    says(import(of_class.path()), &["MixtralForCausalLM", "the nearest is mistral;"]);
     let odd = folder(|config| {
         config["activation_function"] = json!("quick_gelu");
         config["decoder_ffn_dim"] = json!(9);
