@@ -366,18 +366,25 @@ impl Reading<'_> {
             model_type: Option<String>,
             prompts: BTreeMap<String, String>,
             default_prompt_name: Option<String>,
+            similarity_fn_name: Option<String>,
             truncate_dim: Option<usize>,
         }
         let path = self.folder.join(SETTINGS);
         if !path.is_file() {
             return Ok(());
         }
-        let Settings { model_type, prompts, default_prompt_name, truncate_dim } = files::read_json(&path)?;
+        let Settings { model_type, prompts, default_prompt_name, similarity_fn_name, truncate_dim } =
+            files::read_json(&path)?;
         if let Some(model_type) = model_type.filter(|model_type| model_type != "SentenceTransformer") {
             self.problems.push(format!("{SETTINGS}: model_type is {model_type:?}; here it is \"SentenceTransformer\""));
         }
         if let Some(dim) = truncate_dim {
             self.problems.push(format!("{SETTINGS}: truncate_dim is {dim}; vectors are not cut here"));
+        }
+        // Of vectors of length 1, products are cosines.
+        let is_cosine = |name: &str| name == "cosine" || name == "dot" && self.embedding.normalize;
+        if let Some(name) = similarity_fn_name.filter(|name| !is_cosine(name)) {
+            self.notes.push(format!("{SETTINGS}: similarity_fn_name is {name:?}; `similar` compares by cosine"));
         }
         self.embedding.prompt = default_prompt_name.filter(|name| {
             let is_known = prompts.contains_key(name);

@@ -174,6 +174,19 @@ fn what_is_not_followed_is_refused_by_name() {
 }
 
 #[test]
+fn another_similarity_than_the_cosine_is_noted() {
+    let notes = |case: &str, name: &str| {
+        let mut files = cases().into_iter().find(|found| found.name == case).unwrap().files;
+        files.insert("config_sentence_transformers.json".to_owned(), json!({ "similarity_fn_name": name }));
+        read(folder("", &files).path()).notes
+    };
+    let note = "config_sentence_transformers.json: similarity_fn_name is \"dot\"; `similar` compares by cosine";
+    assert_eq!(notes("mean_tokens", "dot"), [note]);
+    // Of vectors of length 1, products are cosines.
+    assert_eq!([notes("unit", "dot"), notes("mean_tokens", "cosine")], [Vec::<String>::new(), Vec::new()]);
+}
+
+#[test]
 fn dense_layers_that_do_not_fit_are_refused() {
     let files = cases().into_iter().find(|case| case.name == "dense torch.nn.modules.activation.Tanh").unwrap().files;
     let problem = |settings: Value, weight: Option<HostTensor>| {
