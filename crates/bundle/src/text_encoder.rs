@@ -1,6 +1,6 @@
 //! A text in; guesses or vectors out. Classes, tags and answers are in files of their own.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{cell::Cell, fmt, ops::Range, sync::Arc};
 
 use attentive_core::{Encoded, Encoder, EncoderInput, FrameIds, TokenId};
 use attentive_engine::CpuBert;
@@ -254,16 +254,33 @@ impl TextEncoder {
         texts: &[Input<'_>],
         how: &EmbeddingConfig,
     ) -> Result<Vec<Result<Vec<f32>, TooLong>>, EncodeError> {
+        self.embed_with_progress(texts, how, |_| ())
+    }
+
+    /// As [`embed_all`](Self::embed_all); `progress` hears how many texts have their vectors after each group that is read
+    /// together, the shortest texts first.
+    ///
+    /// # Errors
+    /// As [`embed_all`](Self::embed_all).
+    pub fn embed_with_progress(
+        &self,
+        texts: &[Input<'_>],
+        how: &EmbeddingConfig,
+        progress: impl Fn(usize),
+    ) -> Result<Vec<Result<Vec<f32>, TooLong>>, EncodeError> {
         let mut prompts = vec![0; texts.len()];
         let rows = texts.iter().zip(&mut prompts).map(|(&input, n_prompt)| {
             let (row, of_prompt) = self.row_to_embed(input, how)?;
             *n_prompt = of_prompt;
             Ok(row)
         });
-        let rows = rows.collect();
+        let (rows, n_read) = (rows.collect(), Cell::new(0));
         self.read_all(rows, |encoded, numbers| {
             let pool = |(hidden, &number): (&[f32], &usize)| self.pool(hidden, encoded.d_model(), prompts[number], how);
-            encoded.texts().zip(numbers).map(pool).collect()
+            let vectors = encoded.texts().zip(numbers).map(pool).collect();
+            n_read.set(n_read.get() + numbers.len());
+            progress(n_read.get());
+            vectors
         })
     }
 

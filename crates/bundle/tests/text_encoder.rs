@@ -1,6 +1,6 @@
 //! What an encoder says of texts, against its model asked directly.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
@@ -10,6 +10,7 @@ use attentive_bundle::{
 };
 use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{Bert, BertConfig, CanineConfig, EncoderModel, Guessing, HiddenTokens, ModelSpec};
+use attentive_testkit::assert_close;
 use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, CodePoints, Segments, Tokenizer, WordPieceTrainer};
 use burn::tensor::{Tensor, activation::softmax};
 
@@ -205,6 +206,23 @@ fn a_text_that_is_too_long_is_read_up_to_the_last_position() {
     let short = Input { crop: true, ..Input::from(TEXTS[1]) };
     let how = Pooling::Mean.into();
     assert_eq!(encoder.embed(short, &how).unwrap(), encoder.embed(TEXTS[1], &how).unwrap());
+}
+
+#[test]
+fn many_texts_are_read_in_groups_that_are_told_of() {
+    let encoder = encoder(&word_piece(), &[]);
+    let texts: Vec<String> = (0..1500).map(|n| "the bank ".repeat(1 + n % 20)).collect();
+    let inputs: Vec<Input<'_>> = texts.iter().map(|text| Input { crop: true, ..Input::from(text) }).collect();
+    let (how, told) = (Pooling::Mean.into(), RefCell::new(vec![0]));
+    let found = encoder.embed_with_progress(&inputs, &how, |n| told.borrow_mut().push(n)).unwrap();
+    let told = told.into_inner();
+    assert!(told.len() > 2 && told.is_sorted_by(|a, b| a < b), "{told:?}");
+    assert_eq!(told.last(), Some(&texts.len()));
+    // Each vector is at its text's place, whatever group that was read in.
+    let alone: Vec<Vec<f32>> = inputs[..20].iter().map(|&input| encoder.embed(input, &how).unwrap()).collect();
+    for (n, vector) in found.iter().enumerate() {
+        assert_close(vector.as_ref().unwrap(), &alone[n % 20], 1e-4, 1e-5);
+    }
 }
 
 #[test]
