@@ -136,6 +136,23 @@ fn imported_encoders_tag_rank_and_answer() {
 }
 
 #[test]
+fn an_imported_bart_summarizes_each_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/bart");
+    let mut bundle = attentive::interchange::import(&golden, &Default::default()).unwrap().bundle;
+    (bundle.decoding.max_len, bundle.decoding.beam) = (Some(6), 4);
+    bundle.save(folder.path().join("bart")).unwrap();
+    let documents = ["the animal\nwas tired", "a street"];
+    for (name, text) in ["one", "two"].into_iter().zip(documents) {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let told = run(folder.path(), "summarize", &["bart", "one", "two"]);
+    let translator = Translator::from_bundle(&bundle, &BackendKind::Flex.device().unwrap(), None).unwrap();
+    let summaries = translator.translate(&documents, &bundle.decoding).unwrap();
+    assert_eq!(told, summaries.iter().map(|summary| format!("{}\n", summary.text)).collect::<String>());
+}
+
+#[test]
 fn an_imported_whisper_writes_what_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
