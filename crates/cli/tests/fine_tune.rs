@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use attentive_bundle::{Bundle, PackedRounding, WeightFormat};
 use attentive_model::GptConfig;
+use attentive_testkit::assert_close;
 use attentive_weights::{HostTensor, Rounding, Tensors};
 
 use crate::support::Folder;
@@ -325,4 +326,110 @@ batch = { context = 64, rows = 3 }
     assert!(error.contains("conversations.train: there is no answer to learn within batch.context = 2"), "{error}");
     let error = folder.fail(&[&moved[..], &["data.train.text=chats.jsonl"]].concat(), "");
     assert!(error.contains("[data] and [conversations]"), "{error}");
+}
+
+/// Trains all of the model `before`; then, from it once more, a change of its queries, with what is `new` as a whole; writes the
+/// first as `format`, and reads that.
+fn learns(folder: &Folder, format: &str, new: &[&str]) {
+    let train = |more: &[&str]| {
+        let shown = folder.succeed(&[&["train", "tune.toml", "--set", "training.steps=2"], more].concat(), "");
+        assert!(shown.contains("parameters are taken"), "{format}: {shown}");
+    };
+    train(&[]);
+    let as_a_whole = format!("adapter.train={new:?}");
+    train(&["--set", "adapter.rank=2", "--set", "adapter.targets=[\"*.query\"]", "--set", &as_a_whole]);
+    let before = params(folder, "before");
+    let [whole, adapted] = ["runs/tuned-1", "runs/tuned-2"].map(|run| changed(&before, &params(folder, run)));
+    for part in [".self_attention.", ".feed_forward."] {
+        assert!(whole.keys().any(|name| name.contains(part)), "{format}: {part} of {:?}", whole.keys());
+    }
+    assert!(adapted.keys().any(|name| name.ends_with(".query.weight")), "{format}: {:?}", adapted.keys());
+    let is_new = |name: &str| new.iter().any(|part| name.split('.').next() == Some(*part));
+    let stays = |name: &String| before.contains_key(name) && !name.ends_with(".query.weight") && !is_new(name);
+    assert!(!adapted.keys().any(stays), "{format}: {:?}", adapted.keys());
+
+    folder.succeed(&["export", "--model", "runs/tuned-1", "--format", format, "--out", "written"], "");
+    folder.succeed(&["import", folder.path("written").to_str().unwrap(), "--out", "again"], "");
+    let again = params(folder, "again");
+    for (name, tensor) in params(folder, "runs/tuned-1") {
+        assert_close(&again[&name].values, &tensor.values, 0.0, 1e-6);
+    }
+}
+
+#[test]
+fn every_decoder_that_comes_in_learns_and_goes_out_again() {
+    for (name, format) in [
+        ("gpt2", "gpt2"),
+        ("llama", "llama"),
+        ("mistral", "mistral"),
+        ("qwen2", "qwen2"),
+        ("qwen3", "qwen3"),
+        ("gemma", "gemma"),
+        ("gemma2", "gemma2"),
+        ("gemma3", "gemma3_text"),
+        ("phi", "phi"),
+        ("phi3", "phi3"),
+        ("gpt-neox", "gpt_neox"),
+        ("starcoder2", "starcoder2"),
+        ("opt", "opt"),
+    ] {
+        let folder = imported(name, &[]);
+        folder.write("text.txt", &"the animal was tired\na street too wide\n".repeat(20));
+        folder.write("tune.toml", &format!("{TUNED}{LOOP}"));
+        learns(&folder, format, &[]);
+    }
+}
+
+#[test]
+fn every_encoder_that_comes_in_learns_and_goes_out_again() {
+    for (name, format) in [
+        ("bert-model", "bert"),
+        ("roberta-model", "roberta"),
+        ("xlm-roberta-model", "xlm-roberta"),
+        ("distilbert-model", "distilbert"),
+        ("mpnet-model", "mpnet"),
+        ("electra-discriminator", "electra"),
+        ("albert-masked-lm", "albert"),
+        ("modernbert-untied", "modernbert"),
+    ] {
+        let folder = imported(name, &[]);
+        folder.write("texts.tsv", &"the animal\tgood\na street\tbad\n".repeat(10));
+        let recipe = r#"
+name = "tuned"
+task = "classification"
+pretrained = "before"
+data.train.tsv = "texts.tsv"
+batch = { context = 8, rows = 2 }
+"#;
+        folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+        learns(&folder, format, &["classifier", "pooler"]);
+    }
+}
+
+#[test]
+fn every_encoder_decoder_that_comes_in_learns_and_goes_out_again() {
+    for (name, format, languages) in [
+        ("marian", "marian", None),
+        ("pegasus", "pegasus", None),
+        ("bart", "bart", None),
+        ("mbart", "mbart", Some(["en_XX", "de_DE"])),
+        ("mbart50", "mbart", Some(["en_XX", "de_DE"])),
+        ("m2m100", "m2m_100", Some(["en", "de"])),
+        ("nllb", "m2m_100", Some(["eng_Latn", "deu_Latn"])),
+        ("t5", "t5", None),
+        ("byt5", "t5", None),
+    ] {
+        let of_languages = languages.map(|[source, target]| ["--source-language", source, "--target-language", target]);
+        let folder = imported(name, of_languages.as_ref().map_or(&[][..], |more| &more[..]));
+        folder.write("train.en", &"the animal was tired\nthe street was wide\n".repeat(10));
+        folder.write("train.de", &"das Tier war zu breit\neine Tier war zu\n".repeat(10));
+        let recipe = r#"
+name = "tuned"
+pretrained = "before"
+data.train = { source = "train.en", target = "train.de" }
+batch.max_tokens = 128
+"#;
+        folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+        learns(&folder, format, &[]);
+    }
 }

@@ -8,7 +8,7 @@ use attentive_bundle::{AnswerConfig, Bundle, EmbeddingConfig, TaggingConfig, Tex
 use attentive_core::{Encoder, EncoderInput};
 use attentive_engine::{CpuBert, WeightFormat};
 use attentive_interchange::{ExportConfig, Format, Imported, export};
-use attentive_model::{BertConfig, ModelConfig, PoolerActivation, PoolerInput};
+use attentive_model::{BertConfig, EncoderSpec, ModelConfig, ModelSpec, PoolerActivation, PoolerInput};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -128,6 +128,19 @@ fn models_are_written_as_transformers_writes_them() {
     }
     weights.report();
     again_read.report();
+}
+
+/// Fine-tuning leaves the head for hidden tokens out, and with it the projection that was not the embeddings.
+#[test]
+fn a_projection_that_is_gone_is_not_asked_for() {
+    let mut config = config_of("modernbert-untied");
+    config.set_labels(vec!["bad".to_owned(), "good".to_owned()]);
+    assert!(!config.tie_projection && !config.masked_lm);
+    let params = attentive_weights::params(&config.init(&BackendKind::Flex.device().unwrap(), 1).unwrap());
+    let bundle = Bundle { model: ModelConfig::from(config), params, ..import("modernbert-untied") };
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(export(&bundle, Format::ModernBert, &ExportConfig::default(), folder.path()).unwrap(), [""; 0]);
+    assert_eq!(read(folder.path()).unwrap().bundle.params, bundle.params);
 }
 
 #[test]

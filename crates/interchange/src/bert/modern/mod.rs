@@ -133,9 +133,10 @@ fn places(bundle: &Bundle) -> Result<Places, InterchangeError> {
     Ok(Places::new(slots(config, prefix), Order::SAME))
 }
 
-/// Without what has no effect in use: dropout, and what a pooler would be.
+/// Without what has no effect in use: dropout, and what a pooler and a projection to tokens would be.
 fn normal(config: &BertConfig) -> BertConfig {
     let mut config = BertConfig { dropout: 0.0, attention_dropout: 0.0, ..config.clone() };
+    config.tie_projection |= !config.masked_lm;
     if !config.pooler {
         (config.pooler_activation, config.pooler_norm, config.pooler_tokens) = (PoolerActivation::Gelu, true, true);
     }
