@@ -343,46 +343,76 @@ const FAST: &str = "PreTrainedTokenizerFast";
 /// Classes of transformers that take a vocabulary of their kind from a `tokenizer.json`.
 const OF_JSON: [&str; 3] = ["XLMRobertaTokenizer", "AlbertTokenizer", "MPNetTokenizer"];
 
-/// Writes a tokenizer as `class`, or the class for its kind, `BertTokenizer` or `RobertaTokenizer`, reads it, where that is
-/// possible, and in our own file.
+/// How a tokenizer is written for an encoder.
+pub(crate) struct OfEncoder {
+    /// The class of transformers that the encoder's own folders name.
+    pub(crate) class: &'static str,
+    /// The longest text.
+    pub(crate) max_len: Option<usize>,
+    /// Tokens between two texts, where they are not those of a class.
+    pub(crate) separators: usize,
+    /// Whether the model is told the segment of each token.
+    pub(crate) has_segments: bool,
+    /// What users must know of two texts, where they are read as by the class.
+    pub(crate) note_of_pairs: Option<String>,
+}
+
+impl OfEncoder {
+    /// Settings with what the model reads, which a class might say in another way.
+    fn with_inputs(&self, mut settings: Value) -> Value {
+        if !self.has_segments {
+            settings["model_input_names"] = json!(["input_ids", "attention_mask"]);
+        }
+        settings
+    }
+}
+
+/// Writes a tokenizer as the class, or the class for its kind, `BertTokenizer` or `RobertaTokenizer`, reads it, where that is
+/// possible, else as its own `tokenizer.json`, and in our own file.
 ///
-/// The note, if there is one, names what was left out.
+/// The notes name what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
 pub(crate) fn export_encoder(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
-    class: &str,
-    max_len: Option<usize>,
-) -> Result<Option<String>, InterchangeError> {
+    how: OfEncoder,
+) -> Result<Vec<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     let model = tokenizer.to_model().map(Model::unframed);
-    let settings = folder.join(SETTINGS);
+    let (settings, max_len) = (folder.join(SETTINGS), how.max_len);
+    let in_json = |separators: usize| model.as_ref()?.to_hugging_face_json(&frame(tokenizer, separators));
     if let Some((words, lowercase)) = model.as_ref().and_then(Model::wordpiece_vocab) {
         files::write(&folder.join(WORDS), words.as_bytes())?;
-        if let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame(tokenizer, 1))) {
+        if let Some(json) = in_json(1) {
             files::write(&folder.join(TOKENIZER), json.as_bytes())?;
         }
         let config =
             json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": max_len });
-        files::write_json(&settings, &config)?;
-        return Ok(None);
+        files::write_json(&settings, &how.with_inputs(config))?;
+        return Ok(how.note_of_pairs.into_iter().collect());
     }
-    let json = model.as_ref().and_then(Model::hugging_face_json);
-    if let Some(json) = json.filter(|_| OF_JSON.contains(&class)) {
+    let is_of_json = model.as_ref().and_then(Model::hugging_face_json).is_some() && OF_JSON.contains(&how.class);
+    if is_of_json && let Some(json) = in_json(how.separators) {
         files::write(&folder.join(TOKENIZER), json.as_bytes())?;
-        files::write_json(&settings, &named(tokenizer, class, max_len))?;
-        return Ok(None);
+        files::write_json(&settings, &named(tokenizer, how.class, max_len))?;
+        return Ok(how.note_of_pairs.into_iter().collect());
     }
-    let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
-    files::write_json(&folder.join(VOCABULARY), &ids)?;
-    let Some(merges) = model.and_then(|model| model.byte_level_merges()) else {
-        return Ok(Some(no_equal()));
-    };
-    files::write(&folder.join(MERGES), merges.as_bytes())?;
-    files::write_json(&settings, &named(tokenizer, "RobertaTokenizer", max_len))?;
-    Ok(None)
+    let vocabulary = || entries(tokenizer, 0).into_iter().zip(0..).collect::<BTreeMap<String, usize>>();
+    if let Some(merges) = model.as_ref().and_then(Model::byte_level_merges) {
+        files::write_json(&folder.join(VOCABULARY), &vocabulary())?;
+        files::write(&folder.join(MERGES), merges.as_bytes())?;
+        files::write_json(&settings, &named(tokenizer, "RobertaTokenizer", max_len))?;
+        return Ok(how.note_of_pairs.into_iter().collect());
+    }
+    if let Some(json) = in_json(how.separators) {
+        files::write(&folder.join(TOKENIZER), json.as_bytes())?;
+        files::write_json(&settings, &how.with_inputs(named(tokenizer, FAST, max_len)))?;
+        return Ok(Vec::new());
+    }
+    files::write_json(&folder.join(VOCABULARY), &vocabulary())?;
+    Ok([no_equal()].into_iter().chain(how.note_of_pairs).collect())
 }
 
 /// Writes a tokenizer of an encoder without segments as its own `tokenizer.json` where that is possible, with as many tokens
@@ -393,16 +423,14 @@ pub(crate) fn export_framed(
     max_len: Option<usize>,
     separators: usize,
 ) -> Result<Vec<String>, InterchangeError> {
+    let how = OfEncoder { class: "BertTokenizer", max_len, separators, has_segments: false, note_of_pairs: None };
     let model = tokenizer.to_model().map(Model::unframed);
     let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame(tokenizer, separators))) else {
-        return Ok(Vec::from_iter(export_encoder(folder, tokenizer, "BertTokenizer", max_len)?));
+        return export_encoder(folder, tokenizer, how);
     };
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
-    let mut config = named(tokenizer, FAST, max_len);
-    // The class would give the model segments too.
-    config["model_input_names"] = json!(["input_ids", "attention_mask"]);
-    files::write_json(&folder.join(SETTINGS), &config)?;
+    files::write_json(&folder.join(SETTINGS), &how.with_inputs(named(tokenizer, FAST, max_len)))?;
     Ok(Vec::new())
 }
 

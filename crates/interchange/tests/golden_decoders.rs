@@ -164,6 +164,20 @@ fn models_are_written_as_they_were_read() {
 }
 
 #[test]
+fn a_text_begins_there_as_it_does_here() {
+    // The file of its tokenizer puts nothing before a text; settings beside it may.
+    let mut bundle = read("gpt-neox").bundle;
+    assert_eq!((bundle.generation.begin, bundle.generation.begin_id), (false, None));
+    (bundle.generation.begin, bundle.generation.begin_id) = (true, Some(1));
+    let folder = tempfile::tempdir().unwrap();
+    export(&bundle, Format::GptNeoX, &ExportConfig::default(), folder.path()).unwrap();
+    let again = import(folder.path(), &ImportConfig::default()).unwrap().bundle;
+    assert_eq!((again.generation.begin, again.generation.begin_id), (true, Some(1)));
+    let ids = |bundle: &Bundle| bundle.tokenizer().unwrap().encode("the animal was too  wide");
+    assert_eq!(ids(&again), ids(&bundle));
+}
+
+#[test]
 fn what_an_architecture_lacks_is_named() {
     let refused = |name: &str, format: Format| {
         let folder = tempfile::tempdir().unwrap();

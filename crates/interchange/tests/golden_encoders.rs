@@ -272,6 +272,51 @@ fn a_mask_takes_the_space_before_it_where_its_folder_says_so() {
     assert_eq!(found[0] + 1, found[1], "a token for the space");
 }
 
+/// What the classes `BertTokenizer` and `RobertaTokenizer` can't be is written as the `tokenizer.json` that it is.
+#[test]
+fn tokenizers_that_are_no_class_s_own_are_written_as_their_own_files() {
+    // As multilingual E5: a BERT over the pieces of XLM-RoBERTa; accents that stay; tokens after a vocabulary.
+    let pieces = import(&golden().path("xlm-roberta-model")).unwrap();
+    let accents = changed("bert-model", |_| (), |_| ());
+    let settings = json!({ "do_lower_case": true, "strip_accents": false }).to_string();
+    fs::write(accents.path().join("tokenizer_config.json"), settings).unwrap();
+    let accents = import(accents.path()).unwrap();
+    let with_added = |name: &str| {
+        let mut bundle = import(&golden().path(name)).unwrap();
+        bundle.extend_vocabulary(&["zqword".to_owned()], false).unwrap();
+        bundle
+    };
+    for (bundle, format, has_segments) in [
+        (pieces, Format::Bert, false),
+        (accents, Format::Bert, true),
+        (with_added("bert-model"), Format::Bert, true),
+        (with_added("roberta-model"), Format::Roberta, false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(export(&bundle, format, &ExportConfig::default(), folder.path()).unwrap(), [""; 0]);
+        fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
+        let settings = fs::read(folder.path().join("tokenizer_config.json")).unwrap();
+        let settings: Value = serde_json::from_slice(&settings).unwrap();
+        assert_eq!(settings["tokenizer_class"], "PreTrainedTokenizerFast");
+        assert_eq!(settings["model_input_names"].is_null(), has_segments);
+        // Without a note: what is around a text is in the file.
+        let imported = attentive_interchange::import(folder.path(), &ImportConfig::default()).unwrap();
+        assert_eq!(imported.notes, [""; 0]);
+        assert_eq!(imported.bundle.reading, bundle.reading);
+        let [ours, theirs] = [&imported.bundle, &bundle].map(|bundle| bundle.tokenizer().unwrap());
+        assert_eq!(frame_ids(&**ours).unwrap(), frame_ids(&**theirs).unwrap());
+        for text in ["the animal, THE end", "naïve zqword street", "an ☃  wide"] {
+            assert_eq!(ours.encode(text), theirs.encode(text), "{text:?}");
+        }
+    }
+    // A class may give segments to a model that has none.
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = import(&golden().path("distilbert-model")).unwrap();
+    export(&bundle, Format::DistilBert, &ExportConfig::default(), folder.path()).unwrap();
+    let settings = fs::read_to_string(folder.path().join("tokenizer_config.json")).unwrap();
+    assert!(settings.contains("model_input_names") && !settings.contains("token_type_ids"), "{settings}");
+}
+
 #[test]
 fn a_bert_can_be_a_roberta() {
     let bundle = import(&golden().path("roberta-masked-lm")).unwrap();

@@ -148,15 +148,15 @@ impl Model {
     }
 
     /// Hugging Face's `tokenizer.json` of a tokenizer that was read from one, or of byte-level BPE or WordPiece with its added
-    /// tokens, which puts the `frame` around texts; `None` for other kinds. What was read from a file is that file, whatever is
-    /// the `frame`.
+    /// tokens, which puts the `frame` around texts; `None` for other kinds. What was read from a file is that file, which keeps
+    /// what it puts around texts itself.
     pub fn to_hugging_face_json(&self, frame: &Frame) -> Option<String> {
         let (kind, added) = match self {
             Self::WithAddedTokens(file) => (&*file.tokenizer, &file.added_tokens[..]),
             other => (other, &[][..]),
         };
         match kind {
-            Self::HuggingFace(file) if added.is_empty() => Some(file.json().to_owned()),
+            Self::HuggingFace(file) if added.is_empty() => Some(tokenizer_json::framed(file.json(), frame)),
             Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, added, frame)),
             Self::WordPiece(file) => Some(tokenizer_json::of_wordpiece(file, added, frame)),
             _ => None,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::added::{AddedToken, WithAddedTokens};
@@ -13,6 +14,7 @@ use crate::error::{Problem, TokenizerError};
 use crate::files;
 use crate::framing::Frame;
 use crate::hugging_face::HuggingFace;
+use crate::open::frame_of;
 use crate::specials::{SpecialNames, Specials};
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::vocabulary;
@@ -110,6 +112,22 @@ pub(crate) fn of_wordpiece(file: &WordPieceFile, added: &[AddedToken], frame: &F
     };
     let specials = Specials::named(|name| ids.get(name).copied());
     parts.file(special_tokens(&specials, vocab), vocab, added, frame)
+}
+
+/// The text of a file, with a `frame` around texts if it puts nothing there; all else to the last digit.
+pub(crate) fn framed(json: &str, frame: &Frame) -> String {
+    let with_frame = || {
+        let file: Value = serde_json::from_str(json).ok()?;
+        frame_of(&file).filter(|own| own.before.is_empty() && own.after.is_empty())?;
+        let in_vocabulary = ids(&file["model"]["vocab"]).into_iter().map(|(name, id)| (id, name.to_owned()));
+        let added = added_tokens(&file).into_iter().map(|token| (token.id, token.content));
+        let names: FxHashMap<TokenId, String> = in_vocabulary.chain(added).collect();
+        let post_processor = template(frame, |id| names.get(id))?;
+        let mut parts: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).ok()?;
+        parts.insert("post_processor".to_owned(), RawValue::from_string(post_processor.to_string()).ok()?);
+        serde_json::to_string(&parts).ok()
+    };
+    with_frame().unwrap_or_else(|| json.to_owned())
 }
 
 /// The special tokens of a vocabulary.

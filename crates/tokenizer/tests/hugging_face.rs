@@ -143,6 +143,28 @@ fn the_mask_of_a_written_file_takes_the_space_before_it() {
 }
 
 #[test]
+fn what_is_around_texts_is_written_where_a_file_puts_nothing_there() {
+    // A normaliser that is not ours: the file stays the library's.
+    let mut json = translated(&*PAIRS[2].ours);
+    json["normalizer"]["strip_accents"] = json!(false);
+    json["post_processor"] = Value::Null;
+    let file = json.to_string();
+    let tokenizer = read(&file).unwrap();
+    let [begin, end] = ["[CLS]", "[SEP]"].map(|name| json["model"]["vocab"][name].as_u64().unwrap() as u32);
+    let written = |frame: &Frame| tokenizer.to_model().unwrap().to_hugging_face_json(frame).unwrap();
+    assert_eq!(written(&Frame::default()), file);
+    let frame = Frame { before: vec![begin], after: vec![end], between: Some(vec![end]) };
+    let framed = written(&frame);
+    assert!(framed.contains(&json["model"].to_string()), "all else is as it was");
+    let theirs: tokenizers::Tokenizer = framed.parse().unwrap();
+    let ids = theirs.encode(LINES[3], true).unwrap();
+    assert_eq!(ids.get_ids(), [&[begin][..], &tokenizer.encode(LINES[3]), &[end]].concat());
+    // What a file says stays.
+    let again = read(&framed).unwrap().to_model().unwrap();
+    assert_eq!(again.to_hugging_face_json(&Frame { before: vec![end], ..Frame::default() }), Some(framed));
+}
+
+#[test]
 fn a_file_of_wordpiece_decodes_as_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokenizer.json");

@@ -27,7 +27,7 @@ use crate::{
     reader::Reader,
     score,
     source::Source,
-    tokenizers,
+    tokenizers::{self, OfEncoder},
 };
 
 pub(crate) use self::modern::FAMILY as MODERN_BERT;
@@ -107,9 +107,15 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
     score::write_config(folder, &config_of_class, bundle.reading.score, config.labels.len())?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    let note = tokenizers::export_encoder(folder, &**bundle.tokenizer()?, variant.tokenizer_class(), config.max_len())?;
-    let of_pairs = variant.note_of_pairs(&bundle.reading);
-    Ok(class.notes(variant, Heads::of_ours(config)).into_iter().chain(note).chain(of_pairs).collect())
+    let how = OfEncoder {
+        class: variant.tokenizer_class(),
+        max_len: config.max_len(),
+        separators: bundle.reading.separators,
+        has_segments: config.n_segments > 1,
+        note_of_pairs: variant.note_of_pairs(&bundle.reading),
+    };
+    let notes = tokenizers::export_encoder(folder, &**bundle.tokenizer()?, how)?;
+    Ok([class.notes(variant, Heads::of_ours(config)), notes].concat())
 }
 
 /// Every parameter under the names of the variant's class with the model's heads.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::config::Architecture;
 use crate::{
     InterchangeError, files,
-    tokenizers::{OURS, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_marian, no_equal},
+    tokenizers::{OURS, OfEncoder, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_marian, no_equal},
 };
 
 const PIECES: &str = "sentencepiece.bpe.model";
@@ -35,7 +35,14 @@ pub(super) fn export(
     } else if let Some(json) = model.as_ref().and_then(Model::hugging_face_json) {
         files::write(&folder.join(TOKENIZER), json.as_bytes())?;
     } else if tokenizer.framing().is_none_or(|framing| framing.languages.as_ref().is_none_or(Languages::are_open)) {
-        return export_encoder(folder, tokenizer, "BartTokenizer", None);
+        let how = OfEncoder {
+            class: "BartTokenizer",
+            max_len: None,
+            separators: 2,
+            has_segments: false,
+            note_of_pairs: None,
+        };
+        return Ok(export_encoder(folder, tokenizer, how)?.pop());
     } else {
         attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
         return Ok(Some(no_equal()));

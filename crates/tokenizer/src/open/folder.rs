@@ -263,7 +263,7 @@ fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
 }
 
 /// What the post-processor of a `tokenizer.json` puts around texts; `None` if it is not a template.
-pub(super) fn frame_of(value: &Value) -> Option<Frame> {
+pub(crate) fn frame_of(value: &Value) -> Option<Frame> {
     let post = &value["post_processor"];
     match post["type"].as_str() {
         None | Some("ByteLevel") => Some(Frame::default()),

@@ -27,6 +27,8 @@ use crate::tokenizer::{TokenId, Tokenizer};
 use crate::wordpiece::{self, WordPiece, WordPieceFile};
 use crate::{files, formats, tokenizer_json};
 
+pub(crate) use folder::frame_of;
+
 /// Vocabularies of byte-level BPE and the merges beside them, as GPT-2 and Hugging Face name them.
 const BYTE_LEVEL: [(&str, &str); 2] = [("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt")];
 
