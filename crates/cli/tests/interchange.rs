@@ -151,15 +151,48 @@ fn a_document_without_tokens_has_no_summary() {
 fn an_address_of_the_hub_says_what_it_needs() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let output = Command::new(env!("CARGO_BIN_EXE_attentive"))
-        .args(["import", "hf://tiny/none", "--out", out.to_str().unwrap()])
-        .env("HF_HUB_CACHE", folder.path())
-        .env("HF_HUB_OFFLINE", "1")
-        .output()
-        .expect("attentive runs");
     let expected = if cfg!(feature = "hub") { "not in the cache" } else { "--features hub" };
-    assert!(!output.status.success() && !out.exists());
-    assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    for args in [&["import", "hf://tiny/none", "--out", out.to_str().unwrap()][..], &["run", "hf://tiny/none"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_attentive"))
+            .args(args)
+            .env("HF_HUB_CACHE", folder.path())
+            .env("HF_HUB_OFFLINE", "1")
+            .output()
+            .expect("attentive runs");
+        assert!(!output.status.success() && !out.exists());
+        assert!(text(&output.stderr).contains(expected), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+/// The model is in the cache as `huggingface_hub` writes it: nothing is downloaded.
+#[cfg(feature = "hub")]
+#[test]
+fn a_model_of_the_hub_is_run_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (commit, repo) = ("0123456789abcdef".repeat(3)[..40].to_owned(), folder.path().join("hub/models--tiny--llama"));
+    let snapshot = repo.join("snapshots").join(&commit);
+    for made in [&snapshot, &repo.join("refs")] {
+        std::fs::create_dir_all(made).unwrap();
+    }
+    std::fs::write(repo.join("refs/main"), &commit).unwrap();
+    for entry in std::fs::read_dir(golden("llama")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, snapshot.join(path.file_name().unwrap())).unwrap();
+    }
+    let run = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_attentive"))
+            .args(["run", "hf://tiny/llama", "--max-tokens", "2", "the street"])
+            .env("HF_HUB_CACHE", folder.path().join("hub"))
+            .env("HF_HUB_OFFLINE", "1")
+            .env("ATTENTIVE_CACHE", folder.path().join("cache"))
+            .output()
+            .expect("attentive runs");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let [(first, said), (again, nothing)] = [run(), run()];
+    assert!(first.starts_with("the street") && said.contains("found: llama"), "{first}{said}");
+    assert_eq!((again, &*nothing), (first, ""));
 }
 
 #[test]
