@@ -190,12 +190,14 @@ proptest! {
         [n_layers, n_heads, d_k] in sizes(),
         activation in activations(),
         format in prop_oneof![Just(Format::DistilBert), Just(Format::Electra), Just(Format::Albert)],
-        [is_mapped, masked_lm, tie_projection] in any::<[bool; 3]>(),
+        [is_mapped, masked_lm, tie_projection, is_of_tokens, spans] in any::<[bool; 5]>(),
         (n_labels, n_groups) in (prop_oneof![Just(0_usize), 2..5_usize], 1..4_usize),
     ) {
         let tokenizer = words();
         let (is_albert, is_electra) = (format == Format::Albert, format == Format::Electra);
         let d_model = n_heads * d_k;
+        let names: Vec<String> = (0..n_labels).map(|n| format!("label {n}")).collect();
+        let (labels, token_labels) = if is_of_tokens { (Vec::new(), names) } else { (names, Vec::new()) };
         let config = BertConfig {
             d_ff: 7,
             attention_dropout: 0.25,
@@ -203,7 +205,7 @@ proptest! {
             n_segments: if format == Format::DistilBert { 0 } else { 2 },
             d_embedding: (is_albert || is_electra && is_mapped).then_some(d_model + 1),
             n_layer_groups: is_albert.then_some(n_groups.min(n_layers)),
-            pooler: n_labels > 0,
+            pooler: !labels.is_empty(),
             pooler_activation: match format {
                 Format::DistilBert => PoolerActivation::Relu,
                 Format::Electra => PoolerActivation::Gelu,
@@ -211,7 +213,9 @@ proptest! {
             },
             masked_lm,
             next_sentence: false,
-            labels: (0..n_labels).map(|n| format!("label {n}")).collect(),
+            labels,
+            token_labels,
+            spans,
             tie_projection: tie_projection || !masked_lm,
             ..BertConfig::bert_like(tokenizer.vocab_size(), 9, [n_layers, n_heads, d_model])
         };
