@@ -244,3 +244,17 @@ fn settings_are_followed_refused_or_noted() {
     let noted = with_settings("llama", &json!({ "residual_multiplier": 0.5, "sliding_window": 7 })).unwrap().notes;
     assert!(noted[0].contains("residual_multiplier = 0.5, sliding_window = 7"), "{noted:?}");
 }
+
+#[test]
+fn one_base_of_all_layers_is_written_as_such() {
+    let base = json!({ "rope_type": "default", "rope_theta": 20_000.0 });
+    let changes = json!({ "rope_parameters": { "full_attention": base, "sliding_attention": base } });
+    let bundle = with_settings("gemma3", &changes).unwrap().bundle;
+    let config = |bundle: &Bundle| bundle.spec::<GptConfig>().unwrap();
+    let before = config(&bundle);
+    assert!(before.window.is_some() && before.window_theta.is_none());
+    let folder = tempfile::tempdir().unwrap();
+    export(&bundle, Format::Gemma3, &ExportConfig::default(), folder.path()).unwrap();
+    let again = config(&import(folder.path(), &ImportConfig::default()).unwrap().bundle);
+    assert_eq!((again.positions, again.window, again.window_theta), (before.positions, before.window, None));
+}

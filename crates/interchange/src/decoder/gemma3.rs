@@ -1,7 +1,7 @@
 //! Gemma 3, which reads texts alone here: norms before and after sub-layers and of queries and keys; five layers with a
 //! window, then one without, whose positions turn more slowly.
 
-use attentive_attention::NormPlacement;
+use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_model::GptConfig;
 use serde_json::{Map, Value, json};
 
@@ -34,7 +34,12 @@ impl Architecture for Gemma3 {
     }
 
     fn write(config: &GptConfig) -> Map<String, Value> {
-        write_layered(config)
+        let mut settings = write_layered(config);
+        if let (PositionsConfig::Rotary(rotary), None) = (&config.positions, config.window_theta) {
+            // Where nothing is said, layers with a window have another base.
+            settings.insert("rope_local_base_freq".to_owned(), json!(rotary.theta));
+        }
+        settings
     }
 }
 
