@@ -32,6 +32,23 @@ pub(crate) fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<
     Ok(paths)
 }
 
+/// The note of what is in a folder and not in the `new` one that is put over it, and is read with a model.
+///
+/// # Errors
+/// [`InterchangeError::Io`].
+pub(crate) fn note_of_others(folder: &Path, new: &Path) -> Result<Option<String>, InterchangeError> {
+    const ENDS: [&str; 7] = ["bin", "jinja", "json", "model", "safetensors", "spm", "txt"];
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let is_read = |path: &Path| path.is_file() && path.extension().is_some_and(|end| ENDS.iter().any(|of| end == *of));
+    let present = list(folder, is_read)?;
+    let names = present.iter().filter_map(|path| path.file_name()?.to_str()).filter(|name| !new.join(name).is_file());
+    let names = names.collect::<Vec<_>>().join(", ");
+    let note = || format!("the folder keeps what other programs may read as parts of this model: {names}");
+    Ok((!names.is_empty()).then(note))
+}
+
 /// The folder of a file.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {

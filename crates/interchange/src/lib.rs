@@ -147,7 +147,7 @@ pub struct Imported {
 
 /// Writes a model's folder for another system, and how vectors of texts are made, where the model says so, for
 /// sentence-transformers; what comes back is what it can't express, for the user to know. The folder is written in one step;
-/// files that the format does not have stay in it.
+/// files that the format does not have stay in it, of which those that are read with a model are named.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`] lists what the format lacks; or what the system refuses.
@@ -166,15 +166,16 @@ pub fn export(
         unpacked.unpack();
         return export(&unpacked, format, options, folder);
     }
-    let write = |folder: &Path| {
-        let mut notes = (format.family().export)(bundle, options, folder)?;
+    let write = |new: &Path| {
+        let mut notes = (format.family().export)(bundle, options, new)?;
         notes.extend(without_shortlist(bundle));
         if bundle.model.role() == Role::Encoder && bundle.embedding != EmbeddingConfig::default() {
-            notes.extend(sentences::write(bundle, folder)?);
+            notes.extend(sentences::write(bundle, new)?);
         }
         if let Some(template) = &bundle.chat {
-            chat::write(template, folder)?;
+            chat::write(template, new)?;
         }
+        notes.extend(files::note_of_others(folder, new)?);
         Ok(notes)
     };
     attentive_bundle::write_folder(folder, write, |cause| InterchangeError::Io { path: folder.to_owned(), cause })

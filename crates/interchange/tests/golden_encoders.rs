@@ -318,6 +318,19 @@ fn tokenizers_that_are_no_class_s_own_are_written_as_their_own_files() {
 }
 
 #[test]
+fn what_an_export_leaves_in_its_folder_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("README.md"), "mine").unwrap();
+    let notes = |name: &str, format: Format| {
+        let bundle = import(&golden().path(name)).unwrap();
+        export(&bundle, format, &ExportConfig::default(), folder.path()).unwrap()
+    };
+    assert_eq!([notes("bert-model", Format::Bert), notes("bert-model", Format::Bert)].concat(), [""; 0]);
+    let left = notes("roberta-model", Format::Roberta);
+    assert!(left.len() == 1 && left[0].ends_with("of this model: tokenizer.json, vocab.txt"), "{left:?}");
+}
+
+#[test]
 fn a_bert_can_be_a_roberta() {
     let bundle = import(&golden().path("roberta-masked-lm")).unwrap();
     let folder = tempfile::tempdir().unwrap();
