@@ -328,8 +328,8 @@ batch = { context = 64, rows = 3 }
     assert!(error.contains("[data] and [conversations]"), "{error}");
 }
 
-/// Trains all of the model `before`; then, from it once more, a change of its queries, with what is `new` as a whole; writes the
-/// first as `format`, and reads that.
+/// Trains all of the model `before`; then, from it once more, an adapter of its queries, and what is `new` as a whole. The
+/// first of the two is written as `format`, and read.
 fn learns(folder: &Folder, format: &str, new: &[&str]) {
     let train = |more: &[&str]| {
         let shown = folder.succeed(&[&["train", "tune.toml", "--set", "training.steps=2"], more].concat(), "");

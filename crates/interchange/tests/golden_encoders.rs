@@ -272,9 +272,9 @@ fn a_mask_takes_the_space_before_it_where_its_folder_says_so() {
     assert_eq!(found[0] + 1, found[1], "a token for the space");
 }
 
-/// What the classes `BertTokenizer` and `RobertaTokenizer` can't be is written as the `tokenizer.json` that it is.
+/// What neither `BertTokenizer` nor `RobertaTokenizer` can be is written as the `tokenizer.json` that it is.
 #[test]
-fn tokenizers_that_are_no_class_s_own_are_written_as_their_own_files() {
+fn a_tokenizer_of_another_class_is_written_as_its_own_file() {
     // As multilingual E5: a BERT over the pieces of XLM-RoBERTa; accents that stay; tokens after a vocabulary.
     let pieces = import(&golden().path("xlm-roberta-model")).unwrap();
     let accents = changed("bert-model", |_| (), |_| ());
