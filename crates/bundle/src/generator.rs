@@ -253,7 +253,8 @@ impl<M: LanguageModel> Generator<M> {
     /// Continues `prompt`; the text after it is handed to `on_text` as it comes, piece by piece.
     ///
     /// # Errors
-    /// [`DecodeError`], where the settings are out of range, there is nothing to begin with, or the device fails.
+    /// [`DecodeError`], where the settings are out of range, there is nothing to begin with, the device fails, or the prompt has
+    /// more tokens than [`MAX_TEXT_TOKENS`] and the model has no limit of its own.
     pub fn generate(
         &self,
         prompt: &str,
@@ -352,6 +353,10 @@ impl<M: LanguageModel> Generator<M> {
     ) -> Result<(Vec<Ended>, Acceptance), DecodeError> {
         let (prompts, is_continued): (Vec<Vec<TokenId>>, Vec<bool>) =
             prompts.into_iter().map(|prompt| (prompt.ids, prompt.is_continued)).unzip();
+        let n_tokens = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        if n_tokens > MAX_TEXT_TOKENS && self.model.max_len().is_none() {
+            return Err(DecodeError::LongPrompt { n_tokens, limit: MAX_TEXT_TOKENS });
+        }
         let ends = self.ends(config);
         let rules = config.rules(&self.suppressed, &ends);
         let max_tokens = config.max_tokens;

@@ -18,8 +18,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bundle, BundleError, Input, Params, Shortlist, TooLong, TranslateError, Translation, TranslationConstraints,
-    TranslationModel, WeightFormat, constraints::as_spelled, spelling::spelling,
+    Bundle, BundleError, Input, MAX_TEXT_TOKENS, Params, Shortlist, TooLong, TranslateError, Translation,
+    TranslationConstraints, TranslationModel, WeightFormat, constraints::as_spelled, spelling::spelling,
 };
 
 /// The widest beam, the longest translation and the largest batch: beyond what any search needs.
@@ -393,7 +393,8 @@ impl<M: EncoderDecoder> Translator<M> {
         let (prefixes, typed): (Vec<Vec<TokenId>>, Vec<Typed>) =
             prefixes.iter().map(|prefix| constraints.prefix(&*self.tokenizer, prefix.as_ref())).unzip();
         let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(first.is_some());
-        if let Some(max_len) = self.model.max_len().filter(|&max_len| n_forced > max_len) {
+        let max_len = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
+        if n_forced > max_len {
             return Err(TranslateError::LongPrefix(TooLong { n_tokens: n_forced, max_len }));
         }
         if let Some(max_len) = config.max_len.filter(|&max_len| n_forced >= max_len && !prefixes.is_empty()) {

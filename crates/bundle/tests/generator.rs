@@ -184,6 +184,15 @@ fn a_model_without_a_limit_reads_a_huge_text_in_windows_too() {
 }
 
 #[test]
+fn a_model_without_a_limit_does_not_continue_a_huge_text() {
+    let tokenizer = bytes();
+    let generator = Generator::new(Reader { vocab_size: tokenizer.vocab_size() }, tokenizer);
+    let prompts = ["a".to_owned(), "a".repeat(300_000)];
+    let error = generator.generate_all(&prompts, 1, &GenerationConfig::default()).unwrap_err().to_string();
+    assert_eq!(error, "the prompt has 300001 tokens, and at most 16384 are read at once; shorten it");
+}
+
+#[test]
 fn a_long_text_is_scored_in_windows() {
     let tokenizer = bytes();
     let model = gpt(tokenizer.vocab_size(), PositionsConfig::Learned { max_len: 8 });

@@ -346,6 +346,10 @@ fn a_model_without_a_limit_reads_a_huge_text_no_further_than_a_limit() {
         };
         assert_eq!(named, [(1, TooLong { n_tokens, max_len: MAX_TEXT_TOKENS })]);
         assert_eq!(named[0].1.to_string(), format!("{n_tokens} tokens, and at most 16384 are read at once"));
+        let error = translator.complete(&["be"], &[&text], &config(), two()).unwrap_err().to_string();
+        assert!(error.starts_with("the prefix has ") && error.contains("at most 16384"), "{error}");
+        let scores = translator.score(&[("be", &text[..]), (&text[..], "be"), ("be", "be")], &config()).unwrap();
+        assert_eq!(scores.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true]);
     }
 }
 

@@ -34,6 +34,14 @@ pub enum DecodeError {
     /// A prompt without tokens.
     #[error("the prompt has no tokens; begin with the begin-of-sentence id")]
     EmptyPrompt,
+    /// A prompt that is longer than is read at once.
+    #[error("the prompt has {n_tokens} tokens, and at most {limit} are read at once; shorten it")]
+    LongPrompt {
+        /// Its length.
+        n_tokens: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// Prompts of different lengths.
     #[error("the prompts of {n_sentences} sentences have {n_tokens} tokens; give the same number for each sentence")]
     PromptShape {

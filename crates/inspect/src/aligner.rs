@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range, str::FromStr, sync::Arc};
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, Params, TextStream, TranslationModel};
+use attentive_bundle::{Bundle, MAX_TEXT_TOKENS, Params, TextStream, TranslationModel};
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
 use attentive_metrics::Alignment;
 use attentive_model::Role;
@@ -131,7 +131,7 @@ impl Aligner {
                 Reading::Probability { model: bundle.translation_model(device, None)?, unknown }
             }
         };
-        Ok(Self { reading, tokenizer, frame, max_len: bundle.model.max_len().unwrap_or(usize::MAX) })
+        Ok(Self { reading, tokenizer, frame, max_len: bundle.model.max_len().unwrap_or(MAX_TEXT_TOKENS) })
     }
 
     /// The words of a translation, whose tokens are those that a `Translator` gives, with those of `source`. Of a source that is

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{Bundle, TooLong, frame_ids};
+use attentive_bundle::{Bundle, frame_ids};
 use attentive_core::{LabeledBatch, MaskedBatch, SequenceBatch, TokenId, TokenMatrix, TranslationBatch};
 use attentive_model::{
     CausalLmObjective, ClassificationObjective, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec,
@@ -14,7 +14,11 @@ use burn::{
     tensor::{Gradients as Tape, Tensor},
 };
 
-use crate::{InspectError, text_viewer::begin_of, view::pair_frame};
+use crate::{
+    InspectError,
+    text_viewer::begin_of,
+    view::{check_length, pair_frame},
+};
 
 /// Lines that are read together.
 const ROWS: usize = 16;
@@ -255,10 +259,7 @@ impl Reading<'_> {
     }
 
     fn fits(&self, what: &'static str, n_tokens: usize) -> Result<(), InspectError> {
-        match self.bundle.model.max_len().filter(|&max_len| n_tokens > max_len) {
-            Some(max_len) => Err(InspectError::TooLong { what, cause: TooLong { n_tokens, max_len } }),
-            None => Ok(()),
-        }
+        check_length(what, n_tokens, self.bundle.model.max_len())
     }
 }
 

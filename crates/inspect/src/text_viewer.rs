@@ -125,7 +125,7 @@ impl TextViewer {
         if ids.is_empty() {
             return Err(InspectError::Empty);
         }
-        check_length("the text", &ids, self.max_len)?;
+        check_length("the text", ids.len(), self.max_len)?;
         let labels = ids.iter().map(|&id| label(&*self.tokenizer, id)).collect();
         let (row, segments) = (TokenMatrix::from_rows(&[&ids], 0, 0), vec![0; ids.len()]);
         Ok(ReadText { ids, labels, row, segments })

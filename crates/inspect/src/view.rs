@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, BundleError, Params, TooLong};
+use attentive_bundle::{Bundle, BundleError, MAX_TEXT_TOKENS, Params, TooLong};
 use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{
     AttentionKind, AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, PairedStacks, Role, TeacherForced,
@@ -99,8 +99,8 @@ impl TranslationViewer {
 
     /// Checks that the model has positions for a source and a target.
     fn check_lengths(&self, source: &[TokenId], target: &[TokenId]) -> Result<(), InspectError> {
-        check_length("the text", source, self.max_len)?;
-        check_length("the translation", target, self.max_len)
+        check_length("the text", source.len(), self.max_len)?;
+        check_length("the translation", target.len(), self.max_len)
     }
 
     /// The tokens of a source and of a target as the layers read them, which are some and not too many.
@@ -233,10 +233,11 @@ pub fn find_word(text: &str, word: &str) -> Option<Range<usize>> {
     })
 }
 
-pub(crate) fn check_length(what: &'static str, ids: &[TokenId], max_len: Option<usize>) -> Result<(), InspectError> {
-    match max_len.filter(|&max_len| ids.len() > max_len) {
-        Some(max_len) => Err(InspectError::TooLong { what, cause: TooLong { n_tokens: ids.len(), max_len } }),
-        None => Ok(()),
+/// Refuses a text of more tokens than the model has positions for, or than are read of any.
+pub(crate) fn check_length(what: &'static str, n_tokens: usize, max_len: Option<usize>) -> Result<(), InspectError> {
+    match max_len.unwrap_or(MAX_TEXT_TOKENS) {
+        max_len if n_tokens > max_len => Err(InspectError::TooLong { what, cause: TooLong { n_tokens, max_len } }),
+        _ => Ok(()),
     }
 }
 

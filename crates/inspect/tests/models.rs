@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attentive_attention::NormPlacement;
+use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, Translator};
 use attentive_core::{EncoderDecoder, LanguageModel, NextToken, TokenMatrix};
@@ -140,6 +140,11 @@ fn a_text_is_looked_at_as_the_model_reads_it() {
     assert!(error.to_string().contains("\"canine\""), "{error}");
     let error = viewer(&gpt()).look(&"be".repeat(40)).unwrap_err();
     assert_eq!(error.to_string(), "the text has 80 tokens, and the model has positions for 40; shorten it");
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters::train([TEXT]));
+    let config = GptConfig::gpt2_like(tokenizer.vocab_size(), 40, [2, 2, 16]);
+    let unlimited = bundle(GptConfig { positions: PositionsConfig::Alibi, ..config }, tokenizer);
+    let error = viewer(&unlimited).look(&"be".repeat(10_000)).unwrap_err();
+    assert_eq!(error.to_string(), "the text has 20000 tokens, and at most 16384 are read at once; shorten it");
 }
 
 #[test]

@@ -325,7 +325,7 @@ fn openai_streams() {
     let without = server.post("/v1/completions", &body).events();
     assert_eq!(without.len(), parts.len(), "null is what is not set");
     let long = json!({ "model": "gpt2", "prompt": SENTENCE.repeat(2) });
-    is_refused(&server.post("/v1/completions", &long), 400, "the model has 16 positions");
+    is_refused(&server.post("/v1/completions", &long), 400, "the model has positions for 16: shorten it");
     // What fails at once has a status of its own.
     let wrong = json!({ "model": "gpt2", "prompt": "a", "stream": true, "max_tokens": 0 });
     is_refused(&server.post("/v1/completions", &wrong), 400, "max_tokens");

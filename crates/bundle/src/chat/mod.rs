@@ -13,7 +13,10 @@ use attentive_core::{LanguageModel, TokenId};
 use attentive_decode::{DecodeError, Ended, Remembering};
 use burn::tensor::Device;
 
-use crate::{Bundle, GenerationConfig, Generator, Params, Prompt, TextModel, TooLong, WeightFormat, generator::told};
+use crate::{
+    Bundle, GenerationConfig, Generator, MAX_TEXT_TOKENS, Params, Prompt, TextModel, TooLong, WeightFormat,
+    generator::told,
+};
 
 pub use conversation::{Conversation, Message, Variables};
 pub use error::ChatError;
@@ -55,7 +58,7 @@ pub struct Chat<M> {
 pub struct Answer {
     /// Why it ended.
     pub ended: Ended,
-    /// Messages, the oldest of the conversation, that were dropped before it, since the model has no positions for them.
+    /// Messages, the oldest of the conversation, that were dropped before it, since the model does not read as much.
     pub n_dropped: usize,
 }
 
@@ -91,7 +94,7 @@ impl<M: LanguageModel> Chat<M> {
     /// The answer ends with the token that the template writes after one, or with one of [`GenerationConfig::ends`], or with
     /// the tokenizer's end of text; [`GenerationConfig::begin`] is the template's. Where the model has no positions for the
     /// whole conversation and a quarter of them for an answer, the oldest messages are dropped, but for the system's; an
-    /// answer ends where they are used up.
+    /// answer ends where they are used up. A model without a limit reads a conversation as if it had [`MAX_TEXT_TOKENS`].
     ///
     /// # Errors
     /// [`ChatError`] where the template refuses the conversation, the last message is too long, settings are out of range, or
@@ -126,8 +129,8 @@ impl<M: LanguageModel> Chat<M> {
     /// # Errors
     /// [`ChatError`] where the template refuses the conversation, or the last message is too long.
     pub fn prompt(&self, conversation: &mut Conversation, max_tokens: usize) -> Result<(Prompt, usize), ChatError> {
-        let max_len = self.generator.model.max_len();
-        let room = max_len.map_or(0, |max_len| max_tokens.min(max_len / SHARE_OF_ANSWER).max(1));
+        let max_len = self.generator.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
+        let room = max_tokens.min(max_len / SHARE_OF_ANSWER).max(1);
         let mut n_dropped = 0;
         loop {
             let prompt = self.template.encode(conversation, true, &*self.generator.tokenizer)?;
@@ -136,9 +139,9 @@ impl<M: LanguageModel> Chat<M> {
             }
             // As transformers decodes an answer, by itself.
             let as_prompt = |ids| Prompt { ids, is_continued: false };
-            let Some(max_len) = max_len.filter(|&max_len| prompt.len() + room > max_len) else {
+            if prompt.len() + room <= max_len {
                 return Ok((as_prompt(prompt), n_dropped));
-            };
+            }
             match conversation.drop_oldest() {
                 Some(n) => n_dropped += n,
                 None if prompt.len() < max_len => return Ok((as_prompt(prompt), n_dropped)),

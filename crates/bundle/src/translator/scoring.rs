@@ -5,7 +5,7 @@ use attentive_decode::DecodeError;
 use attentive_tokenizer::{FrameError, PairFrame};
 
 use super::{Translator, batches};
-use crate::{DecodingConfig, TextScore, TranslateError};
+use crate::{DecodingConfig, MAX_TEXT_TOKENS, TextScore, TranslateError};
 
 /// Pairs that are scored together: each step gives the log-probabilities of the whole vocabulary for all of them.
 const MAX_ROWS: usize = 64;
@@ -20,7 +20,8 @@ struct Job {
 
 impl<M: EncoderDecoder> Translator<M> {
     /// The log-probability that the model gives to each target, its end included, as a translation of its source; `None` for a
-    /// pair that it can't read: a source or a target without tokens, or with more than it has positions for.
+    /// pair that it can't read: a source or a target without tokens, or with more than it has positions for, or than
+    /// [`MAX_TEXT_TOKENS`] if it has no limit.
     ///
     /// Of `config`, the settings `batch_tokens` and `forced_first` are followed: what is scored is the model's own
     /// distribution, not what a search makes of it.
@@ -66,8 +67,8 @@ impl<M: EncoderDecoder> Translator<M> {
         let missing = first.filter(|first| target.first() != Some(first));
         let target: Vec<TokenId> = missing.into_iter().chain(target).collect();
         let n_given = usize::from(first.is_some());
-        let is_longer = |max_len: usize| source.len().max(target.len() + 1) > max_len;
-        (!self.model.max_len().is_some_and(is_longer)).then_some(Job { source, n_given, target })
+        let n_read = source.len().max(target.len() + 1);
+        (n_read <= self.model.max_len().unwrap_or(MAX_TEXT_TOKENS)).then_some(Job { source, n_given, target })
     }
 
     /// The log-probabilities of some targets, all of whose tokens are read side by side.

@@ -7,8 +7,8 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, Chat, ChatTemplate, Conversation, Forms, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, Stored,
-    Strategy, TextModel, WeightFormat,
+    Bundle, Chat, ChatTemplate, Conversation, Forms, GenerationConfig, Generator, MAX_TEXT_TOKENS, Piece, Prompt,
+    ScoredTokens, Stored, Strategy, TextModel, TooLong, WeightFormat,
 };
 use attentive_core::{NextToken, TokenId};
 use attentive_decode::{DraftSource, Drafts, Ended};
@@ -110,7 +110,8 @@ impl LanguageEngine {
                 let chat = Chat::new(writer, template.clone());
                 let (prompt, n_dropped) = chat.prompt(&mut conversation.clone(), task.config.max_tokens)?;
                 if n_dropped > 0 {
-                    let problem = "the model has no positions for the whole conversation and an answer: leave out its oldest messages";
+                    let problem = "the conversation and an answer are longer than the model reads: leave out its \
+                                   oldest messages";
                     return Err(Failure::field("messages", problem));
                 }
                 let config = chat.settings(&task.config, prompt.ids.len());
@@ -134,10 +135,10 @@ impl LanguageEngine {
         let (writer, top) = self.writer(task.n_top, ticket);
         let (prompt, config, writer) = self.prompt(task, writer)?;
         let n_prompt = prompt.ids.len();
-        if let Some(max_len) = self.model.max_len().filter(|&max_len| n_prompt > max_len) {
-            let problem =
-                format!("the prompt has {n_prompt} tokens, and the model has {max_len} positions: shorten it");
-            return Err(Failure::invalid(problem));
+        let max_len = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
+        if n_prompt > max_len {
+            let too_long = TooLong { n_tokens: n_prompt, max_len };
+            return Err(Failure::invalid(format!("the prompt has {too_long}: shorten it")));
         }
         read(n_prompt)?;
         let mut n_written = vec![0; task.n];

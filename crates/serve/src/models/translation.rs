@@ -7,8 +7,8 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, DecodingConfig, Input, Search, Stored, TooLong, Translation, TranslationConstraints, TranslationModel,
-    Translator, WeightFormat,
+    Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Search, Stored, TooLong, Translation, TranslationConstraints,
+    TranslationModel, Translator, WeightFormat,
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
 use attentive_corpus::BuiltinConfig;
@@ -182,13 +182,9 @@ impl TranslationEngine {
             target.insert(0, first);
         }
         let pair = PairTokens { source: frame.around(&ids), around, begin: frame.begin, target };
-        match self.model.max_len().filter(|&max_len| pair.source.len().max(pair.target.len() + 1) > max_len) {
-            Some(max_len) => {
-                let n_tokens = pair.source.len().max(pair.target.len() + 1);
-                Err(TooLong { n_tokens, max_len }.into())
-            }
-            None => Ok(pair),
-        }
+        let n_tokens = pair.source.len().max(pair.target.len() + 1);
+        let max_len = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
+        if n_tokens > max_len { Err(TooLong { n_tokens, max_len }.into()) } else { Ok(pair) }
     }
 
     /// The tokens of a target that is given as text.
