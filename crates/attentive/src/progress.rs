@@ -90,17 +90,10 @@ impl<W: Write> Callback for Updates<W> {
                 let (loss, unit) = (validation.nll_nats, unit(*is_in_nats));
                 self.lines.line(&format!("step {step:>5}  validation: loss {loss:.3}{unit}{scores}{best}"));
             }
-            Event::EnvironmentChanged { changes } => {
-                for change in *changes {
-                    self.lines.line(&format!(
-                        "note: {change}: bytes will differ from here on, in the last digits of numbers"
-                    ));
-                }
-            }
             Event::RolledBack { step, lr_scale, diagnosis, .. } => {
                 self.lines.line(&format!("diverged: {diagnosis}; back to step {step}, learning rate × {lr_scale}"));
             }
-            _ => {}
+            _ => event.notes().iter().for_each(|note| self.lines.line(note)),
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -106,17 +106,12 @@ impl Callback for Progress {
                     clock(*elapsed),
                 ));
             }
-            Event::EnvironmentChanged { changes } => {
-                for change in *changes {
-                    self.say(&format!("note: {change}: bytes will differ from here on, in the last digits of numbers"));
-                }
-            }
             Event::RolledBack { step, lr_scale, diagnosis, .. } => {
                 self.say(&format!("training diverged: {diagnosis}"));
                 self.say(&format!("back to step {step}, on with {lr_scale} times the schedule's learning rate"));
                 (self.recent, self.first) = ((0, Duration::ZERO), None);
             }
-            _ => {}
+            _ => event.notes().iter().for_each(|note| self.say(note)),
         }
         Ok(ControlFlow::Continue(()))
     }

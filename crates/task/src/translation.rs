@@ -397,7 +397,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         let n: usize = self.validation.iter().map(|held_out| held_out.sample.0.len()).sum();
         Some(match n {
             0 => "loss".to_owned(),
-            n => format!("BLEU of {n} sentences, {}, {}", self.bleu.signature(1), json!(greedy(&self.decoding))),
+            n => format!("BLEU of {n} sentences, {}{}", self.bleu.signature(1), unusual(&self.decoding)),
         })
     }
 
@@ -449,6 +449,15 @@ fn greedy(decoding: &DecodingConfig) -> DecodingConfig {
     let DecodingConfig { length_penalty, beam_rules, batch_tokens, precision, shortlist, .. } =
         DecodingConfig::default();
     DecodingConfig { beam: 1, length_penalty, beam_rules, batch_tokens, precision, shortlist, ..decoding.clone() }
+}
+
+/// Those of these settings that are not the usual ones, after a comma: another version may have more of them.
+fn unusual(decoding: &DecodingConfig) -> String {
+    let [mut settings, usual] = [decoding, &DecodingConfig::default()].map(|decoding| json!(greedy(decoding)));
+    if let Some(settings) = settings.as_object_mut() {
+        settings.retain(|key, value| usual.get(key) != Some(&*value));
+    }
+    if settings == json!({}) { String::new() } else { format!(", {settings}") }
 }
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {

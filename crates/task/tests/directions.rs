@@ -100,6 +100,9 @@ fn the_measure_of_validations_tells_what_greedy_translations_depend_on() {
     let usual = measure("");
     assert!(usual.starts_with("BLEU of 200 sentences"), "{usual}");
     assert_eq!(measure("decoding = { beam = 2, length_penalty = 1.0, batch_tokens = 100 }"), usual);
-    assert_ne!(measure("decoding = { repetition_penalty = 1.2 }"), usual);
-    assert_ne!(measure("decoding = { max_len_offset = 3 }"), usual);
+    assert_eq!(measure("decoding = { max_len_offset = 50 }"), usual);
+    let other = measure("decoding = { repetition_penalty = 1.5, max_len = 9 }");
+    assert_eq!(other, format!("{usual}, {}", r#"{"max_len":9,"repetition_penalty":1.5}"#));
+    // What versions before this one have said.
+    assert!(!usual.contains('{'), "{usual}");
 }

@@ -45,6 +45,12 @@ pub enum Event<'a> {
         /// The parts that changed.
         changes: &'a [EnvironmentChange],
     },
+    /// The run continues, and validations are judged by another measure than before, so its best can't be compared with
+    /// what comes. Comes before the first update.
+    BestForgotten {
+        /// The update after which the best was validated.
+        step: u64,
+    },
     /// An update was made, or skipped.
     Step(&'a StepReport),
     /// The model was validated.
@@ -81,6 +87,24 @@ pub enum Event<'a> {
         /// Why.
         diagnosis: &'a Diagnosis,
     },
+}
+
+impl Event<'_> {
+    /// Lines for a user, on how a run that goes on is not what it was.
+    pub fn notes(&self) -> Vec<String> {
+        match self {
+            Self::EnvironmentChanged { changes } => {
+                let note = |change: &EnvironmentChange| {
+                    format!("note: {change}: bytes will differ from here on, in the last digits of numbers")
+                };
+                changes.iter().map(note).collect()
+            }
+            Self::BestForgotten { step } => vec![format!(
+                "note: validations are judged by another measure from here on: the best so far, of step {step}, is forgotten"
+            )],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// An observer of training, which may end it with [`ControlFlow::Break`].

@@ -44,6 +44,8 @@ pub struct Trainer<M, O> {
     /// The environment of the run now, and how it differs from that of its checkpoint.
     environment: Environment,
     changes: Vec<EnvironmentChange>,
+    /// The step of the checkpoint's best, if it is forgotten.
+    forgotten: Option<u64>,
     /// The step that was saved last, if nothing has changed since.
     saved_step: Option<u64>,
     /// Norms of the last gradients that were all finite.
@@ -115,6 +117,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             checkpoints,
             environment,
             changes: Vec::new(),
+            forgotten: None,
             saved_step: None,
             finite_norms: None,
             clock: Clock::starting_at(0.0),
@@ -163,6 +166,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.state.measure = measure;
         if self.state.monitored != monitored || measures_otherwise {
             // What was best by another measure can't be compared.
+            self.forgotten = self.state.best.map(|(_, step)| step);
             (self.state.monitored, self.state.best) = (monitored, None);
             self.state.early_stopping = EarlyStoppingState::default();
         }
@@ -203,6 +207,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         // Of several processes, on different machines, one may see a change alone.
         if any(&*self.peers, !self.changes.is_empty())? {
             stopped |= self.tell(callbacks, &Event::EnvironmentChanged { changes: &self.changes })?;
+        }
+        if let Some(step) = self.forgotten.take() {
+            stopped |= self.tell(callbacks, &Event::BestForgotten { step })?;
         }
         loop {
             if let Some(evaluate) = evaluate.as_deref_mut()

@@ -133,16 +133,16 @@ fn what_was_best_by_another_measure_is_forgotten() {
             let mut evaluate =
                 |_: &Constant| Ok(Validation { nll_nats: 1.0, scores: Vec::new(), quality: Some(quality) });
             let trainer = builder(config(steps), folder.path()).measure(measure.map(str::to_owned));
-            let outcome =
-                go_on(trainer, folder.path(), &Ragged::new(), Some(&mut evaluate), &mut Watch::default()).unwrap();
-            (outcome.state.best.unwrap(), outcome.state.early_stopping.n_stale)
+            let mut watch = Watch::default();
+            let outcome = go_on(trainer, folder.path(), &Ragged::new(), Some(&mut evaluate), &mut watch).unwrap();
+            (outcome.state.best.unwrap(), outcome.state.early_stopping.n_stale, watch.forgotten)
         };
         train(2, before, 29.0);
         train(3, before, 30.0);
         // A run that is complete compares nothing.
-        assert_eq!(train(3, after, -1.0), ((30.0, 3), 0));
-        let n_stale = if best.1 == 4 { 0 } else { 1 };
-        assert_eq!(train(4, after, -1.0), (best, n_stale), "{before:?} {after:?}");
+        assert_eq!(train(3, after, -1.0), ((30.0, 3), 0, vec![]));
+        let (n_stale, forgotten) = if best.1 == 4 { (0, vec![3]) } else { (1, vec![]) };
+        assert_eq!(train(4, after, -1.0), (best, n_stale, forgotten), "{before:?} {after:?}");
     }
 }
 

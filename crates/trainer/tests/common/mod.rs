@@ -115,6 +115,7 @@ pub(crate) struct Watch {
     pub(crate) saved: Vec<u64>,
     pub(crate) rolled_back_to: Vec<u64>,
     pub(crate) changes: Vec<String>,
+    pub(crate) forgotten: Vec<u64>,
     pub(crate) n_targets: usize,
     pub(crate) n_skipped: usize,
     pub(crate) break_after: Option<u64>,
@@ -138,6 +139,7 @@ impl Callback for Watch {
                 assert!(self.losses.is_empty(), "it comes before the first update");
                 self.changes.extend(changes.iter().map(ToString::to_string));
             }
+            Event::BestForgotten { step } => self.forgotten.push(*step),
             Event::Saved { step, .. } => self.saved.push(*step),
             Event::RolledBack { step, .. } => {
                 self.rolled_back_to.push(*step);
