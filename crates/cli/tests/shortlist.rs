@@ -26,6 +26,21 @@ fn translations_are_among_the_tokens_of_a_shortlist_unless_it_is_left_out() {
     contains(&said, &["1 new tokens", "the shortlist, which does not have them, is left out"]);
     assert!(!folder.path("more/shortlist.json").exists());
 
+    // What was learned of other weights does not hold for those that are trained on.
+    let recipe = r#"
+name = "tuned"
+pretrained = "few"
+data.train.tsv = "pairs.tsv"
+batch.max_tokens = 256
+schedule = { kind = "constant", lr = 1e-3 }
+training = { steps = 1 }
+"#;
+    folder.write("tune.toml", recipe);
+    let said = String::from_utf8(folder.run(&["train", "tune.toml"], "").stderr).unwrap();
+    contains(&said, &["warning: the shortlist of ", "few is not kept: learn another (shortlist)"]);
+    assert!(folder.path("runs/tuned-1/model.safetensors").exists());
+    assert!(!folder.path("runs/tuned-1/shortlist.json").exists());
+
     let error = folder.fail(&learn, "");
     contains(&error, &["few is there already", "--force"]);
     folder.write("target", "cd it\n");

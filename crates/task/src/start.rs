@@ -49,7 +49,7 @@ impl<'a> Start<'a> {
             log.warning(&format!("how {from} makes vectors and reads pairs, [embedding] and [reading], is not kept"));
         }
         if let Some(bundle) = pretrained.as_ref().filter(|bundle| bundle.shortlist.is_some()) {
-            log.warning(&format!("the shortlist of {} is not kept: it is learnt anew", bundle.path.display()));
+            log.warning(&format!("the shortlist of {} is not kept: learn another (shortlist)", bundle.path.display()));
         }
         Ok(Self { tokenizer, pretrained, fine_tunes, cache })
     }
