@@ -90,10 +90,12 @@ fn fewer_rows_than_tokens_are_an_error_that_names_both() {
     });
     let marian = changed("marian", |folder| add_entries(folder, "vocab.json", &["one", "more"]));
     let sources = changed("marian-separate", |folder| add_entries(folder, "vocab.json", &["one"]));
+    let targets = changed("marian-separate", |folder| add_entries(folder, "target_vocab.json", &["one"]));
     for (folder, expected) in [
         (t5, "the tokenizer has 67 tokens and the model 36 rows: take the one that it was trained with"),
         (marian, "the tokenizer has 47 tokens and the model 45 rows: take the one that it was trained with"),
         (sources, "the tokenizer has 28 tokens for sources and the model 27 rows for them"),
+        (targets, "the tokenizer has 33 tokens and the model 32 rows: take the one that it was trained with"),
     ] {
         says(read(folder.path()), &[expected]);
     }
