@@ -12,8 +12,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bundle, BundleError, Forms, Generated, MAX_TEXT_TOKENS, Params, Strategy, TextModel, WeightFormat,
-    forms::place_after, text_stream::TextStream, translator::at_most,
+    Bundle, BundleError, Forms, Generated, MAX_PROMPT_TOKENS, MAX_TEXT_TOKENS, Params, Strategy, TextModel,
+    WeightFormat, forms::place_after, text_stream::TextStream, translator::at_most,
 };
 
 /// How a language model writes.
@@ -254,7 +254,7 @@ impl<M: LanguageModel> Generator<M> {
     ///
     /// # Errors
     /// [`DecodeError`], where the settings are out of range, there is nothing to begin with, the device fails, or the prompt has
-    /// more tokens than [`MAX_TEXT_TOKENS`] and the model has no limit of its own.
+    /// more tokens than [`MAX_PROMPT_TOKENS`] and the model has no limit of its own.
     pub fn generate(
         &self,
         prompt: &str,
@@ -354,8 +354,8 @@ impl<M: LanguageModel> Generator<M> {
         let (prompts, is_continued): (Vec<Vec<TokenId>>, Vec<bool>) =
             prompts.into_iter().map(|prompt| (prompt.ids, prompt.is_continued)).unzip();
         let n_tokens = prompts.iter().map(Vec::len).max().unwrap_or(0);
-        if n_tokens > MAX_TEXT_TOKENS && self.model.max_len().is_none() {
-            return Err(DecodeError::LongPrompt { n_tokens, limit: MAX_TEXT_TOKENS });
+        if n_tokens > MAX_PROMPT_TOKENS && self.model.max_len().is_none() {
+            return Err(DecodeError::LongPrompt { n_tokens, limit: MAX_PROMPT_TOKENS });
         }
         let ends = self.ends(config);
         let rules = config.rules(&self.suppressed, &ends);

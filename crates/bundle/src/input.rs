@@ -7,6 +7,9 @@ use attentive_tokenizer::Tokenizer;
 /// square of them.
 pub const MAX_TEXT_TOKENS: usize = 1 << 14;
 
+/// Tokens of a prompt, or of a conversation, that are read at most by a language model that has positions for any number.
+pub const MAX_PROMPT_TOKENS: usize = 1 << 17;
+
 /// A text to read. One that is longer than the model has positions for, or than [`MAX_TEXT_TOKENS`] if it has no limit, is
 /// refused, or cropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,13 +95,13 @@ pub enum Sequence<'a> {
 pub struct TooLong {
     /// Its length, with the tokens that frame it.
     pub n_tokens: usize,
-    /// The model's limit, or [`MAX_TEXT_TOKENS`].
+    /// The model's limit, or [`MAX_TEXT_TOKENS`] or [`MAX_PROMPT_TOKENS`].
     pub max_len: usize,
 }
 
 fn limit(max_len: usize) -> String {
     match max_len {
-        MAX_TEXT_TOKENS => format!("at most {MAX_TEXT_TOKENS} are read at once"),
+        MAX_TEXT_TOKENS | MAX_PROMPT_TOKENS => format!("at most {max_len} are read at once"),
         _ => format!("the model has positions for {max_len}"),
     }
 }

@@ -74,7 +74,7 @@ pub use forms::Forms;
 pub use generated::{Generated, Strategy};
 pub use generator::{GenerationConfig, Generator, Piece, Prompt, ScoredTokens, TextScore};
 pub use image_encoder::{AttentionMap, ImageEncoder, PatchAttention};
-pub use input::{Input, MAX_TEXT_TOKENS, Pair, Sequence, TooLong, is_blank};
+pub use input::{Input, MAX_PROMPT_TOKENS, MAX_TEXT_TOKENS, Pair, Sequence, TooLong, is_blank};
 pub use nearest::{Nearest, cosine, nearest};
 pub use policy::{History, PlayError, Policy};
 pub use processor::Processor;

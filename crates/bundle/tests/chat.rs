@@ -145,14 +145,14 @@ fn the_oldest_messages_give_way() {
     assert_eq!(conversation, before);
     // A model without a limit reads no more than a limit.
     let (chat, mut conversation) = (counting(None), Conversation::default());
-    let huge = "a ".repeat(20_000);
+    let huge = "a ".repeat(140_000);
     conversation.messages = vec![Message::user(&huge[..]), Message::assistant("b")];
     let (text, answer) = say(&chat, &mut conversation, "c");
     assert_eq!((text.as_str(), answer.n_dropped), ("2 turns", 2));
     conversation.messages.push(Message::user(huge));
     let error =
         chat.answer(&mut conversation, &GenerationConfig::default(), |_| ControlFlow::Continue(())).unwrap_err();
-    assert!(error.to_string().contains("at most 16384 are read at once"), "{error}");
+    assert!(error.to_string().contains("at most 131072 are read at once"), "{error}");
     // An answer ends where the positions do.
     let (chat, mut conversation) = (counting(Some(22)), Conversation::default());
     assert_eq!(say(&chat, &mut conversation, "a").1.ended, Ended::ByLength);

@@ -189,7 +189,7 @@ fn a_model_without_a_limit_does_not_continue_a_huge_text() {
     let generator = Generator::new(Reader { vocab_size: tokenizer.vocab_size() }, tokenizer);
     let prompts = ["a".to_owned(), "a".repeat(300_000)];
     let error = generator.generate_all(&prompts, 1, &GenerationConfig::default()).unwrap_err().to_string();
-    assert_eq!(error, "the prompt has 300001 tokens, and at most 16384 are read at once; shorten it");
+    assert_eq!(error, "the prompt has 300001 tokens, and at most 131072 are read at once; shorten it");
 }
 
 #[test]

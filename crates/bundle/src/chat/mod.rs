@@ -14,7 +14,7 @@ use attentive_decode::{DecodeError, Ended, Remembering};
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, GenerationConfig, Generator, MAX_TEXT_TOKENS, Params, Prompt, TextModel, TooLong, WeightFormat,
+    Bundle, GenerationConfig, Generator, MAX_PROMPT_TOKENS, Params, Prompt, TextModel, TooLong, WeightFormat,
     generator::told,
 };
 
@@ -94,7 +94,7 @@ impl<M: LanguageModel> Chat<M> {
     /// The answer ends with the token that the template writes after one, or with one of [`GenerationConfig::ends`], or with
     /// the tokenizer's end of text; [`GenerationConfig::begin`] is the template's. Where the model has no positions for the
     /// whole conversation and a quarter of them for an answer, the oldest messages are dropped, but for the system's; an
-    /// answer ends where they are used up. A model without a limit reads a conversation as if it had [`MAX_TEXT_TOKENS`].
+    /// answer ends where they are used up. A model without a limit reads a conversation as if it had [`MAX_PROMPT_TOKENS`].
     ///
     /// # Errors
     /// [`ChatError`] where the template refuses the conversation, the last message is too long, settings are out of range, or
@@ -129,7 +129,7 @@ impl<M: LanguageModel> Chat<M> {
     /// # Errors
     /// [`ChatError`] where the template refuses the conversation, or the last message is too long.
     pub fn prompt(&self, conversation: &mut Conversation, max_tokens: usize) -> Result<(Prompt, usize), ChatError> {
-        let max_len = self.generator.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
+        let max_len = self.generator.model.max_len().unwrap_or(MAX_PROMPT_TOKENS);
         let room = max_tokens.min(max_len / SHARE_OF_ANSWER).max(1);
         let mut n_dropped = 0;
         loop {

@@ -7,7 +7,7 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, Chat, ChatTemplate, Conversation, Forms, GenerationConfig, Generator, MAX_TEXT_TOKENS, Piece, Prompt,
+    Bundle, Chat, ChatTemplate, Conversation, Forms, GenerationConfig, Generator, MAX_PROMPT_TOKENS, Piece, Prompt,
     ScoredTokens, Stored, Strategy, TextModel, TooLong, WeightFormat,
 };
 use attentive_core::{NextToken, TokenId};
@@ -135,7 +135,7 @@ impl LanguageEngine {
         let (writer, top) = self.writer(task.n_top, ticket);
         let (prompt, config, writer) = self.prompt(task, writer)?;
         let n_prompt = prompt.ids.len();
-        let max_len = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
+        let max_len = self.model.max_len().unwrap_or(MAX_PROMPT_TOKENS);
         if n_prompt > max_len {
             let too_long = TooLong { n_tokens: n_prompt, max_len };
             return Err(Failure::invalid(format!("the prompt has {too_long}: shorten it")));
