@@ -174,7 +174,7 @@ fn unfinished(path: &Path) -> Option<BundleError> {
     has_some.then(|| BundleError::Unfinished { path: path.to_owned() })
 }
 
-/// What is said of a path that is no model's folder, not even an incomplete one.
+/// What is said of a path that is not a model's folder, not even an incomplete one.
 fn other(path: &Path) -> Option<BundleError> {
     let has = |part: &str| path.join(part).exists();
     let what = if !path.is_dir() {

@@ -102,7 +102,7 @@ impl GenerationConfig {
 pub struct Prompt {
     /// The tokens.
     pub ids: Vec<TokenId>,
-    /// Whether the text continues theirs, so that a space and the rest of a character are told; an answer begins anew.
+    /// Whether the text continues theirs, so that a space and the rest of a character are told; an answer begins again.
     pub is_continued: bool,
 }
 

@@ -34,7 +34,7 @@ impl<'a> TextStream<'a> {
         stream
     }
 
-    /// The text that `token` adds. Bytes at the end that are no character yet wait for those that complete it.
+    /// The text that `token` adds. Bytes at the end that are not yet a character wait for those that complete it.
     ///
     /// # Panics
     /// If the token is not in the vocabulary.

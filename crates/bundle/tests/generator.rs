@@ -51,7 +51,7 @@ fn pieces_are_the_text_of_the_tokens() {
         })
         .unwrap();
         assert_eq!(format!("né{}", pieces.concat()), tokenizer.decode(&tokens).unwrap());
-        // Most bytes that chance writes are no characters, but pieces never end within one that is.
+        // Most bytes that chance writes are not characters, but pieces never end within one that is.
         assert!(pieces.iter().all(|piece| !piece.is_empty()));
     }
 }

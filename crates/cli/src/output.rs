@@ -2,7 +2,7 @@
 //!
 //! What a command is asked for is said with [`say!`] or through [`stdout`]: where it can't be written, the command ends
 //! at once. What a command tells of its work is said with [`report!`]: the work goes on. In both cases the first
-//! failure is remembered, and [`end`] makes the exit code of it: a reader that has seen enough, `head` for one, is no
+//! failure is remembered, and [`end`] makes the exit code of it: a reader that has seen enough, such as `head`, is not a
 //! failure. Warnings and errors go to standard error with [`warning!`], whose own failures have nowhere to go.
 
 use std::{

@@ -14,7 +14,7 @@ use attentive_task::clock;
 use attentive_trainer::{Callback, CallbackError, Event, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Time between two lines where the output is no terminal.
+/// Time between two lines where the output is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The live line on a terminal, or plain lines at intervals.

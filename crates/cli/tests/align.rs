@@ -45,12 +45,12 @@ fn each_translation_has_its_alignment() {
         }
     }
     let refused = FOLDER.run(&["translate", "--alignment=eyes", "ab"], "");
-    contains(&String::from_utf8_lossy(&refused.stderr), &["\"eyes\" is no way to align words", "attention:LAYER"]);
+    contains(&String::from_utf8_lossy(&refused.stderr), &["\"eyes\" is not a way to align words", "attention:LAYER"]);
     let error = FOLDER.fail(&["translate", "--alignment=attention:9", "ab"], "");
     contains(&error, &["no layer 9"]);
     FOLDER.write("bad.align", "0-0\n0:1\n");
     let error = FOLDER.fail(&["eval", "--metric", "aer", "--hypotheses", "bad.align", "--reference", "bad.align"], "");
-    contains(&error, &["segment 2", "\"0:1\" is no alignment"]);
+    contains(&error, &["segment 2", "\"0:1\" is not an alignment"]);
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     let roundabout = ["average", "--last", "2", "--out", "averaged/../averaged", "--force"];
     folder.succeed(&roundabout, "");
     copied(&folder.succeed(&["translate", "--model", "averaged"], &source));
-    // A model's own folder is no place for another system's files.
+    // A model's own folder is not a place for another system's files.
     let error = folder.fail(&["export", "--format", "pegasus", "--out", "averaged", "--force"], "");
     assert!(error.contains("averaged holds a model of attentive"), "{error}");
     #[cfg(unix)]

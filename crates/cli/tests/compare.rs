@@ -44,7 +44,7 @@ fn paired_tests_equal_sacrebleu_s() {
     let mut n_cases = 0;
     for case in golden("significance.json").as_array().unwrap() {
         let text = |key: &str| case[key].as_str().unwrap();
-        // A single system is no comparison; TER's ties with three references are sacreBLEU's BLAS's.
+        // A single system is not a comparison; TER's ties with three references are sacreBLEU's BLAS's.
         let is_blas = text("metric") == "ter" && text("test") == "ar" && case["n_refs"] == 3;
         if text("corpus") != "shuffled" || text("test") == "single" || is_blas {
             continue;
@@ -169,7 +169,7 @@ fn bad_input_is_named() {
     contains(&compare(["two", "two"], "two", &["--tokenize", "flores200"]), &["--spm-model"]);
     contains(&compare(["two", "two"], "two", &["--smooth", "half"]), &["half", "add-k"]);
     let one = folder.run(&["compare", "two", "--reference", "two"], "");
-    assert_eq!(one.status.code(), Some(2), "one system is no comparison");
+    assert_eq!(one.status.code(), Some(2), "one system is not a comparison");
 }
 
 #[test]

@@ -254,11 +254,11 @@ rows = 4
     assert_eq!(output.status.code(), Some(1));
     contains(
         &String::from_utf8(output.stdout).unwrap(),
-        &["- validation: \"sideways\" are no labels of the training texts\n", "differ in case alone"],
+        &["- validation: \"sideways\" are not labels of the training texts\n", "differ in case alone"],
     );
     contains(
         &String::from_utf8(output.stderr).unwrap(),
-        &["data.validation has labels that data.train has not: \"sideways\" (2 of its texts)"],
+        &["data.validation has labels that data.train does not have: \"sideways\" (2 of its texts)"],
     );
 }
 

@@ -240,7 +240,7 @@ fn a_reader_that_left_is_no_error_of_any_command_which_does_its_work_all_the_sam
     let folder = folder();
     for (idx, (call, files)) in CALLS.iter().enumerate() {
         let out = format!("left-{idx}");
-        // Nor is a variable of somebody else that is no text.
+        // Nor is a variable of somebody else that is not text.
         let strange = OsStr::from_bytes(b"\xff");
         let (code, stderr) =
             ended(attentive(&folder, &words(call, &out)).stdout(left()).env("X", strange).env(strange, "x"));

@@ -166,7 +166,7 @@ max_tokens = 64
 bleu_sentences = 2
 "#;
 
-/// A Transformer whose segmentation is drawn anew in every epoch, and that ends with its best checkpoint.
+/// A Transformer whose segmentation is drawn again in every epoch, and that ends with its best checkpoint.
 const SAMPLED: &str = r#"
 [data.train]
 tsv = "pairs.tsv"
@@ -189,7 +189,7 @@ bleu_sentences = 2
 model = "best"
 "#;
 
-/// Morse code that is drawn anew in every epoch, parts of which are hidden.
+/// Morse code that is drawn again in every epoch, parts of which are hidden.
 const SPEECH: &str = r#"
 task = "speech-recognition"
 [data.morse]

@@ -88,7 +88,7 @@ fn a_second_run_reads_the_tokens_of_the_first() {
     let (again, said, _) = train(&[]);
     assert_eq!(said.matches("tokens of an earlier run are read from runs/.tokens").count(), 2, "{said}");
     assert!(model == again);
-    // Damaged files are made anew, with a notice, and nothing is learned from them.
+    // Damaged files are made again, with a notice, and nothing is learned from them.
     let whole: Vec<_> = files().iter().map(|path| fs::read(path).unwrap()).collect();
     for (path, whole) in files().iter().zip(&whole) {
         let mut bytes = whole.clone();
@@ -152,7 +152,7 @@ fn segmentations_are_drawn_anew_and_resumed() {
     };
     for sampling in ["merges = 30\nbpe_dropout = 0.3", "kind = \"unigram\"\nvocab_size = 300\nunigram_alpha = 0.01"] {
         let (model, run, shown) = train(sampling);
-        contains(&shown, &["drawn anew in every epoch"]);
+        contains(&shown, &["drawn again in every epoch"]);
         let metrics = fs::read_to_string(folder.path(&run).join("metrics.jsonl")).unwrap();
         contains(&metrics, &["\"epoch\":0", "\"epoch\":1", "\"epoch\":2"]);
         assert!(model == train(sampling).0, "{sampling}");

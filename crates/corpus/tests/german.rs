@@ -133,7 +133,7 @@ fn forms(noun: &str, entry: &Entry) -> [[String; 4]; 2] {
     [singular, [plural.clone(), plural.clone(), dative, plural]]
 }
 
-/// des Manns and des Mannes are both German; behind a hissing sound only the long form is.
+/// des Manns and des Mannes are both German; after a hissing sound only the long form is.
 fn same(case: usize, number: usize, expected: &str, found: &str) -> bool {
     if case != 3 || number != 0 || !expected.ends_with('s') {
         return expected == found;
@@ -186,7 +186,7 @@ const MIXED_ADJECTIVE: Table =
 const STRONG_ADJECTIVE: Table =
     [["er", "e", "es", "e"], ["en", "e", "es", "e"], ["em", "er", "em", "en"], ["en", "er", "en", "er"]];
 
-/// Every determiner: its stem, the table of its endings, that of the adjective behind it, and its numbers.
+/// Every determiner: its stem, the table of its endings, that of the adjective after it, and its numbers.
 fn determiners() -> Vec<(Determiner, &'static str, Table, Table, &'static [Number])> {
     use Number::{Plural, Singular};
     const ONE: &[Number] = &[Singular];

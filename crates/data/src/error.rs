@@ -205,7 +205,7 @@ pub enum DataError {
         cause: io::Error,
     },
     /// A token file can no longer be read.
-    #[error("{} is not a usable token file: {reason}; delete it and it will be made anew", path.display())]
+    #[error("{} is not a usable token file: {reason}; delete it and it will be made again", path.display())]
     TokenFile {
         /// The file.
         path: PathBuf,

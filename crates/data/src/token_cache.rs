@@ -13,7 +13,7 @@ use crate::{CorpusReport, DataError, EncodedCorpus, FileReport, Storage};
 
 /// A folder of token files, each named after the text, the rules and the tokenizer that it was made from.
 ///
-/// A file that is damaged is never used: the text is encoded again, and the file is written anew. Token files that were not
+/// A file that is damaged is never used: the text is encoded again, and the file is written again. Token files that were not
 /// used for longest are deleted where all together would take more than `max_bytes`; other files are left alone.
 #[derive(Debug, Clone)]
 pub struct TokenCache {
@@ -32,7 +32,7 @@ pub enum CacheUse {
     Read(PathBuf),
     /// The text was encoded, and its tokens are there for later runs.
     Written(PathBuf),
-    /// The file was damaged, and is made anew.
+    /// The file was damaged, and is made again.
     Replaced {
         /// The file.
         path: PathBuf,

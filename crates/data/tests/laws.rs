@@ -122,7 +122,7 @@ proptest! {
         (0..stop).for_each(|_| drop(unbroken.next_batch().unwrap()));
         let position = unbroken.position();
         prop_assert_eq!(position.epoch as usize * batcher.plan().n_batches() + position.batch_idx as usize, stop);
-        // In another process: all is made anew.
+        // In another process: all is made again.
         let mut resumed = Endless::new(PairBatcher::new(corpus, &config, SPECIALS, order).unwrap());
         resumed.seek(position).unwrap();
         for _ in 0..20 {

@@ -211,7 +211,7 @@ fn two_of_several_columns() {
     let place = |problem| report.problems[&problem].first[0].line;
     assert_eq!((place(Problem::Columns), place(Problem::Empty), report.n_read), (4, 3, 4));
     assert!(refusal(&files, &CorpusRules::default()).contains("columns = [1, 2]"));
-    // Long columns that nobody wants are no problem, wherever they are.
+    // Long columns that nobody wants are not a problem, wherever they are.
     let long = "x".repeat(20);
     let text = format!("1\tA\t{long}\ta\t{long}\n2\t{long}\t \tb\n");
     let files = ParallelFiles::tsv_of([folder.write("b.tsv", text)], TsvLayout::of_columns(4, 2));

@@ -14,7 +14,7 @@ pub struct Spelling {
 }
 
 impl Spelling {
-    /// Of the bytes that each token writes; none for a special token. Bytes that are no UTF-8 are parts of letters.
+    /// Of the bytes that each token writes; none for a special token. Bytes that are not UTF-8 are parts of letters.
     ///
     /// ```
     /// # use attentive_decode::Spelling;

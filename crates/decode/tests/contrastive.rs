@@ -1,4 +1,4 @@
-//! Contrastive search against the formula of Su et al. 2022, computed anew at each step from the whole text.
+//! Contrastive search against the formula of Su et al. 2022, computed again at each step from the whole text.
 
 use std::ops::ControlFlow;
 

@@ -234,7 +234,7 @@ fn schemas_of_any_size_are_read_or_refused_at_once() {
     check(&format!(r#"{{"type": {:?}}}"#, vec!["number"; 100_000]), &["1"], &["true"]);
     let alone = schema(&format!(r#"{{"properties": {{"{long}": {{"type": "null"}}}}, "required": ["{long}"]}}"#));
     assert!(form(&alone).unwrap().matches(&format!(r#"{{"{long}":null}}"#)).unwrap());
-    // A list of many words is no form at all, rather than one that fails when a text is begun.
+    // A list of many words is not a form at all, rather than one that fails when a text is begun.
     let words: Vec<String> = (0..9000).map(|n| format!("w{n}")).collect();
     assert!(matches!(schema(&format!(r#"{{"enum": {words:?}}}"#)).validate(), Err(FormError::Ambiguous)));
 }

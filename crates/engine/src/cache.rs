@@ -62,7 +62,7 @@ impl Slots {
         self.n_slots as usize
     }
 
-    /// If most slots are of rows that have left: the slots that are left, in order, which are numbered anew.
+    /// If most slots are of rows that have left: the slots that are left, in order, which are numbered again.
     pub(crate) fn renumber(&mut self) -> Option<Vec<u32>> {
         if self.n_slots as usize <= 2 * self.slots.len() {
             return None;

@@ -341,7 +341,7 @@ fn matrices_without_whole_blocks_are_refused() {
     let config = GptConfig { d_ff: 40, ..GptConfig::gpt2_like(VOCAB, 40, [2, 2, 64]) };
     let params = attentive_weights::params(&model(&config));
     for format in [WeightFormat::Q8_0, WeightFormat::Q4_0] {
-        let error = CpuGpt::new(&config, &params, format).expect_err("40 inputs are no blocks");
+        let error = CpuGpt::new(&config, &params, format).expect_err("40 inputs are not blocks");
         let WeightsError::Blocks { name, format: named, d_in: 40 } = error else { panic!("{error}") };
         assert_eq!((name, named), ("decoder.layers.0.feed_forward.outer".into(), format.to_string()));
     }

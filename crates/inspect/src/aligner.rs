@@ -58,9 +58,9 @@ impl Default for AlignBy {
     }
 }
 
-/// What is no way to align words.
+/// What is not a way to align words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no way to align words: write attention, attention:LAYER, counted from 1, or probability")]
+#[error("{0:?} is not a way to align words: write attention, attention:LAYER, counted from 1, or probability")]
 pub struct BadAlignBy(pub String);
 
 impl FromStr for AlignBy {

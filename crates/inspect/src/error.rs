@@ -42,9 +42,9 @@ pub enum InspectError {
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// The family's layers are no stack.
+    /// The family's layers are not a stack.
     #[error(
-        "a model of family {family:?} can't be taken apart: its layers are no stack over embeddings; one of transformer, gpt or bert can"
+        "a model of family {family:?} can't be taken apart: its layers are not a stack over embeddings; one of transformer, gpt or bert can"
     )]
     NoStack {
         /// The family.

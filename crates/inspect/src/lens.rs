@@ -56,7 +56,7 @@ impl TranslationViewer {
     /// tokens are as those of [`look_at_tokens`](Self::look_at_tokens).
     ///
     /// # Errors
-    /// [`InspectError`] if the family's layers are no stacks, or a text is too long for the model.
+    /// [`InspectError`] if the family's layers are not stacks, or a text is too long for the model.
     ///
     /// # Panics
     /// If the device does not hand over its values.

@@ -111,7 +111,7 @@ fn columns(number: usize, line: &str) -> Result<(&str, &str), InspectError> {
 /// that of Hewitt and Liang 2019, "Designing and Interpreting Probes with Control Tasks", §2.
 ///
 /// # Errors
-/// [`InspectError::Line`] if a text is too long for the model; [`InspectError`] if the model's layers are no stack over
+/// [`InspectError::Line`] if a text is too long for the model; [`InspectError`] if the model's layers are not a stack over
 /// embeddings, or `train` has fewer than two labels, or `test` has no part.
 ///
 /// # Panics

@@ -100,7 +100,7 @@ impl TranslationViewer {
     /// are of the tokens of the source and of those written before. In blank texts what stands around texts is the same.
     ///
     /// # Errors
-    /// [`InspectError`] if the family's layers are no stacks, a text is too long for the model, or there is no such token.
+    /// [`InspectError`] if the family's layers are not stacks, a text is too long for the model, or there is no such token.
     ///
     /// # Panics
     /// As [`TextViewer::attribute`].

@@ -57,7 +57,7 @@ impl TextViewer {
     /// The model of a bundle, on `device`; one with gradients for [`attribute`](Self::attribute).
     ///
     /// # Errors
-    /// [`InspectError`] if the model is of another kind, or its layers are no single stack.
+    /// [`InspectError`] if the model is of another kind, or its layers are not a single stack.
     pub fn new(bundle: &Bundle<impl Params>, device: &Device) -> Result<Self, InspectError> {
         let tokenizer = bundle.tokenizer()?.clone();
         let model = bundle.model.visit(TakingApart { bundle, device })?;

@@ -36,7 +36,7 @@ impl ImportCache {
     }
 
     /// The folder of the model of another system's file or folder; what was imported, if it was not there. `version` is that of
-    /// the program: another version imports anew.
+    /// the program: another version imports again.
     ///
     /// # Errors
     /// As [`import`]'s, or the cache can't be written.

@@ -17,9 +17,9 @@ use crate::{MetricError, NumpyFloat, Real, RefCount, Scorer, Scratch, Segment, S
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alignment(Vec<(usize, usize)>);
 
-/// What is no alignment in Pharaoh's form.
+/// What is not an alignment in Pharaoh's form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no alignment: write pairs of a source word and a target word, counted from 0, as 0-0 1-2")]
+#[error("{0:?} is not an alignment: write pairs of a source word and a target word, counted from 0, as 0-0 1-2")]
 pub struct BadAlignment(pub String);
 
 impl Alignment {
@@ -162,7 +162,7 @@ fn counts(found: &Alignment, ReferenceAlignment { sure, possible }: &ReferenceAl
     [n_sure, n_possible, found.0.len(), sure.0.len()]
 }
 
-/// Statistics: `[|A ∩ S|, |A ∩ P|, |A|, |S|]`. A line that is no alignment, which [`statistics`](Scorer::statistics) refuses,
+/// Statistics: `[|A ∩ S|, |A ∩ P|, |A|, |S|]`. A line that is not an alignment, which [`statistics`](Scorer::statistics) refuses,
 /// is one without pairs to [`segment`](Scorer::segment).
 impl Scorer for AlignmentErrorRate {
     type Score = AlignmentErrorRateScore;
@@ -264,7 +264,7 @@ mod tests {
             assert_eq!(error.to_string().split(": ").next(), Some("segment 2"), "{error}");
         }
         let error = AlignmentErrorRate.sentence("0-0", &["0?0"]).unwrap_err();
-        assert!(error.to_string().contains("\"0?0\" is no alignment"), "{error}");
+        assert!(error.to_string().contains("\"0?0\" is not an alignment"), "{error}");
         assert!(AlignmentErrorRate.sentence("0-0", &["0p0 1-1"]).is_ok());
     }
 }

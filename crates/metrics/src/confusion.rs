@@ -90,14 +90,14 @@ impl Metric for Confusion {
     type Sample<'a> = (usize, usize);
 
     /// # Panics
-    /// One of them is no class.
+    /// One of them is not a class.
     fn add(&mut self, (class, guess): (usize, usize)) {
         assert!(class < self.n_classes && guess < self.n_classes, "class {class} or {guess} of {}", self.n_classes);
         self.counts[class * self.n_classes + guess] += 1;
     }
 
     /// # Panics
-    /// They have not as many classes.
+    /// They do not have as many classes.
     fn merge(&mut self, other: Self) {
         assert_eq!(self.n_classes, other.n_classes, "of as many classes");
         self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);

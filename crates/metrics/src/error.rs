@@ -36,7 +36,7 @@ pub enum MetricError {
     /// A resampling test was asked for without samples.
     #[error("no samples: a resampling test needs at least one sample")]
     NoSamples,
-    /// A text is no word alignment.
+    /// A text is not a word alignment.
     #[error(transparent)]
     Alignment(#[from] BadAlignment),
     /// A segment that the score can't read.

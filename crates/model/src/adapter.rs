@@ -105,7 +105,7 @@ impl AdapterConfig {
     pub fn validate(&self) -> Result<(), AdapterError> {
         let Self { rank, alpha, dropout, targets, .. } = self;
         if *rank == 0 {
-            return Err(AdapterError::new("rank", "0 is no rank; it must be at least 1"));
+            return Err(AdapterError::new("rank", "0 is not a rank; it must be at least 1"));
         }
         if !(alpha.is_finite() && *alpha > 0.0) {
             return Err(AdapterError::new("alpha", format!("{alpha} must be a number above 0")));

@@ -168,7 +168,7 @@ impl<M: CausalModel> Objective<M> for PreferenceObjective {
         (Loss { nll_sum: sum.clone().detach(), sum, n_targets: batch.n_targets() }, tally)
     }
 
-    /// A loss of pairs is no code length.
+    /// A loss of pairs is not a code length.
     fn is_in_nats(&self) -> bool {
         false
     }

@@ -51,10 +51,10 @@ pub struct ModelHead {
 #[serde(transparent)]
 pub struct ModelHeads(#[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))] BTreeSet<ModelHead>);
 
-/// What is no name of a head.
+/// What is not the name of a head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no head: write its attention and its number, counted from 0, as encoder.0.self:3 or decoder.2.cross:0"
+    "{0:?} is not a head: write its attention and its number, counted from 0, as encoder.0.self:3 or decoder.2.cross:0"
 )]
 pub struct BadHead(pub String);
 

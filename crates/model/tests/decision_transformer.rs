@@ -117,7 +117,7 @@ proptest! {
         prop_assert_eq!(before[first..] != after[first..], is_seen);
     }
 
-    /// Rows do not see one another, and padding behind a row changes nothing.
+    /// Rows do not see one another, and padding after a row changes nothing.
     #[test]
     fn company_and_padding_change_nothing(discrete: bool, n_steps in 1_usize..5) {
         let config = sizes(discrete, true);

@@ -31,7 +31,7 @@ const N_NAMED: usize = 4;
 pub struct Attention {
     /// The model's folder.
     pub model: PathBuf,
-    /// The sentence, [`SENTENCE`] for one.
+    /// The sentence, for example [`SENTENCE`].
     pub text: String,
     /// The word of it that is followed; by default [`WORD`], if the sentence has it.
     pub word: Option<String>,

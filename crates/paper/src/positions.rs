@@ -93,7 +93,7 @@ fn learned(model: &Path) -> Result<Encodings> {
             model.display()
         );
     };
-    let [_, d] = tensor.shape[..] else { refuse!("{}: {name} is no matrix", model.display()) };
+    let [_, d] = tensor.shape[..] else { refuse!("{}: {name} is not a matrix", model.display()) };
     Ok(Encodings { name: format!("{}, learned", bundle.model.family()), d, values: tensor.values })
 }
 

@@ -114,7 +114,7 @@ impl Run {
     /// As [`create`](Self::create), of processes that train together: each calls it, and the first one makes the folder.
     ///
     /// # Errors
-    /// Also where a process has another recipe, or an update has not a micro-batch for each process.
+    /// Also where a process has another recipe, or an update does not have a micro-batch for each process.
     pub fn create_among(peers: Rc<dyn Collective>, runs: impl AsRef<Path>, recipe: Recipe) -> Result<Self> {
         same(&*peers, &[version()])?;
         same_by_name(&*peers, &of_recipe(&recipe.to_toml()))?;
@@ -145,7 +145,7 @@ impl Run {
     /// what the first one reads.
     ///
     /// # Errors
-    /// As [`resume`](Self::resume); an update has not a micro-batch for each process.
+    /// As [`resume`](Self::resume); an update does not have a micro-batch for each process.
     pub fn resume_among(peers: Rc<dyn Collective>, run: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
         let open = || match peers.rank() {
             0 => Self::open(run.as_ref(), settings).map(Some),

@@ -57,7 +57,7 @@ pub(crate) fn same(peers: &dyn Collective, mine: &[Fact]) -> Result<()> {
     Ok(())
 }
 
-/// As [`same`], of facts that have the same names everywhere, and of which one may have some that another has not.
+/// As [`same`], of facts that have the same names everywhere, and of which one may have some that another does not have.
 pub(crate) fn same_by_name(peers: &dyn Collective, mine: &[Fact]) -> Result<()> {
     let all = facts_of_all(peers, mine)?;
     let all: Vec<BTreeMap<String, String>> = all.into_iter().map(BTreeMap::from_iter).collect();

@@ -17,9 +17,9 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "KiB" => f64::from(1 << 10),
         "MiB" => f64::from(1 << 20),
         "GiB" => f64::from(1 << 30),
-        _ => return Err(format!("{unit:?} is no unit; there are KiB, MiB, GiB, kB, MB, GB")),
+        _ => return Err(format!("{unit:?} is not a unit; there are KiB, MiB, GiB, kB, MB, GB")),
     };
-    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size; 4GiB is one"))?;
+    let number: f64 = number.parse().map_err(|_| format!("{text:?} is not a size; 4GiB is one"))?;
     match (number * factor) as u64 {
         0 => Err(format!("{text:?} is no room at all; give 4GiB for example")),
         size => Ok(size),

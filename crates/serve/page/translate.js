@@ -71,7 +71,7 @@ function light(host, text, words, lit, colour) {
   host.replaceChildren(...parts, text.slice(at));
 }
 
-/** The word of a translation that another one has not: what a change of the source is about. */
+/** The word of a translation that another one does not have: what a change of the source is about. */
 const changing = (other) => (words) => {
   const own = words.filter((word) => !word.special);
   return words.indexOf(own[Math.max(0, matched(split(other), own).indexOf(-1))]);

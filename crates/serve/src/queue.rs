@@ -71,7 +71,7 @@ impl Queue {
         self.n_running.load(Ordering::Relaxed)
     }
 
-    /// Waits for a slot, behind all that came before, until `until` at most.
+    /// Waits for a slot, after all that came before, until `until` at most.
     pub(crate) async fn enter(self: &Arc<Self>, until: Instant) -> Result<Slot, Refusal> {
         let permit = match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(permit) => permit,

@@ -175,7 +175,7 @@ fn words(random: &Random, n_dots: usize) -> String {
     }
 }
 
-/// Whether there is a tone in each dot of time while `text` is keyed; what is no letter, figure or space is passed over.
+/// Whether there is a tone in each dot of time while `text` is keyed; what is not a letter, figure or space is passed over.
 pub fn keyed(text: &str) -> Vec<bool> {
     let mut marks = Vec::new();
     let mut space = 0;

@@ -112,7 +112,7 @@ fn mp3_files_without_a_header_are_read_to_their_end() {
     // Frames of many sizes: the first ones do not tell how many there are.
     let frames = good("tone.mp3")[MP3_HEADER..].repeat(10);
     assert_eq!(read(&frames, "stream.mp3").unwrap().samples.len(), 10 * MP3_SAMPLES);
-    // As do bytes at the end that are no sound: tags of players.
+    // As do bytes at the end that are not sound: tags of players.
     let with_tag = [&frames[..], &[0; 4000]].concat();
     assert_eq!(read(&with_tag, "tagged.mp3").unwrap().samples.len(), 10 * MP3_SAMPLES);
 }

@@ -225,7 +225,7 @@ where
     Ok(sum / n_targets.max(1) as f64)
 }
 
-/// Bytes of the text behind all tokens but the first, which is not scored.
+/// Bytes of the text after all tokens but the first, which is not scored.
 fn n_bytes(stream: &TokenStream, tokenizer: &dyn Tokenizer) -> Result<u64> {
     let mut n_bytes = 0;
     for start in (1..stream.len()).step_by(TOKENS_AT_ONCE as usize) {

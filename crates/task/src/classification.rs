@@ -71,7 +71,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
             warn_of(log, &part.files);
             let label = |text: &LabeledText| match labels.binary_search(&text.label) {
                 Ok(label) => Ok(label as u32),
-                Err(_) => refuse!("data.{} has the label {:?}, which data.train has not", part.name, text.label),
+                Err(_) => refuse!("data.{} has the label {:?}, which data.train does not have", part.name, text.label),
             };
             let encoded = part.encode(&*tokenizer, cache, log)?;
             let row = |(idx, text)| Ok((encoded.pair(idx)?.source().to_vec(), label(text)?));

@@ -73,7 +73,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
     /// Reads the conversations of a recipe.
     ///
     /// # Errors
-    /// A file can't be read, a line is no conversation, or the model has no chat template or one that refuses it; file and
+    /// A file can't be read, a line is not a conversation, or the model has no chat template or one that refuses it; file and
     /// line are told.
     pub fn prepare(
         run: &RunRecipe,
@@ -201,7 +201,7 @@ pub(crate) fn question_of(messages: &[Message]) -> Option<String> {
 /// is told with its file and number.
 ///
 /// # Errors
-/// A file can't be read, a line is no such value, or those of `each`.
+/// A file can't be read, a line is not such a value, or those of `each`.
 pub(crate) fn read_lines<T: DeserializeOwned>(
     name: &str,
     paths: &[PathBuf],

@@ -187,7 +187,7 @@ impl OfWords for TranslationObjective {
 
 /// A task whose model also learns what a teacher expects at each word.
 ///
-/// The teacher is no part of the student: it is not in checkpoints, and a run that goes on reads it again.
+/// The teacher is not a part of the student: it is not in checkpoints, and a run that goes on reads it again.
 pub struct Taught<T: Task> {
     task: T,
     settings: Distilling,

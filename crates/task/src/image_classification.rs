@@ -180,7 +180,9 @@ impl Part {
             None => pictures,
             Some(labels) => match pictures.with_labels(labels) {
                 Ok(pictures) => pictures,
-                Err(unknown) => refuse!("data.{name} has classes that data.train has not: {}", unknown.join(", ")),
+                Err(unknown) => {
+                    refuse!("data.{name} has classes that data.train does not have: {}", unknown.join(", "))
+                }
             },
         };
         Ok(Self::whole(name, from.display().to_string(), pictures, log))

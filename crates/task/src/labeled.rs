@@ -99,7 +99,7 @@ impl LabeledTexts {
             if !unknown.is_empty() {
                 let all: Vec<String> =
                     unknown.iter().map(|(label, n)| format!("{label:?} ({n} of its texts)")).collect();
-                refuse!("data.{} has labels that data.train has not: {}", part.name, all.join(", "));
+                refuse!("data.{} has labels that data.train does not have: {}", part.name, all.join(", "));
             }
         }
         Ok(labels)

@@ -55,7 +55,7 @@ pub(crate) struct Pairs {
     pub(crate) records: Vec<DataRecord>,
     /// A prompt, and whether it is a message.
     pub(crate) prompt: Option<(String, bool)>,
-    /// Where each kind of pair that is no whole one was first, and how many there are.
+    /// Where each kind of pair that is not a whole one was first, and how many there are.
     long_prompts: Found,
     cut: Found,
     equal: Found,
@@ -81,7 +81,7 @@ impl Pairs {
     /// The pairs of files.
     ///
     /// # Errors
-    /// A file can't be read, or a line is no pair; file and line are told.
+    /// A file can't be read, or a line is not a pair; file and line are told.
     pub(crate) fn read(name: &str, paths: &[PathBuf], encoder: &Encoder<'_>, log: &dyn Log) -> Result<Self> {
         let mut pairs = Self::default();
         let records = read_lines(name, paths, log, |line: PreferenceLine, place| {

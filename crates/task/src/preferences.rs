@@ -60,7 +60,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Preferences<F> {
     /// Reads the pairs of a recipe.
     ///
     /// # Errors
-    /// A file can't be read, a line is no pair, or messages are given and the model has no chat template, or one that refuses
+    /// A file can't be read, a line is not a pair, or messages are given and the model has no chat template, or one that refuses
     /// them; file and line are told.
     pub fn prepare(
         run: &RunRecipe,

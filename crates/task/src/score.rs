@@ -210,7 +210,7 @@ impl Judged {
         let (class, most) = (class as usize, logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
         self.nll_sum += sum.ln() + f64::from(most - logits[class]);
-        // A tie is told right; where a logit is no number, nothing is.
+        // A tie is told right; where a logit is not a number, nothing is.
         let is_right = logits.iter().all(|&other| other <= logits[class]);
         let others = (0..logits.len()).filter(|&other| other != class);
         let best_other = others.max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(class);

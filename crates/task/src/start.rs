@@ -133,7 +133,7 @@ fn with_dropout(model: &ModelConfig, dropout: &BTreeMap<String, f64>) -> Result<
     table.try_into().context("the model's settings")
 }
 
-/// A model with the parameters that were trained before; those that it has and they have not are drawn, and named.
+/// A model with the parameters that were trained before; those that it has and they do not have are drawn, and named.
 ///
 /// # Errors
 /// Those of the configuration.

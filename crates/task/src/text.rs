@@ -170,7 +170,7 @@ impl TextSource {
         Ok(stream)
     }
 
-    /// The documents as sentences of tokens, a line each, `end` behind each document; built-in sentences in documents of what
+    /// The documents as sentences of tokens, a line each, `end` after each document; built-in sentences in documents of what
     /// has words in common.
     ///
     /// # Errors

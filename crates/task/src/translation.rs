@@ -135,8 +135,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             }
         }
         let sampling = strength.map(|strength| {
-            say!(log, "sampling  the segmentation is drawn anew in every epoch, with strength {strength}");
-            // A segmentation that is drawn may be much longer than the best one, and is no reason to stop.
+            say!(log, "sampling  the segmentation is drawn again in every epoch, with strength {strength}");
+            // A segmentation that is drawn may be much longer than the best one, and is not a reason to stop.
             let batch = BatchConfig { on_oversized: OnProblem::Skip, ..batch.clone() };
             let mut rules = recipe.rules.clone();
             if rules.on_over_long == Treatment::Refuse {

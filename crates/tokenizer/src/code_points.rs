@@ -61,7 +61,7 @@ impl Tokenizer for CodePoints {
                 return Err(UnknownId { id, vocab_size: self.vocab_size() });
             }
             if !self.specials.contains(id) {
-                text.push(char::from_u32(id).unwrap_or(char::REPLACEMENT_CHARACTER)); // surrogates are no characters
+                text.push(char::from_u32(id).unwrap_or(char::REPLACEMENT_CHARACTER)); // surrogates are not characters
             }
         }
         Ok(text.into_bytes())

@@ -32,7 +32,7 @@ pub enum ExtensionError {
 }
 
 /// A tokenizer with more tokens, whose ids follow those that there are. They are found in a text before anything else; with
-/// `special`, only where special tokens are read, and they are no part of what is decoded.
+/// `special`, only where special tokens are read, and they are not part of what is decoded.
 ///
 /// # Errors
 /// [`ExtensionError`]: a token is empty, white space alone or there already, or the tokenizer is of a kind that has no file.

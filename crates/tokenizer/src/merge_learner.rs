@@ -42,7 +42,7 @@ pub(crate) struct Limits {
 /// Learns merges from `words`, as the spellings of left and right, and adds what they make to `symbols`.
 ///
 /// Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm 1, with
-/// pair counts kept up to date instead of counted anew for each merge.
+/// pair counts kept up to date instead of counted again for each merge.
 pub(crate) fn learn<R: MergeRules>(
     words: Vec<Word>,
     symbols: &mut Spellings,
@@ -193,13 +193,13 @@ mod tests {
         let mut counts = PairCounts::new(words(20, 30));
         for _ in 0..12 {
             merge(&mut counts, 3);
-            let anew = PairCounts::new(counts.words.clone());
+            let again = PairCounts::new(counts.words.clone());
             for (pair, entry) in &counts.entries {
-                let expected = anew.entries.get(pair);
+                let expected = again.entries.get(pair);
                 assert_eq!(entry.count, expected.map_or(0, |entry| entry.count), "{pair:?}");
-                assert!(expected.is_none_or(|anew| anew.words.iter().all(|word| entry.words.contains(word))));
+                assert!(expected.is_none_or(|again| again.words.iter().all(|word| entry.words.contains(word))));
             }
-            assert!(anew.entries.keys().all(|pair| counts.entries.contains_key(pair)));
+            assert!(again.entries.keys().all(|pair| counts.entries.contains_key(pair)));
         }
     }
 

@@ -36,7 +36,7 @@ impl Merges {
         self.apply_unless(tokens, || false);
     }
 
-    /// [`apply`](Self::apply), where each merge that is due is passed over, in each step anew, when `dropped` says so.
+    /// [`apply`](Self::apply), where each merge that is due is passed over, in each step again, when `dropped` says so.
     ///
     /// Takes O(n log n) time for n tokens.
     ///

@@ -66,7 +66,7 @@ fn normalised_text_is_bounded_by_the_longest_replacement_that_is_read() {
 
 #[test]
 fn a_rule_that_leads_in_circles_ends() {
-    // After `a` comes the root again: as many `a` as there are would be one rule, looked up anew at each of them.
+    // After `a` comes the root again: as many `a` as there are would be one rule, looked up again at each of them.
     let model = read(&[piece("<unk>", 2), piece("b", 1), field(3, &field(2, &charsmap(b"b", 1)))]).unwrap();
     let n_rules = model.encode(&"a".repeat(1000)).iter().filter(|&&id| id == 1).count();
     assert_eq!(n_rules, 1000usize.div_ceil(256));

@@ -30,7 +30,7 @@ fn written(tokenizer: &dyn Tokenizer, ids: &[TokenId]) -> Option<Vec<u8>> {
     Some(all)
 }
 
-/// Checks a row of tokens, whatever it is; what is no text is decoded to something else.
+/// Checks a row of tokens, whatever it is; what is not text is decoded to something else.
 fn check(tokenizer: &dyn Tokenizer, ids: &[TokenId]) {
     if let Some(bytes) = written(tokenizer, ids).filter(|bytes| str::from_utf8(bytes).is_ok()) {
         let decoded = tokenizer.decode_bytes(ids).unwrap();

@@ -58,7 +58,7 @@ pub struct TrainerConfig {
     /// last. 1 for the same rate everywhere.
     #[serde(default = "same_rate", skip_serializing_if = "is_same_rate")]
     pub layer_decay: f64,
-    /// What is done about losses that are no numbers, or far too high.
+    /// What is done about losses that are not numbers, or far too high.
     #[serde(default)]
     pub divergence: DivergenceConfig,
     /// When training ends before its last update.

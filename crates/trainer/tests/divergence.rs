@@ -1,4 +1,4 @@
-//! Losses that are no numbers: skipped, gone back from, and in the end diagnosed.
+//! Losses that are not numbers: skipped, gone back from, and in the end diagnosed.
 
 use std::{cell::Cell, fs};
 

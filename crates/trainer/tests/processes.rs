@@ -249,7 +249,7 @@ fn a_run_goes_on_with_another_number_of_processes() {
     }
 }
 
-/// What a process does about losses that are no numbers, all do: here they go back twice.
+/// What a process does about losses that are not numbers, all do: here they go back twice.
 #[test]
 fn divergence_is_decided_together() {
     let whole = tempfile::tempdir().unwrap();

@@ -33,7 +33,7 @@ pub struct AugmentConfig {
     pub shift: usize,
     /// Probability with which left and right are changed.
     pub flip: f64,
-    /// Operations, drawn anew for each picture, that it goes through: turning, shearing, moving, and changes of
+    /// Operations, drawn again for each picture, that it goes through: turning, shearing, moving, and changes of
     /// brightness, contrast, saturation, of the number of its shades, and of all bright ones (as in Cubuk et al. 2020,
     /// "RandAugment").
     pub operations: usize,

@@ -87,7 +87,7 @@ impl Picture {
     /// Height and width of a file's picture, of which no more is read than says that.
     ///
     /// # Errors
-    /// As [`open`](Self::open), but that what is damaged behind is not found.
+    /// Those of [`open`](Self::open), but for damage after the sizes.
     pub fn size_in(bytes: &[u8], path: &Path) -> Result<[usize; 2], VisionError> {
         let (width, height) = decoder(bytes, path)?.dimensions();
         Ok([height as usize, width as usize])

@@ -150,7 +150,7 @@ fn nested(names: &[&str], beside: &str) -> Checkpoint {
 #[test]
 fn no_tensor_is_dropped_for_a_dictionary_beside_it() {
     let (_folder, path) = file("pytorch_model.bin");
-    // A loss is no parameter.
+    // A loss is not a parameter.
     nested(&["state_dict"], "loss").write(&path, 2);
     assert_eq!(read(&path).unwrap().into_keys().collect::<Vec<_>>(), ["a.weight"]);
     nested(&["model"], "b.weight").write(&path, 2);

@@ -151,7 +151,7 @@ pub(crate) struct Extend {
     /// A file with a token on each line, blank ones left out; may be given several times.
     #[arg(long, value_name = "FILE")]
     file: Vec<PathBuf>,
-    /// Add special tokens, which a text has only where it is said so, and which are no part of what is written.
+    /// Add special tokens, which a text has only where it is said so, and which are not part of what is written.
     #[arg(long)]
     special: bool,
     /// Give the model the tokenizer of this file or folder instead: tokens that both have keep what they learnt.

@@ -84,13 +84,13 @@ impl Automaton {
         self.states[state as usize].configurations.is_empty()
     }
 
-    /// Whether there are so many states that the automaton should be made anew.
+    /// Whether there are so many states that the automaton should be made again.
     pub(super) fn is_full(&self) -> bool {
         self.size() >= self.limit
     }
 
     /// The state after a text. One that has many states of its own leaves room for as many again, so that it is not soon read
-    /// anew.
+    /// again.
     pub(super) fn read(&mut self, text: &[u8]) -> Result<StateId, FormError> {
         self.limit = usize::MAX;
         let state = text.iter().try_fold(self.start, |state, &byte| self.step(state, byte));

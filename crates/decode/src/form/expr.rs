@@ -71,7 +71,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// A rule whose body is set later; until then it is no text at all.
+    /// A rule whose body is set later; until then it is not a text at all.
     pub(super) fn reserve(&mut self, name: impl Into<String>) -> RuleId {
         self.bodies.push((name.into(), Expr::never()));
         self.bodies.len() - 1

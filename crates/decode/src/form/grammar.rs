@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
             self.at += usize::from(is_range);
             let last = if is_range { self.character("]")? } else { first };
             if last < first {
-                return Err(self.problem(format!("{first:?} to {last:?} is no range")));
+                return Err(self.problem(format!("{first:?} to {last:?} is not a range")));
             }
             ranges.push(regex_syntax::hir::ClassUnicodeRange::new(first, last));
         }

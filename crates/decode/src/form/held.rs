@@ -26,7 +26,7 @@ pub(super) struct Warm {
 }
 
 impl Warm {
-    /// The automaton, made anew where it has too many states; its masks and its generation.
+    /// The automaton, made again where it has too many states; its masks and its generation.
     fn parts(&mut self, form: &Form) -> Result<(&mut Automaton, &mut Masks, u64), FormError> {
         if self.automaton.as_ref().is_none_or(Automaton::is_full) {
             self.masks.clear();
@@ -111,7 +111,7 @@ impl<'a> Holder<'a> {
         Ok(at.state != DEAD && automaton.is_last(at.state))
     }
 
-    /// The automaton that the text's state is of: if it was made anew, it reads the text again. It stays whatever is stepped
+    /// The automaton that the text's state is of: if it was made again, it reads the text again. It stays whatever is stepped
     /// while it is borrowed, so that states that it has given hold that long.
     fn renewed(&mut self, at: &mut Progress) -> Result<(&mut Automaton, &mut Masks), FormError> {
         let (automaton, masks, generation) = self.warm.parts(self.form)?;

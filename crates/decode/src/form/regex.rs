@@ -54,8 +54,8 @@ fn check_len(pattern: &str) -> Result<(), String> {
     (pattern.len() <= MAX_LEN).then_some(()).ok_or_else(problem)
 }
 
-/// A pattern of ECMA 262 as one of crate `regex`. There, `\d` and `\w` are those of ASCII, `\s` is its own, `.` is no end of a line
-/// of any kind, and classes have neither classes within nor operators.
+/// A pattern of ECMA 262 as one of crate `regex`. There, `\d` and `\w` are those of ASCII, `\s` is its own, `.` does not
+/// match the end of a line of any kind, and classes have neither classes within nor operators.
 fn as_ecma(pattern: &str) -> Result<String, String> {
     const SPACES: &str =
         r"\t\n\x0B\f\r \u{A0}\u{1680}\u{2000}-\u{200A}\u{2028}\u{2029}\u{202F}\u{205F}\u{3000}\u{FEFF}";
@@ -173,7 +173,7 @@ fn convert(hir: &Hir, spelling: Spelling, (begins, ends): (bool, bool)) -> Resul
     match hir.kind() {
         HirKind::Empty => Ok(Expr::empty()),
         HirKind::Literal(literal) => {
-            let text = str::from_utf8(&literal.0).map_err(|_| "it has bytes that are no text".to_owned())?;
+            let text = str::from_utf8(&literal.0).map_err(|_| "it has bytes that are not text".to_owned())?;
             Ok(match spelling {
                 Spelling::Plain => Expr::text(text),
                 Spelling::Json => strings::spelled(text),
@@ -207,7 +207,7 @@ fn convert(hir: &Hir, spelling: Spelling, (begins, ends): (bool, bool)) -> Resul
 fn ranges(class: &Class) -> Result<Vec<(char, char)>, String> {
     let class: ClassUnicode = match class {
         Class::Unicode(class) => class.clone(),
-        Class::Bytes(class) => class.to_unicode_class().ok_or_else(|| "it has bytes that are no text".to_owned())?,
+        Class::Bytes(class) => class.to_unicode_class().ok_or_else(|| "it has bytes that are not text".to_owned())?,
     };
     Ok(class.iter().map(|range| (range.start(), range.end())).collect())
 }

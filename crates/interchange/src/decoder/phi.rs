@@ -1,4 +1,4 @@
-//! Phi 1, 1.5 and 2: attention and feed-forward network side by side behind one norm, a part of each head turned.
+//! Phi 1, 1.5 and 2: attention and feed-forward network side by side after one norm, a part of each head turned.
 
 use attentive_model::GptConfig;
 use serde_json::{Map, Value, json};

@@ -17,7 +17,7 @@ pub(super) struct Architecture {
     pub(super) names: Names,
     /// Whether neighbouring features are turned together, so that rows of queries and keys are stored in that order.
     pub(super) pairs_neighbours: bool,
-    /// What it has that Llama has not.
+    /// What it has and Llama does not have.
     adapt: fn(&mut Metadata<'_>, GptConfig) -> Result<GptConfig, InterchangeError>,
 }
 

@@ -36,7 +36,7 @@ impl<M: Module + EncoderModel> Subject<M> {
         values(self.model.encode(&ids, &segments, None).hidden)
     }
 
-    /// Changes each token in turn: the smallest of the largest changes that its neighbours before and behind see.
+    /// Changes each token in turn: the smallest of the largest changes that its neighbours before and after it see.
     fn sees_both_sides(&self) -> f64 {
         let row = self.row(2, self.len);
         let expected = self.vectors(&[&row], 0);

@@ -48,7 +48,7 @@ impl<M: Module + CausalModel> Subject<M> {
         (1..self.len).map(change_at).fold(0.0, f64::max)
     }
 
-    /// Changes the last token but one: the change behind it, which is small where a model looks no further than a token.
+    /// Changes the last token but one: the change after it, which is small where a model looks no further than a token.
     fn sight(&self) -> f64 {
         let row = self.row(2, self.len);
         let last = self.len.saturating_sub(2);

@@ -46,7 +46,7 @@ impl fmt::Display for Law {
     }
 }
 
-/// The largest difference of two rows of numbers; infinite where one is no number.
+/// The largest difference of two rows of numbers; infinite where one is not a number.
 pub(super) fn largest_difference(a: &[f32], b: &[f32]) -> f64 {
     let difference = |(a, b): (&f32, &f32)| if a == b { 0.0 } else { f64::from((a - b).abs()) };
     a.iter().zip(b).map(difference).fold(0.0, |max: f64, d| if d.is_nan() { f64::INFINITY } else { max.max(d) })

@@ -59,7 +59,7 @@ impl<M: Module> Subject<M> {
 
     /// The slope of the loss along each parameter's gradient, by central differences, against the gradient's norm.
     ///
-    /// Parameters whose gradient is lost in the loss's round-off are left out, biases of keys for one.
+    /// Parameters whose gradient is lost in the loss's round-off are left out, for example biases of keys.
     pub(super) fn gradients<O: Objective<M>>(&self, objective: &O, batch: &O::Batch) -> Result<Law> {
         let loss = |model: &M| objective.loss(model, batch, None);
         let sum = loss(&self.trained).sum;

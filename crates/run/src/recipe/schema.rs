@@ -89,7 +89,7 @@ fn models(all: &Json, task: &str) -> Json {
     json!({ "description": all["description"], "oneOf": families })
 }
 
-/// Puts a derived schema into the form that is checked and shown: without what TOML has not, with ranges, in plain text.
+/// Puts a derived schema into the form that is checked and shown: without what TOML does not have, with ranges, in plain text.
 fn tidy(schema: &mut Json, key: &str) {
     let Some(map) = schema.as_object_mut() else { return };
     // Nothing is `null` in TOML: a setting is left out.
@@ -303,7 +303,7 @@ mod tests {
     fn the_committed_schema_is_that_of_the_reader() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/schema.json");
         let committed: Json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert!(committed == schema(), "write it anew: attentive schema > recipes/schema.json");
+        assert!(committed == schema(), "write it again: attentive schema > recipes/schema.json");
     }
 
     #[test]

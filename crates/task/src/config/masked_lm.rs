@@ -188,7 +188,7 @@ struct Encoder {
 }
 
 impl Encoder {
-    /// None of a model that is no encoder.
+    /// None of a model that is not an encoder.
     fn of(model: &ModelConfig) -> Option<Self> {
         struct Of;
         impl FamilyVisitor for Of {

@@ -43,7 +43,7 @@ pub struct TokenizerRecipe {
     /// Put text in lower case and rid it of accents, of WordPiece.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lowercase: bool,
-    /// Draw the training text's segmentation anew in every epoch: the probability that a merge is left out, of BPE and
+    /// Draw the training text's segmentation again in every epoch: the probability that a merge is left out, of BPE and
     /// byte-level BPE (Provilkov et al. 2020; there 0.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bpe_dropout: Option<f64>,

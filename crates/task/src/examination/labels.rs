@@ -53,7 +53,7 @@ fn show(part: &LabeledPart, known: &BTreeMap<&str, u64>, log: &dyn Log) -> Vec<S
         warn(rare.collect(), &what);
     }
     let unknown = counts.keys().filter(|label| !known.contains_key(*label)).copied();
-    warn(unknown.collect(), "are no labels of the training texts");
+    warn(unknown.collect(), "are not labels of the training texts");
     let missing = known.keys().filter(|label| !counts.contains_key(*label)).copied();
     warn(missing.collect(), "have no text here: nothing tells how well they are learnt");
     warnings

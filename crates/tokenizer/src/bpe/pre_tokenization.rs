@@ -39,7 +39,7 @@ pub struct PreToken<'a> {
     pub start: usize,
     /// Follows a word without the space that the word's `</w>` stands for; written `￭` in front.
     pub glued: bool,
-    /// A space is due before what follows; written `</w>` behind.
+    /// A space is due before what follows; written `</w>` after it.
     pub ends_word: bool,
 }
 

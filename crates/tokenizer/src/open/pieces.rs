@@ -1,4 +1,4 @@
-//! SentencePiece models whose ids and whose text the class of transformers arranges anew.
+//! SentencePiece models whose ids and whose text the class of transformers arranges in another way.
 
 use std::collections::HashSet;
 use std::path::Path;

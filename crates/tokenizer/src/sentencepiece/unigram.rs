@@ -20,7 +20,7 @@ pub(crate) struct Unigram {
     longest: usize,
 }
 
-/// Below this, sums begin anew, so that single precision tells near ones apart in texts of any length.
+/// Below this, sums begin again, so that single precision tells near ones apart in texts of any length.
 const LOWEST_SUM: f32 = -1e5;
 
 /// One piece of one segmentation: a range of bytes of the text.

@@ -33,7 +33,7 @@ pub(crate) struct Train {
     /// Go on with an interrupted run: its folder.
     #[arg(long, value_name = "DIR", conflicts_with = "recipe")]
     resume: Option<PathBuf>,
-    /// Memory that training may take, 4GiB for one; a size of batches that is "auto" becomes the most that fits.
+    /// Memory that training may take, for example 4GiB; a size of batches that is "auto" becomes the most that fits.
     #[arg(long, value_name = "SIZE", value_parser = attentive_run::parse_size)]
     memory: Option<u64>,
     /// Leave checkpoints that are damaged out of the mean of the last ones, which is refused otherwise.
