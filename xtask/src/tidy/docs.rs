@@ -10,6 +10,7 @@ use crate::cargo::root;
 
 const MAX_ARCHITECTURE_LINES: usize = 250;
 const MAX_PARAGRAPH_LINES: usize = 5;
+const MAX_PARAGRAPH_WIDTH: usize = 125;
 
 fn page(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -77,6 +78,9 @@ fn paragraphs_of_the_readme_are_short() {
             let lines: Vec<&str> = paragraph.lines().collect();
             if lines.len() > MAX_PARAGRAPH_LINES {
                 breaches.add("README.md", format!("{} … (at most {MAX_PARAGRAPH_LINES} lines)", lines[0]));
+            }
+            if lines.iter().any(|line| line.chars().count() > MAX_PARAGRAPH_WIDTH) {
+                breaches.add("README.md", format!("{} … (lines of {MAX_PARAGRAPH_WIDTH} characters)", lines[0]));
             }
         }
     }

@@ -156,6 +156,9 @@ fn only_backend_chooses_a_device() {
 /// Number of families of models that a file may name; a file that names more distinguishes them.
 const FAMILIES_NAMED: usize = 2;
 
+/// Number of files that may name an item of `ModelConfig`, the registry among them.
+const FILES_NAMING: usize = 8;
+
 #[test]
 fn families_of_models_are_told_apart_in_one_place() {
     let registry = "crates/model/src/family.rs";
@@ -168,6 +171,9 @@ fn families_of_models_are_told_apart_in_one_place() {
         }
     }
     breaches.none("families of models distinguished outside of the registry");
+    let names = |file: &SourceFile| file.is_product() && file.code().any(|(_, line)| line.contains("ModelConfig::"));
+    let naming: Vec<String> = text_files().filter(names).map(|file| file.path).collect();
+    assert!((1..=FILES_NAMING).contains(&naming.len()), "ModelConfig:: is in {naming:?}, {FILES_NAMING} files at most");
 }
 
 /// The variants of `ModelConfig` that a line names.
