@@ -1,11 +1,11 @@
 //! Files of weights, read one tensor at a time.
 
 use std::{
-    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -54,14 +54,20 @@ pub(crate) type Entries = BTreeMap<String, Result<Stored, TensorProblem>>;
 #[derive(Debug)]
 pub struct WeightsFile {
     path: PathBuf,
-    file: File,
+    file: Mutex<File>,
     /// Its length and time when it was opened.
     stamp: Stamp,
     entries: Entries,
     /// What a checkpoint of PyTorch holds.
     pickle: Option<Pickle>,
-    /// Bytes of f32 that may still be read.
-    budget: Cell<u64>,
+    made: Mutex<Made>,
+}
+
+/// The bytes of f32 that were made of tensors, each counted once however often it is read.
+#[derive(Debug, Default)]
+struct Made {
+    of_each: BTreeMap<String, u64>,
+    all: u64,
 }
 
 /// Length and time of change of a file, if the system keeps that.
@@ -93,14 +99,14 @@ impl WeightsFile {
             let header = safetensors_header(&mut file, length).map_err(io)?;
             (safetensors_index(header.as_deref(), length).map_err(damaged)?, None)
         };
-        let budget = length.saturating_mul(MAX_GROWTH);
-        Ok(Self { path: path.to_owned(), file, stamp, entries, pickle, budget: Cell::new(budget) })
+        let (file, made) = (Mutex::new(file), Mutex::default());
+        Ok(Self { path: path.to_owned(), file, stamp, entries, pickle, made })
     }
 
     /// Whether nobody has written over the file since it was opened, as far as its length and time tell. One that was put in
     /// its place is another file.
     pub fn is_unchanged(&self) -> bool {
-        stamp(&self.file).is_ok_and(|stamp| stamp == self.stamp)
+        stamp(&self.file()).is_ok_and(|stamp| stamp == self.stamp)
     }
 
     /// All that a checkpoint of PyTorch holds, a dictionary for example of settings beside tensors; `None` for safetensors.
@@ -229,15 +235,22 @@ impl WeightsFile {
         Ok(values)
     }
 
-    /// Takes the f32 that are made of `n_values` values from the budget.
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the f32 that are made of `n_values` values of a tensor.
     fn account(&self, name: &str, n_values: usize) -> Result<(), WeightsError> {
-        let made = (n_values as u64).saturating_mul(4);
-        let left = self.budget.get().checked_sub(made).ok_or_else(|| WeightsError::TooLarge {
-            path: self.path.clone(),
-            name: name.to_owned(),
-            growth: MAX_GROWTH,
-        })?;
-        self.budget.set(left);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = made.of_each.get(name).copied().unwrap_or(0);
+        let now = (n_values as u64).saturating_mul(4).max(before);
+        let all = (made.all - before).saturating_add(now);
+        if all > self.stamp.0.saturating_mul(MAX_GROWTH) {
+            let (path, name) = (self.path.clone(), name.to_owned());
+            return Err(WeightsError::TooLarge { path, name, growth: MAX_GROWTH });
+        }
+        made.all = all;
+        made.of_each.insert(name.to_owned(), now);
         Ok(())
     }
 
@@ -260,7 +273,8 @@ impl WeightsFile {
     fn read(&self, start: u64, length: usize) -> Result<Vec<u8>, WeightsError> {
         // Into memory that is not cleared first.
         let mut bytes = Vec::with_capacity(length);
-        let mut file = &self.file;
+        let file = self.file();
+        let mut file = &*file;
         let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(length as u64).read_to_end(&mut bytes));
         match read {
             Ok(n) if n == length => Ok(bytes),
@@ -271,7 +285,8 @@ impl WeightsFile {
     }
 
     fn read_into(&self, start: u64, bytes: &mut [u8]) -> Result<(), WeightsError> {
-        let mut file = &self.file;
+        let file = self.file();
+        let mut file = &*file;
         let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(bytes));
         read.map_err(|cause| WeightsError::Io { path: self.path.clone(), cause })
     }

@@ -118,6 +118,12 @@ fn views_of_one_storage_do_not_multiply_the_file() {
     // A few are usual: tables that are tied.
     let file = WeightsFile::open(&path).unwrap();
     assert!((0..12).all(|n| file.tensor(&format!("tensor {n}")).unwrap().values.len() == 100_000));
+    // Who reads one again and again makes no more of the file.
+    assert!((0..40).all(|_| file.tensor("tensor 3").unwrap().values.len() == 100_000));
+    assert!(matches!(
+        (12..400).try_for_each(|n| file.tensor(&format!("tensor {n}")).map(drop)),
+        Err(WeightsError::TooLarge { .. })
+    ));
     // A value that is shown again and again is bounded too.
     Checkpoint::new().tensor("expanded", 1 << 30, 0).write(&path, 1);
     assert!(matches!(read(&path), Err(WeightsError::TooLarge { .. })));
