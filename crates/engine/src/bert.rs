@@ -14,8 +14,8 @@ use crate::{
     layer::{Linear, Norm, NormScratch},
     load::{Loader, Shape, StackPlan},
     positions::Positions,
+    shared::WeightPacking,
     stack::{Scratch, Stack},
-    weight::WeightFormat,
 };
 
 /// Tokens that are read at a time: their hidden values stay in the caches.
@@ -106,7 +106,11 @@ impl CpuBert {
     /// # Errors
     /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape; any other is that of
     /// a parameter that can't be read.
-    pub fn new(config: &BertConfig, params: &dyn Source, format: WeightFormat) -> Result<Self, WeightsError> {
+    pub fn new(
+        config: &BertConfig,
+        params: &dyn Source,
+        packing: impl Into<WeightPacking>,
+    ) -> Result<Self, WeightsError> {
         // Every field by name, so that a new one must be followed.
         let BertConfig {
             vocab_size,
@@ -175,7 +179,7 @@ impl CpuBert {
             window,
             window_rotary: config.window_rotary(),
         };
-        let mut loader = Loader::new(params, shape, format);
+        let mut loader = Loader::new(params, shape, packing.into());
         let is_tied = masked_lm && tie_projection;
         let width = d_embedding.unwrap_or(d_model);
         let projection = projection_path(config).map(|path| {

@@ -1,5 +1,7 @@
 //! Embeddings of tokens, and the projection back to them.
 
+use std::sync::Arc;
+
 use attentive_core::{Scores, TokenId, TopTokens, Want};
 use attentive_kernels::{Dropout, Epilogue, TopK, log_softmax};
 
@@ -15,19 +17,19 @@ pub(crate) struct Embedding {
 }
 
 /// A table of embeddings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Table {
     /// `[vocab, d_model]`.
-    Values(Vec<f32>),
+    Values(Arc<Vec<f32>>),
     /// `[d_model, vocab]`.
-    Packed(Weight),
+    Packed(Arc<Weight>),
 }
 
 /// The pre-soft-max projection.
 #[derive(Debug)]
 pub(crate) struct Projection {
     /// `[d_model, vocab]`.
-    pub(crate) weight: Weight,
+    pub(crate) weight: Arc<Weight>,
     /// `[vocab]`.
     pub(crate) bias: Option<Vec<f32>>,
     /// Factor of what is projected.
@@ -77,7 +79,7 @@ impl Projection {
     /// The projection to some tokens, in this order.
     pub(crate) fn select(&self, tokens: &[TokenId]) -> Self {
         let of_tokens = |bias: &Vec<f32>| tokens.iter().map(|&token| bias[token as usize]).collect();
-        let (weight, bias) = (self.weight.select(tokens), self.bias.as_ref().map(of_tokens));
+        let (weight, bias) = (Arc::new(self.weight.select(tokens)), self.bias.as_ref().map(of_tokens));
         Self { weight, bias, scale: self.scale, cap: self.cap }
     }
 

@@ -11,8 +11,8 @@ use crate::{
     attention::{HeadDims, Span},
     embedding::{Embedding, Projection},
     load::{Loader, Shape, StackPlan},
+    shared::WeightPacking,
     stack::{NewTokens, Past, Scratch, Stack},
-    weight::WeightFormat,
 };
 
 /// Positions whose logits are held at a time when a text is scored.
@@ -44,7 +44,11 @@ impl CpuGpt {
     /// # Errors
     /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape; any other is that of
     /// a parameter that can't be read.
-    pub fn new(config: &GptConfig, params: &dyn Source, format: WeightFormat) -> Result<Self, WeightsError> {
+    pub fn new(
+        config: &GptConfig,
+        params: &dyn Source,
+        packing: impl Into<WeightPacking>,
+    ) -> Result<Self, WeightsError> {
         // Every field by name, so that a new one must be followed.
         let GptConfig {
             vocab_size,
@@ -103,7 +107,7 @@ impl CpuGpt {
             window,
             window_rotary: config.window_rotary(),
         };
-        let mut loader = Loader::new(params, shape, format);
+        let mut loader = Loader::new(params, shape, packing.into());
         let plan = StackPlan {
             path: "decoder",
             positions: "positions",
@@ -233,5 +237,39 @@ impl LanguageModel for CpuGpt {
             of_targets.extend(log_probs.chunks_exact(vocab).zip(targets).map(|(row, &target)| row[target as usize]));
         }
         Ok(of_targets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use attentive_backend::BackendKind;
+    use attentive_model::ModelSpec;
+
+    use super::*;
+    use crate::{WeightFormat, embedding::Table};
+
+    #[test]
+    fn models_that_share_weights_have_them_in_memory_once() {
+        let config = GptConfig { tie_projection: false, ..GptConfig::gpt2_like(20, 8, [1, 2, 16]) };
+        let params = attentive_weights::params(&config.init(&BackendKind::Flex.device().unwrap(), 1).unwrap());
+        for format in [WeightFormat::F32, WeightFormat::Int8] {
+            let packing = WeightPacking::from(format);
+            let [a, b] = [(); 2].map(|()| CpuGpt::new(&config, &params, packing.clone()).unwrap());
+            let weights = |model: &CpuGpt| {
+                let layer = &model.decoder.layers[0];
+                let (attention, feed_forward) = (&layer.self_attention, &layer.feed_forward);
+                let maps = [&attention.qkv, &attention.output, &feed_forward.inner, &feed_forward.outer];
+                let mut all: Vec<_> = maps.map(|map| Arc::clone(&map.weight)).into();
+                all.push(Arc::clone(&model.projection.weight));
+                all
+            };
+            assert!(weights(&a).iter().zip(&weights(&b)).all(|(a, b)| Arc::ptr_eq(a, b)), "{format}");
+            let (Some(Table::Values(a)), Some(Table::Values(b))) = (&a.embedding.table, &b.embedding.table) else {
+                panic!("a table of numbers");
+            };
+            assert!(Arc::ptr_eq(a, b));
+        }
     }
 }

@@ -1,15 +1,54 @@
 //! The parts that the layers of every family are made of.
 
+use std::sync::Arc;
+
 use attentive_attention::NormPlacement;
-use attentive_kernels::{ActivationKind, Epilogue, Gate, NormKind};
+use attentive_kernels::{ActivationKind, Epilogue, Gate, MatMut, MatRef, NormKind, PackedMatrix};
+use attentive_weights::LowRank;
 
 use crate::weight::Weight;
 
 /// `x W + b`.
 #[derive(Debug)]
 pub(crate) struct Linear {
-    pub(crate) weight: Weight,
+    pub(crate) weight: Arc<Weight>,
     pub(crate) bias: Option<Vec<f32>>,
+    /// What is added to `W`.
+    pub(crate) additions: Vec<Addition>,
+}
+
+/// `s · A B`, added to some columns of a weight.
+#[derive(Debug)]
+pub(crate) struct Addition {
+    /// `A`: `[d_in, rank]`.
+    down: PackedMatrix,
+    /// `s · B`: `[rank, columns]`.
+    up: PackedMatrix,
+    /// The first of the columns.
+    first: usize,
+}
+
+impl Addition {
+    /// To the columns from `first` on; `None` if the matrices are not of `[d_in, d_out]` together.
+    pub(crate) fn new(of: LowRank<'_>, [d_in, d_out]: [usize; 2], first: usize) -> Option<Self> {
+        let LowRank { down, up, scale } = of;
+        let &[_, rank] = &down.shape[..] else { return None };
+        if rank == 0 || down.shape != [d_in, rank] || up.shape != [rank, d_out] {
+            return None;
+        }
+        let scaled: Vec<f32> = up.values.iter().map(|&value| (scale * f64::from(value)) as f32).collect();
+        let pack = |values, rows, cols| PackedMatrix::new(MatRef::new(values, rows, cols));
+        Some(Self { down: pack(&down.values[..], d_in, rank), up: pack(&scaled[..], rank, d_out), first })
+    }
+
+    /// `y += s · x A B`.
+    fn add_to(&self, x: MatRef<'_>, mut y: MatMut<'_>) {
+        let (n, [_, rank], [_, width]) = (x.dims()[0], self.down.dims(), self.up.dims());
+        let mut inner = vec![0.0; n * rank];
+        self.down.multiply(x, MatMut::new(&mut inner, n, rank), &Epilogue::default());
+        let sum = Epilogue { accumulate: true, ..Epilogue::default() };
+        self.up.multiply(MatRef::new(&inner, n, rank), y.block([0, self.first], [n, width]), &sum);
+    }
 }
 
 impl Linear {
@@ -20,14 +59,27 @@ impl Linear {
     /// `y = activation(x W + b)`; `y` is resized.
     pub(crate) fn forward(&self, x: &[f32], activation: ActivationKind, y: &mut Vec<f32>) {
         let [d_in, d_out] = self.weight.dims();
-        y.resize(x.len() / d_in * d_out, 0.0);
-        self.weight.multiply(x, y, &Epilogue { accumulate: false, bias: self.bias.as_deref(), activation });
+        let n = x.len() / d_in;
+        y.resize(n * d_out, 0.0);
+        self.multiply(MatRef::new(x, n, d_in), y, false, activation);
     }
 
     /// `y += x W + b`: the end of a sub-layer and the residual connection around it.
     pub(crate) fn add_to(&self, x: &[f32], y: &mut [f32]) {
-        let activation = ActivationKind::Identity;
-        self.weight.multiply(x, y, &Epilogue { accumulate: true, bias: self.bias.as_deref(), activation });
+        let [d_in, _] = self.weight.dims();
+        self.multiply(MatRef::new(x, x.len() / d_in, d_in), y, true, ActivationKind::Identity);
+    }
+
+    /// `y = activation([y +] x W + b)`, of rows anywhere.
+    pub(crate) fn multiply(&self, x: MatRef<'_>, y: &mut [f32], accumulate: bool, activation: ActivationKind) {
+        let (n, d_out) = (x.dims()[0], self.d_out());
+        if !accumulate && !self.additions.is_empty() {
+            y.fill(0.0);
+        }
+        self.additions.iter().for_each(|addition| addition.add_to(x, MatMut::new(y, n, d_out)));
+        let accumulate = accumulate || !self.additions.is_empty();
+        let epilogue = Epilogue { accumulate, bias: self.bias.as_deref(), activation };
+        self.weight.multiply_into(x, MatMut::new(y, n, d_out), &epilogue);
     }
 }
 

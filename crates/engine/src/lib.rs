@@ -13,6 +13,9 @@
 //! [`WeightFormat::Int8`] weights are signed bytes with a scale for each column. Every setting of these families'
 //! configurations is followed.
 //!
+//! Models that differ in an adapter have one copy of what they are packed from ([`SharedWeights`]); what is of low rank
+//! ([`Source::low_rank`](attentive_weights::Source::low_rank)) is added by two thin products in f32.
+//!
 //! ```
 //! use attentive_backend::BackendKind;
 //! use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
@@ -42,6 +45,7 @@ mod load;
 mod positions;
 mod restriction;
 mod rounding;
+mod shared;
 mod stack;
 mod transformer;
 mod weight;
@@ -51,6 +55,7 @@ pub use bert::CpuBert;
 pub use decoder::State;
 pub use gpt::{CpuGpt, GptState};
 pub use rounding::{PackedRounding, packs};
+pub use shared::{SharedWeights, WeightPacking};
 pub use transformer::CpuTransformer;
 pub use weight::{WeightFormat, int8_axis};
 pub use whisper::CpuWhisper;

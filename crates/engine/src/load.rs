@@ -1,6 +1,6 @@
 //! From named parameters to packed weights.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use attentive_attention::{HeadsLeft, NormKind, NormPlacement, PositionsConfig, Rotary};
 use attentive_kernels::{ActivationKind, MatRef, PackedMatrix};
@@ -10,8 +10,9 @@ use attentive_weights::{Blocks, HostTensor, Int8Tensor, ScaleAxis, Source, Weigh
 use crate::{
     attention::{CrossAttention, HeadDims, HeadNorms, SelfAttention},
     embedding::{Embedding, Projection, Table},
-    layer::{AddNorm, FeedForward, Linear, Norm},
+    layer::{AddNorm, Addition, FeedForward, Linear, Norm},
     positions::Positions,
+    shared::{Key, SharedWeights, WeightPacking},
     stack::{Layer, Stack},
     weight::{Weight, WeightFormat},
 };
@@ -68,7 +69,12 @@ pub(crate) struct Loader<'a> {
     params: &'a dyn Source,
     shape: Shape,
     format: WeightFormat,
+    shared: SharedWeights,
+    /// What is packed here and others may share.
+    fresh: Vec<(Key, Table)>,
     taken: BTreeSet<String>,
+    /// Those of them with what is added to them.
+    added_to: BTreeSet<String>,
     problems: Vec<String>,
     /// The first parameter that could not be read or packed.
     failure: Option<WeightsError>,
@@ -77,20 +83,40 @@ pub(crate) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(params: &'a dyn Source, shape: Shape, format: WeightFormat) -> Self {
-        Self { params, shape, format, taken: BTreeSet::new(), problems: Vec::new(), failure: None, has_blocks: false }
+    pub(crate) fn new(params: &'a dyn Source, shape: Shape, packing: WeightPacking) -> Self {
+        let WeightPacking { format, shared } = packing;
+        Self {
+            params,
+            shape,
+            format,
+            shared,
+            fresh: Vec::new(),
+            taken: BTreeSet::new(),
+            added_to: BTreeSet::new(),
+            problems: Vec::new(),
+            failure: None,
+            has_blocks: false,
+        }
     }
 
     /// The first parameter that could not be read or packed, or a list of those that are missing, of another shape, or left over.
     pub(crate) fn finish(mut self) -> Result<(), WeightsError> {
-        let left_over = self.params.names().into_iter().filter(|&name| !self.taken.contains(name));
-        self.problems.extend(left_over.map(|name| format!("left over: {name}")));
+        for name in self.params.names() {
+            if !self.taken.contains(name) {
+                self.problems.push(format!("left over: {name}"));
+            } else if self.params.low_rank(name).is_some() && !self.added_to.contains(name) {
+                self.problems.push(format!("{name} is not of a linear map: what is added to it can only be merged"));
+            }
+        }
         match self.failure {
             Some(failure) => Err(failure),
             None if self.problems.is_empty() && self.format == WeightFormat::Blocks && !self.has_blocks => {
                 Err(WeightsError::NoBlocks)
             }
-            None if self.problems.is_empty() => Ok(()),
+            None if self.problems.is_empty() => {
+                self.shared.keep(self.fresh);
+                Ok(())
+            }
             None => Err(WeightsError::Mismatch { problems: self.problems }),
         }
     }
@@ -125,6 +151,45 @@ impl<'a> Loader<'a> {
             self.failure.get_or_insert(WeightsError::Blocks { name, format, d_in: weight.dims()[0] });
             Weight::F32(PackedMatrix::new(weight))
         })
+    }
+
+    /// What `pack` makes of the parameters of some names, or what a model that shares them has packed.
+    fn shared_table(&mut self, names: Vec<String>, pack: impl FnOnce(&mut Self) -> Table) -> Table {
+        let Some(key) = self.shared.key(&names, self.format) else { return pack(self) };
+        let Some(table) = self.shared.get(&key) else {
+            let table = pack(self);
+            self.fresh.push((key, table.clone()));
+            return table;
+        };
+        self.taken.extend(names);
+        // The model that packed it had some.
+        self.has_blocks = true;
+        table
+    }
+
+    /// As [`shared_table`](Self::shared_table), of what is packed in any case.
+    fn shared_weight(&mut self, names: Vec<String>, pack: impl FnOnce(&mut Self) -> Weight) -> Arc<Weight> {
+        match self.shared_table(names, |loader| Table::Packed(Arc::new(pack(loader)))) {
+            Table::Packed(weight) => weight,
+            Table::Values(_) => unreachable!("the names of a weight are not those of a table that is looked up alone"),
+        }
+    }
+
+    /// What is added to the weights of maps beside one another, by path and width.
+    fn additions(&mut self, d_in: usize, parts: &[(String, usize)]) -> Vec<Addition> {
+        let (mut additions, mut first) = (Vec::new(), 0);
+        for &(ref path, width) in parts {
+            let name = format!("{path}.weight");
+            if let Some(low_rank) = self.params.low_rank(&name) {
+                match Addition::new(low_rank, [d_in, width], first) {
+                    Some(addition) => additions.push(addition),
+                    None => self.problems.push(format!("{name}: the matrices that are added to it do not fit")),
+                }
+                self.added_to.insert(name);
+            }
+            first += width;
+        }
+        additions
     }
 
     /// What is read of a parameter; nothing if that failed, which `finish` then reports.
@@ -283,12 +348,12 @@ impl<'a> Loader<'a> {
             };
             parts.iter().map(bias).collect::<Vec<_>>().concat()
         });
-        let weight = if self.format == WeightFormat::Blocks {
-            self.beside(d_in, &parts)
-        } else {
-            self.concatenated(path, d_in, &parts)
-        };
-        Linear { weight, bias }
+        let names = parts.iter().map(|(part, _)| format!("{part}.weight")).collect();
+        let weight = self.shared_weight(names, |loader| match loader.format {
+            WeightFormat::Blocks => loader.beside(d_in, &parts),
+            _ => loader.concatenated(path, d_in, &parts),
+        });
+        Linear { weight, bias, additions: self.additions(d_in, &parts) }
     }
 
     /// The weights of several layers, by path and width, as one.
@@ -346,8 +411,9 @@ impl<'a> Loader<'a> {
     }
 
     pub(crate) fn linear(&mut self, path: &str, [d_in, d_out]: [usize; 2], bias: bool) -> Linear {
-        let weight = self.weight(path, [d_in, d_out]);
-        Linear { weight, bias: bias.then(|| self.values(&format!("{path}.bias"), &[d_out])) }
+        let weight = self.shared_weight(vec![format!("{path}.weight")], |loader| loader.weight(path, [d_in, d_out]));
+        let bias = bias.then(|| self.values(&format!("{path}.bias"), &[d_out]));
+        Linear { weight, bias, additions: self.additions(d_in, &[(path.to_owned(), d_out)]) }
     }
 
     fn add_norm(&mut self, path: &str, has_norm: bool) -> AddNorm {
@@ -395,7 +461,8 @@ impl<'a> Loader<'a> {
 
     /// The projection to a vocabulary by an embedding matrix, `[vocab, d_model]`.
     pub(crate) fn projection(&mut self, path: &str, vocab: usize) -> Projection {
-        Projection { weight: self.table(path, vocab), bias: None, scale: 1.0, cap: None }
+        let weight = self.shared_weight(vec![format!("{path}.weight")], |loader| loader.table(path, vocab));
+        Projection { weight, bias: None, scale: 1.0, cap: None }
     }
 
     /// A matrix `[vocab, d_model]` whose rows are outputs.
@@ -412,10 +479,12 @@ impl<'a> Loader<'a> {
         let d_model = self.shape.d_model;
         let table = (!tied).then(|| {
             let name = format!("{path}.weight");
-            match self.kept(&name, [vocab, d_model], ScaleAxis::Rows) {
-                Some(table) => Table::Packed(table),
-                None => Table::Values(self.values(&name, &[vocab, d_model])),
-            }
+            self.shared_table(vec![name.clone()], |loader| {
+                match loader.kept(&name, [vocab, d_model], ScaleAxis::Rows) {
+                    Some(table) => Table::Packed(Arc::new(table)),
+                    None => Table::Values(Arc::new(loader.values(&name, &[vocab, d_model]))),
+                }
+            })
         });
         Embedding { table, d_model, scale }
     }

@@ -12,8 +12,8 @@ use crate::{
     embedding::Embedding,
     layer::Norm,
     load::{Loader, Shape, StackPlan},
+    shared::WeightPacking,
     stack::{Scratch, Stack},
-    weight::WeightFormat,
 };
 
 /// Path of the matrix that projects to the vocabulary.
@@ -41,7 +41,11 @@ impl CpuTransformer {
     /// # Errors
     /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape; any other is that of
     /// a parameter that can't be read.
-    pub fn new(config: &TransformerConfig, params: &dyn Source, format: WeightFormat) -> Result<Self, WeightsError> {
+    pub fn new(
+        config: &TransformerConfig,
+        params: &dyn Source,
+        packing: impl Into<WeightPacking>,
+    ) -> Result<Self, WeightsError> {
         // Every field by name, so that a new one must be followed.
         let TransformerConfig {
             source_vocab_size,
@@ -94,7 +98,7 @@ impl CpuTransformer {
             window,
             window_rotary: None,
         };
-        let mut loader = Loader::new(params, shape, format);
+        let mut loader = Loader::new(params, shape, packing.into());
         let scale = if scale_embeddings { (d_model as f32).sqrt() } else { 1.0 };
         let of_target = if share_embeddings { "source_embedding" } else { "target_embedding" };
         let mut projection = loader.projection(projection_path(config), target_vocab_size);

@@ -9,7 +9,7 @@ use attentive_weights::{Blocks, GgufKind, Int8Tensor, ScaleAxis};
 use serde::{Deserialize, Serialize};
 
 /// The numbers that weights are kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightFormat {

@@ -2,7 +2,7 @@
 
 use attentive_attention::{NormConfig, NormPlacement, PositionsConfig, Sinusoids};
 use attentive_core::{DeviceError, NextToken, Scores, Spectrograms, SpeechRecognizer, TokenId, Turn, Want};
-use attentive_kernels::{ActivationKind, Epilogue, MatMut, MatRef};
+use attentive_kernels::{ActivationKind, MatRef};
 use attentive_model::WhisperConfig;
 use attentive_weights::{Source, WeightsError};
 
@@ -11,8 +11,8 @@ use crate::{
     decoder::{Decoder, State},
     layer::Linear,
     load::{Loader, Shape, StackPlan},
+    shared::WeightPacking,
     stack::{Scratch, Stack},
-    weight::WeightFormat,
 };
 
 /// Frames that a convolution sees at once.
@@ -59,9 +59,8 @@ impl Stem {
 /// `y = gelu(conv(x))`, where the rows of `x` begin every `step` values, for as many as `y` has room for.
 fn convolve(kernel: &Linear, x: &[f32], step: usize, y: &mut [f32]) {
     let [d_in, d_out] = kernel.weight.dims();
-    let n = y.len() / d_out;
-    let epilogue = Epilogue { bias: kernel.bias.as_deref(), activation: ActivationKind::Gelu, ..Epilogue::default() };
-    kernel.weight.multiply_into(MatRef::strided(x, [n, d_in], [step, 1]), MatMut::new(y, n, d_out), &epilogue);
+    let rows = MatRef::strided(x, [y.len() / d_out, d_in], [step, 1]);
+    kernel.multiply(rows, y, false, ActivationKind::Gelu);
 }
 
 impl CpuWhisper {
@@ -70,7 +69,11 @@ impl CpuWhisper {
     /// # Errors
     /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape; any other is that of
     /// a parameter that can't be read.
-    pub fn new(config: &WhisperConfig, params: &dyn Source, format: WeightFormat) -> Result<Self, WeightsError> {
+    pub fn new(
+        config: &WhisperConfig,
+        params: &dyn Source,
+        packing: impl Into<WeightPacking>,
+    ) -> Result<Self, WeightsError> {
         // Every field by name, so that a new one must be followed.
         let WhisperConfig {
             vocab_size,
@@ -115,7 +118,7 @@ impl CpuWhisper {
             window: None,
             window_rotary: None,
         };
-        let mut loader = Loader::new(params, shape, format);
+        let mut loader = Loader::new(params, shape, packing.into());
         let encoder = StackPlan {
             path: "encoder",
             positions: "source_positions",

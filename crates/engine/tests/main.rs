@@ -3,6 +3,7 @@
 mod agrees;
 mod encoder;
 mod language_model;
+mod low_rank;
 mod restriction;
 mod rounding;
 mod whisper;

@@ -41,4 +41,4 @@ pub use npz::Npz;
 pub use pytorch::CheckpointItem;
 pub use reader::{WeightsFile, read};
 pub use rounding::Rounding;
-pub use source::Source;
+pub use source::{LowRank, Source};

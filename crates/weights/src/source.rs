@@ -8,6 +8,17 @@ use crate::{
     int8::SCALE,
 };
 
+/// A matrix of low rank, `scale · down · up`, that is added to a parameter in use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LowRank<'a> {
+    /// `[d_in, rank]`.
+    pub down: &'a HostTensor,
+    /// `[rank, d_out]`.
+    pub up: &'a HostTensor,
+    /// Factor of the product.
+    pub scale: f64,
+}
+
 /// Parameters by name, in memory or in a file, taken one at a time.
 ///
 /// A model that is packed as its parameters come needs no more memory than the packed model and one parameter.
@@ -38,6 +49,11 @@ pub trait Source {
     /// As [`tensor`](Self::tensor).
     fn int8(&self, _name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
         Ok(None)
+    }
+
+    /// What is added in use to a parameter that is given without it, the weight of a linear map.
+    fn low_rank(&self, _name: &str) -> Option<LowRank<'_>> {
+        None
     }
 
     /// All parameters.
