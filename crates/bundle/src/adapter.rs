@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use attentive_core::describes;
 use attentive_model::AdapterConfig;
-use attentive_weights::{HostTensor, Tensors};
+use attentive_weights::{HostTensor, LowRank, Source, Tensors};
 use toml::Table;
 
 use crate::{
@@ -47,14 +47,19 @@ pub struct AdapterMismatch {
 }
 
 /// What is wrong if a model's parameter is to have a shape.
-fn mismatch(params: &Tensors, name: &str, expected: &[usize]) -> Option<String> {
-    match params.get(name) {
+fn mismatch(params: &dyn Source, name: &str, expected: &[usize]) -> Option<String> {
+    match params.shape(name) {
         None => Some(format!("{name} {expected:?} is not in the model")),
-        Some(param) if param.shape != expected => {
-            Some(format!("{name}: the model has {:?}, the adapter changes {expected:?}", param.shape))
+        Some(shape) if shape != expected => {
+            Some(format!("{name}: the model has {shape:?}, the adapter changes {expected:?}"))
         }
         Some(_) => None,
     }
+}
+
+/// The name of the parameter that a change of a map is of.
+fn of_map(path: &str) -> String {
+    format!("{path}.weight")
 }
 
 fn list(problems: &[String]) -> String {
@@ -86,22 +91,42 @@ impl Adapter {
         Ok((params, adapter))
     }
 
+    /// Checks that these are changes of a model's parameters.
+    pub(crate) fn check(&self, params: &dyn Source) -> Result<(), AdapterMismatch> {
+        let endless = |name: &str, tensor: &HostTensor| {
+            let is_finite = tensor.values.iter().all(|value| value.is_finite());
+            (!is_finite).then(|| format!("{name}: the adapter has values that are not finite"))
+        };
+        let of_change = |(path, change): (&String, &LowRankChange)| match change.shape() {
+            Some(shape) => mismatch(params, &of_map(path), &shape)
+                .or_else(|| change.tensors().find_map(|tensor| endless(path, tensor))),
+            None => Some(format!("{path}: the matrices of its change do not fit each other")),
+        };
+        let of_changes = self.changes.iter().filter_map(of_change);
+        let of_param = |(name, param): (&String, &HostTensor)| {
+            mismatch(params, name, &param.shape).or_else(|| endless(name, param))
+        };
+        let of_params = self.params.iter().filter_map(of_param);
+        let problems: Vec<String> = of_changes.chain(of_params).collect();
+        if problems.is_empty() { Ok(()) } else { Err(AdapterMismatch { problems }) }
+    }
+
+    /// The change of a parameter, if it is not replaced as a whole.
+    pub(crate) fn change_of(&self, name: &str) -> Option<&LowRankChange> {
+        self.changes.get(name.strip_suffix(".weight")?).filter(|_| !self.params.contains_key(name))
+    }
+
+    /// The names of the parameters that are changed or replaced.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = String> {
+        self.changes.keys().map(|path| of_map(path)).chain(self.params.keys().cloned())
+    }
+
     /// Changes the parameters of a model.
     ///
     /// # Errors
     /// [`AdapterMismatch`] lists what the model does not have, or has in another shape; nothing is changed then.
     pub fn merge(&self, params: &mut Tensors) -> Result<(), AdapterMismatch> {
-        let of_map = |path: &str| format!("{path}.weight");
-        let of_change = |(path, change): (&String, &LowRankChange)| match change.shape() {
-            Some(shape) => mismatch(params, &of_map(path), &shape),
-            None => Some(format!("{path}: the matrices of its change do not fit each other")),
-        };
-        let of_changes = self.changes.iter().filter_map(of_change);
-        let of_params = self.params.iter().filter_map(|(name, param)| mismatch(params, name, &param.shape));
-        let problems: Vec<String> = of_changes.chain(of_params).collect();
-        if !problems.is_empty() {
-            return Err(AdapterMismatch { problems });
-        }
+        self.check(params)?;
         for (path, change) in &self.changes {
             if let Some(weight) = params.get_mut(&of_map(path)) {
                 change.merge(weight);
@@ -150,11 +175,8 @@ impl Adapter {
 
     /// Number of parameters.
     pub fn n_params(&self) -> usize {
-        let of_change = |LowRankChange { down, up, magnitude, .. }: &LowRankChange| {
-            down.values.len() + up.values.len() + magnitude.as_ref().map_or(0, |magnitude| magnitude.values.len())
-        };
-        self.changes.values().map(of_change).sum::<usize>()
-            + self.params.values().map(|param| param.values.len()).sum::<usize>()
+        let of_changes = self.changes.values().flat_map(LowRankChange::tensors);
+        of_changes.chain(self.params.values()).map(|tensor| tensor.values.len()).sum()
     }
 }
 
@@ -166,19 +188,22 @@ impl LowRankChange {
         (rank == of_up && fits).then_some([d_in, d_out])
     }
 
+    fn tensors(&self) -> impl Iterator<Item = &HostTensor> {
+        [&self.down, &self.up].into_iter().chain(&self.magnitude)
+    }
+
+    /// `s · A B`.
+    pub(crate) fn low_rank(&self) -> LowRank<'_> {
+        LowRank { down: &self.down, up: &self.up, scale: self.scale }
+    }
+
     /// Changes a weight of [`shape`](Self::shape); sums are of 64 bits.
-    fn merge(&self, weight: &mut HostTensor) {
+    pub(crate) fn merge(&self, weight: &mut HostTensor) {
         let [rank, d_out] = [self.up.shape[0], self.up.shape[1]];
         if d_out == 0 || rank == 0 {
             return;
         }
-        let mut changed: Vec<f64> = weight.values.iter().copied().map(f64::from).collect();
-        for (row, downs) in changed.chunks_exact_mut(d_out).zip(self.down.values.chunks_exact(rank)) {
-            for (&down, ups) in downs.iter().zip(self.up.values.chunks_exact(d_out)) {
-                let factor = self.scale * f64::from(down);
-                row.iter_mut().zip(ups).for_each(|(value, &up)| *value += factor * f64::from(up));
-            }
-        }
+        let mut changed = self.low_rank().added_to(weight);
         if let Some(magnitude) = &self.magnitude {
             let mut squares = vec![0.0; d_out];
             for row in changed.chunks_exact(d_out) {

@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, ReadingConfig,
-    Shortlist, TrainingRecord, WeightFormat,
+    Adapter, AdapterMismatch, BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig,
+    Processor, ReadingConfig, Shortlist, TrainingRecord, WeightFormat,
     folder::{self, CHAT, CONFIG, Folder, PROCESSOR, Parts, SHORTLIST, TOKENIZER, WEIGHTS},
     packed::WithBlocks,
+    shared::SharedParams,
     stored::{Params, Stored},
 };
 
@@ -273,6 +274,54 @@ impl Bundle<Stored> {
         let path = path.as_ref();
         let (folder, record) = Folder::open(path)?;
         Self::read_parts(&folder, path, record, |n_dense| Stored::open(&folder, n_dense))
+    }
+}
+
+impl Bundle<SharedParams> {
+    /// Opens a bundle's folder for several models that differ in their adapters; otherwise as [`Bundle::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_shared(path: impl AsRef<Path>) -> Result<Self, BundleError> {
+        let path = path.as_ref();
+        let (folder, record) = Folder::open(path)?;
+        Self::read_parts(&folder, path, record, |n_dense| {
+            let (stored, dense, n_held) = Stored::open(&folder, n_dense)?;
+            Ok((SharedParams::new(stored), dense, n_held))
+        })
+    }
+
+    /// The model of this folder with an adapter, which is added in use: the models that are made of both have all else in
+    /// memory once. It takes the place of an adapter that this may have.
+    ///
+    /// # Errors
+    /// [`AdapterMismatch`] lists what the model does not have, or has in another shape.
+    pub fn with_adapter(&self, adapter: Adapter) -> Result<Self, AdapterMismatch> {
+        let mut bundle = self.with_params(self.params.with_adapter(adapter)?);
+        bundle.record.scores.clear(); // they were another model's
+        Ok(bundle)
+    }
+}
+
+impl<P> Bundle<P> {
+    /// The same with other parameters, which are all of the model's.
+    pub fn with_params<Q>(&self, params: Q) -> Bundle<Q> {
+        Bundle {
+            path: self.path.clone(),
+            model: self.model.clone(),
+            decoding: self.decoding.clone(),
+            generation: self.generation.clone(),
+            embedding: self.embedding.clone(),
+            reading: self.reading.clone(),
+            processor: self.processor.clone(),
+            chat: self.chat.clone(),
+            shortlist: self.shortlist.clone(),
+            params,
+            blocks: BTreeMap::new(),
+            dense: self.dense.clone(),
+            record: self.record.clone(),
+            recipe: self.recipe.clone(),
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::{any::Any, borrow::Cow};
 
-use attentive_engine::WeightFormat;
+use attentive_engine::{WeightFormat, WeightPacking};
 use attentive_model::ModelSpec;
-use attentive_weights::{Blocks, HostTensor, Int8Tensor, Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, Int8Tensor, LowRank, Source, WeightsError};
 use burn::tensor::Device;
 
 use crate::{Bundle, BundleError, Params, folder::CONFIG};
@@ -26,12 +26,12 @@ impl<P: Params> Destination<'_, P> {
     pub(crate) fn packed<C: ModelSpec, M>(
         self,
         config: &C,
-        new: impl FnOnce(&C, &dyn Source, WeightFormat) -> Result<M, WeightsError>,
+        new: impl FnOnce(&C, &dyn Source, WeightPacking) -> Result<M, WeightsError>,
     ) -> Result<M, BundleError> {
         let Self { bundle, format, .. } = self;
         config.validate().map_err(|cause| bundle.bad_config(cause))?;
         let format = format.unwrap_or(bundle.decoding.precision);
-        let model = new(config, &WithBlocks(bundle), format);
+        let model = new(config, &WithBlocks(bundle), WeightPacking { format, shared: bundle.params.packed() });
         bundle.params.verify()?;
         model.map_err(|cause| bundle.bad_weights(cause))
     }
@@ -80,5 +80,9 @@ impl<P: Params> Source for WithBlocks<'_, P> {
 
     fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
         self.0.params.int8(name)
+    }
+
+    fn low_rank(&self, name: &str) -> Option<LowRank<'_>> {
+        self.0.params.low_rank(name)
     }
 }

@@ -9,6 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use attentive_engine::SharedWeights;
 use attentive_weights::{Blocks, HostTensor, Int8Tensor, Source, Tensors, WeightsError, WeightsFile};
 
 use crate::{
@@ -25,6 +26,11 @@ pub trait Params: Source {
     /// [`BundleError::Changed`] if the file is another than the one that was written; [`BundleError::Io`] if it can't be read.
     fn verify(&self) -> Result<(), BundleError> {
         Ok(())
+    }
+
+    /// What models of the same parameters have packed of them.
+    fn packed(&self) -> SharedWeights {
+        SharedWeights::default()
     }
 }
 

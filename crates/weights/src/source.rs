@@ -19,6 +19,24 @@ pub struct LowRank<'a> {
     pub scale: f64,
 }
 
+impl LowRank<'_> {
+    /// The sum of this and a parameter, in 64 bits.
+    pub fn added_to(&self, param: &HostTensor) -> Vec<f64> {
+        let mut sum: Vec<f64> = param.values.iter().copied().map(f64::from).collect();
+        let (&[_, rank], &[_, d_out]) = (&self.down.shape[..], &self.up.shape[..]) else { return sum };
+        if rank == 0 || d_out == 0 {
+            return sum;
+        }
+        for (row, downs) in sum.chunks_exact_mut(d_out).zip(self.down.values.chunks_exact(rank)) {
+            for (&down, ups) in downs.iter().zip(self.up.values.chunks_exact(d_out)) {
+                let factor = self.scale * f64::from(down);
+                row.iter_mut().zip(ups).for_each(|(value, &up)| *value += factor * f64::from(up));
+            }
+        }
+        sum
+    }
+}
+
 /// Parameters by name, in memory or in a file, taken one at a time.
 ///
 /// A model that is packed as its parameters come needs no more memory than the packed model and one parameter.
@@ -56,12 +74,18 @@ pub trait Source {
         None
     }
 
-    /// All parameters.
+    /// All parameters, with what is added to them.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
     fn all(&self) -> Result<Tensors, WeightsError> {
-        let tensor = |name: &str| Ok((name.to_owned(), self.tensor(name)?.into_owned()));
+        let tensor = |name: &str| {
+            let mut tensor = self.tensor(name)?.into_owned();
+            if let Some(low_rank) = self.low_rank(name) {
+                tensor.values = low_rank.added_to(&tensor).into_iter().map(|value| value as f32).collect();
+            }
+            Ok((name.to_owned(), tensor))
+        };
         self.names().into_iter().map(tensor).collect()
     }
 }
