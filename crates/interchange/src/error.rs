@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use attentive_bundle::BundleError;
+use attentive_bundle::{AdapterMismatch, BundleError};
 use attentive_model::ConfigError;
 use attentive_tokenizer::TokenizerError;
 use attentive_weights::WeightsError;
@@ -69,6 +69,21 @@ pub enum InterchangeError {
         path: PathBuf,
         /// Tensors missing, left over, or of another shape, a line each.
         problems: Vec<String>,
+    },
+    /// A folder without an adapter.
+    #[error("{path} has no adapter: it is the folder of a model that was trained as a whole", path = path.display())]
+    NoAdapter {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An adapter of another model.
+    #[error("{path}: {cause}", path = path.display())]
+    Adapter {
+        /// The adapter's folder.
+        path: PathBuf,
+        /// What does not fit.
+        #[source]
+        cause: AdapterMismatch,
     },
     /// A tokenizer that the model can't be used with.
     #[error("{path}: {problem}", path = path.display())]

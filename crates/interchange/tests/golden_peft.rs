@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Adapter, Bundle};
-use attentive_interchange::{Format, InterchangeError, export_adapter, is_adapter, read_adapter};
+use attentive_interchange::{Format, InterchangeError, export_adapter, is_adapter, read_adapter, with_adapter};
 use attentive_model::{AdapterConfig, AdapterKind, BertConfig, GptConfig, ModelSpec};
 use attentive_testkit::{Area, Comparison, assert_close, largest_error, named};
-use attentive_weights::Tensors;
+use attentive_weights::{Source, Tensors};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde_json::Value;
 
@@ -59,6 +59,25 @@ fn changed_models_compute_what_they_do_under_peft() {
             assert!(moved > 0.01, "{name}: {moved}");
         }
         comparison.report();
+    }
+}
+
+#[test]
+fn adapters_over_a_folder_are_those_that_are_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in FOLDERS {
+        let base = base(&field::<String>(&case(name), "base"));
+        let path = folder.path().join(name);
+        base.save(&path).unwrap();
+        let shared = Bundle::open_shared(&path).unwrap();
+        let found = with_adapter(&shared, &golden().path(name)).unwrap().params.all().unwrap();
+        let merged = merged(&golden().path(name), &base).unwrap();
+        assert_eq!(found.len(), merged.params.len(), "{name}");
+        for (param, expected) in &merged.params {
+            assert_eq!(found[param].values, expected.values, "{name}, {param}");
+        }
+        let none = with_adapter(&shared, &path).unwrap_err();
+        assert!(matches!(none, InterchangeError::NoAdapter { .. }), "{none}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! Commands that make a new model of one: `attentive quantize`, `average`, `merge`, `extend` and `shortlist`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Adapter, Bundle, WeightFormat};
+use attentive_bundle::{Bundle, WeightFormat};
 use attentive_run::{ModelOf, resolve};
 use attentive_task::{ShortlistLearning, thousands};
 use attentive_tokenizer::OpenOptions;
@@ -116,7 +116,7 @@ impl Merge {
         self.new.check()?;
         let mut bundle = Bundle::read(resolve(&self.model))?;
         bundle.unpack();
-        let adapter = read(&resolve(&self.adapter), &bundle)?;
+        let adapter = attentive_interchange::read_adapter(&resolve(&self.adapter), &bundle)?;
         let (of, out) = (self.adapter.display(), self.new.out.display());
         let (n, n_params) = (adapter.changes.len(), thousands(adapter.n_params() as u64));
         adapter.merge(&mut bundle.params).with_context(|| format!("{of} and {}", bundle.path.display()))?;
@@ -124,17 +124,6 @@ impl Merge {
         self.new.save(&bundle)?;
         report!("merged {n} changes of {of}, {n_params} parameters, into {out}");
         Ok(())
-    }
-}
-
-/// The adapter of a run, or of PEFT.
-fn read(folder: &Path, bundle: &Bundle) -> Result<Adapter> {
-    if attentive_interchange::is_adapter(folder) {
-        return Ok(attentive_interchange::read_adapter(folder, bundle)?);
-    }
-    match Adapter::read(folder)? {
-        Some((adapter, _)) => Ok(adapter),
-        None => bail!("{} has no adapter: it is the folder of a model that was trained as a whole", folder.display()),
     }
 }
 

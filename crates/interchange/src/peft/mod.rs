@@ -9,7 +9,7 @@ mod export;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Adapter, Bundle, LowRankChange};
+use attentive_bundle::{Adapter, Bundle, LowRankChange, SharedParams};
 use attentive_weights::{HostTensor, Tensors};
 
 use self::config::{CONFIG, Settings, WEIGHTS};
@@ -28,12 +28,18 @@ pub fn is_adapter(folder: &Path) -> bool {
     folder.join(CONFIG).is_file()
 }
 
-/// Reads an adapter of PEFT for a model of ours, whose transformers' names the adapter's are.
+/// Reads the adapter of a run's folder, or one of PEFT for a model of ours, whose transformers' names the adapter's are.
 ///
 /// # Errors
-/// [`InterchangeError::Unsupported`] lists settings that are not followed here, [`InterchangeError::Mismatch`] tensors
-/// that the model has no place for.
-pub fn read_adapter(folder: &Path, bundle: &Bundle) -> Result<Adapter, InterchangeError> {
+/// [`InterchangeError::NoAdapter`] if there is none; of PEFT's, [`InterchangeError::Unsupported`] lists settings that are not
+/// followed here, [`InterchangeError::Mismatch`] tensors that the model has no place for.
+pub fn read_adapter<P>(folder: &Path, bundle: &Bundle<P>) -> Result<Adapter, InterchangeError> {
+    if !is_adapter(folder) {
+        let none = || InterchangeError::NoAdapter { path: folder.to_owned() };
+        return Ok(Adapter::read(folder)?.ok_or_else(none)?.0);
+    }
+    // Names are a matter of the configuration.
+    let bundle = &bundle.with_params(Tensors::new());
     let settings = Settings::read(folder)?;
     let path = WEIGHTS.map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
     let missing = || InterchangeError::Missing { path: folder.to_owned(), wanted: WEIGHTS[0] };
@@ -52,6 +58,15 @@ pub fn read_adapter(folder: &Path, bundle: &Bundle) -> Result<Adapter, Interchan
     }
     let none = || vec![format!("transformers' names of a {} are not known here", bundle.model.family())];
     Err(InterchangeError::Mismatch { path: folder.to_owned(), problems: fewest.unwrap_or_else(none) })
+}
+
+/// A model with the adapter of a folder over it, as [`read_adapter`] reads it.
+///
+/// # Errors
+/// As there, and [`InterchangeError::Adapter`] if it is of another model.
+pub fn with_adapter(bundle: &Bundle<SharedParams>, folder: &Path) -> Result<Bundle<SharedParams>, InterchangeError> {
+    let adapter = read_adapter(folder, bundle)?;
+    bundle.with_adapter(adapter).map_err(|cause| InterchangeError::Adapter { path: folder.to_owned(), cause })
 }
 
 /// An adapter that is read by the names of one format.
