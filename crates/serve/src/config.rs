@@ -52,13 +52,15 @@ impl ServeConfig {
     }
 }
 
-/// A model's name, folder and languages.
+/// A model's name, folders and languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSource {
     /// The name that clients call it by.
     pub name: String,
     /// Its folder.
     pub path: PathBuf,
+    /// The folder of an adapter over it, a run's or one of PEFT. Models of one folder have their weights in memory once.
+    pub adapter: Option<PathBuf>,
     /// The languages that a translation model reads and writes, as codes (`en`, `de`), where its folder does not say them.
     pub languages: Option<(String, String)>,
 }
@@ -68,10 +70,10 @@ impl ModelSource {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
-        Self { name, path, languages: None }
+        Self { name, path, adapter: None, languages: None }
     }
 
-    /// `DIR`, or `NAME=DIR`, as a user writes it.
+    /// `DIR`, `NAME=DIR`, or `NAME=DIR+ADAPTER`, as a user writes it.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -79,12 +81,18 @@ impl ModelSource {
         match text.split_once('=') {
             // A folder may have such a sign in its path.
             Some(_) if Path::new(text).is_dir() => Ok(Self::new(text)),
-            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-                Ok(Self { name: name.to_owned(), ..Self::new(path) })
+            Some((name, folders)) if !name.is_empty() && !folders.is_empty() => {
+                Ok(Self { name: name.to_owned(), ..Self::of_folders(folders) })
             }
-            None if !text.is_empty() => Ok(Self::new(text)),
-            _ => Err("write DIR, or NAME=DIR".to_owned()),
+            None if !text.is_empty() => Ok(Self::of_folders(text)),
+            _ => Err("write DIR, or NAME=DIR; NAME=DIR+ADAPTER for a model with an adapter over it".to_owned()),
         }
+    }
+
+    /// A model's folder, or that and one of an adapter over it, whose name is the model's then.
+    fn of_folders(text: &str) -> Self {
+        let (path, adapter) = attentive_interchange::model_and_adapter(Path::new(text));
+        Self { path: path.to_owned(), adapter: adapter.map(Path::to_owned), ..Self::new(adapter.unwrap_or(path)) }
     }
 
     /// Sets the languages of a model: `NAME=FROM:TO` as a user writes it, or `FROM:TO` for all.
@@ -153,9 +161,20 @@ mod tests {
 
     #[test]
     fn a_model_is_named_by_its_folder_or_by_its_user() {
-        let parse = |text| ModelSource::parse(text).map(|source| (source.name, source.path));
-        assert_eq!(parse("runs/latest"), Ok(("latest".into(), "runs/latest".into())));
-        assert_eq!(parse("de=runs/latest"), Ok(("de".into(), "runs/latest".into())));
-        assert!(parse("=runs").is_err() && parse("de=").is_err() && parse("").is_err());
+        let parse = |text: &str| ModelSource::parse(text).map(|source| (source.name, source.path, source.adapter));
+        assert_eq!(parse("runs/latest"), Ok(("latest".into(), "runs/latest".into(), None)));
+        assert_eq!(parse("de=runs/latest"), Ok(("de".into(), "runs/latest".into(), None)));
+        for (text, name) in [("law=runs/latest+runs/law-1", "law"), ("runs/latest+runs/law-1", "law-1")] {
+            assert_eq!(parse(text), Ok((name.into(), "runs/latest".into(), Some("runs/law-1".into()))));
+        }
+        for wrong in ["=runs", "de=", ""] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a+b");
+        std::fs::create_dir(&path).unwrap();
+        let text = path.to_str().unwrap();
+        assert_eq!(parse(text), Ok(("a+b".into(), path.clone(), None)));
+        assert_eq!(parse(&format!("de={text}")), Ok(("de".into(), path.clone(), None)));
     }
 }

@@ -5,6 +5,7 @@ use std::{any::Any, error::Error, io, net::SocketAddr, path::PathBuf, time::Dura
 use attentive_bundle::{BundleError, ChatError, EncodeError, TooLong, TranslateError};
 use attentive_core::DeviceError;
 use attentive_decode::{DecodeError, Stopped};
+use attentive_interchange::InterchangeError;
 use attentive_tokenizer::FrameError;
 use axum::extract::rejection::PathRejection;
 
@@ -53,6 +54,9 @@ pub enum ServeError {
     /// A model does not load.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// An adapter does not load, or is of another model.
+    #[error(transparent)]
+    Adapter(Box<InterchangeError>),
     /// A file can't be read.
     #[error("can't read {path}: {cause}", path = path.display())]
     Read {

@@ -4,12 +4,14 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
+    path::{Path, PathBuf},
     sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
-use attentive_serve::{Limits, ServeConfig};
+use attentive_bundle::Bundle;
+use attentive_serve::{Limits, ModelSource, ServeConfig, Server};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Running, config, leave, path};
@@ -297,7 +299,7 @@ fn a_model_that_changes_is_swapped_and_one_that_breaks_stays() {
     let keys = folder.path().join("keys");
     fs::write(&keys, "a-key-of-24-characters-01\n").unwrap();
     let server = with(&[], |config| {
-        config.models = vec![attentive_serve::ModelSource::new(&model)];
+        config.models = vec![ModelSource::new(&model)];
         config.keys = Some(keys);
     });
     let key = ("authorization", "Bearer a-key-of-24-characters-01");
@@ -313,6 +315,77 @@ fn a_model_that_changes_is_swapped_and_one_that_breaks_stays() {
     assert_eq!(gone["failed"], json!(["model"]));
     assert!(!gone.to_string().contains(folder.path().to_str().unwrap()), "no path in an answer");
     server.send("POST", "/predict", &[key], b"{\"inputs\": \"a\"}").ok();
+}
+
+/// The folder of an adapter of PEFT.
+fn peft(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden").join(name)
+}
+
+#[test]
+fn adapters_over_one_folder_answer_as_merged_models_and_are_swapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let changing = folder.path().join("adapter");
+    let copy = |from: &str| {
+        let _ = fs::remove_dir_all(&changing);
+        fs::create_dir(&changing).unwrap();
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            fs::copy(peft(from).join(file), changing.join(file)).unwrap();
+        }
+    };
+    copy("peft-gpt2");
+    let merged = |name: &str| {
+        let mut bundle = Bundle::read(path("gpt2")).unwrap();
+        let adapter = attentive_interchange::read_adapter(&peft(name), &bundle).unwrap();
+        adapter.merge(&mut bundle.params).unwrap();
+        bundle.save(folder.path().join(name)).unwrap();
+        ModelSource::new(folder.path().join(name))
+    };
+    let over = |name: &str, adapter: PathBuf| ModelSource {
+        name: name.to_owned(),
+        adapter: Some(adapter),
+        ..ModelSource::new(path("gpt2"))
+    };
+    let keys = folder.path().join("keys");
+    fs::write(&keys, "a-key-of-24-characters-01\n").unwrap();
+    let server = with(&["gpt2"], |config| {
+        config.models.extend([over("first", changing.clone()), over("second", peft("peft-gpt2-dora"))]);
+        config.models.extend(["peft-gpt2", "peft-gpt2-dora"].map(merged));
+        config.keys = Some(keys);
+    });
+    let key = ("authorization", "Bearer a-key-of-24-characters-01");
+    let models = server.send("GET", "/v1/models", &[key], b"").ok();
+    let names: Vec<&Value> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    assert_eq!(names, ["gpt2", "first", "second", "peft-gpt2", "peft-gpt2-dora"]);
+    let write = |model: &str| {
+        let body = json!({ "model": model, "prompt": "the animal", "max_tokens": 6, "temperature": 0, "logprobs": 1 });
+        let answer = server.send("POST", "/v1/completions", &[key], body.to_string().as_bytes()).ok();
+        let choice = &answer["choices"][0];
+        let log_probs = choice["logprobs"]["token_logprobs"].as_array().unwrap().iter();
+        (choice["text"].clone(), log_probs.map(|log_prob| log_prob.as_f64().unwrap()).collect::<Vec<f64>>())
+    };
+    let apart = |a: &str, b: &str| {
+        let ((_, a), (_, b)) = (write(a), write(b));
+        a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    for (with_adapter, merged) in [("first", "peft-gpt2"), ("second", "peft-gpt2-dora")] {
+        assert_eq!(write(with_adapter).0, write(merged).0);
+        assert!(apart(with_adapter, merged) < 1e-4, "{with_adapter}: {}", apart(with_adapter, merged));
+        assert!(apart("gpt2", with_adapter) > 1e-3, "{with_adapter}: {}", apart("gpt2", with_adapter));
+    }
+    let before = write("gpt2");
+    copy("peft-gpt2-dora");
+    let reloaded = server.send("POST", "/admin/reload", &[key], b"").ok();
+    assert_eq!(reloaded["loaded"], json!(["first"]));
+    assert_eq!((write("first"), write("gpt2")), (write("second"), before));
+}
+
+#[test]
+fn an_adapter_of_another_model_is_refused_at_start() {
+    let mut config = config(&["gpt2"]);
+    config.models[0].adapter = Some(peft("peft-llama"));
+    let error = Server::new(config, |_| ()).unwrap_err().to_string();
+    assert!(error.contains("peft-llama") && error.contains("model.layers.0.mlp"), "{error}");
 }
 
 #[test]

@@ -106,7 +106,22 @@ const MAY_IMPORT: [(&str, &[&str]); 29] = [
             "weights",
         ],
     ),
-    ("serve", &["backend", "bundle", "core", "corpus", "data", "decode", "inspect", "model", "run", "tokenizer"]),
+    (
+        "serve",
+        &[
+            "backend",
+            "bundle",
+            "core",
+            "corpus",
+            "data",
+            "decode",
+            "inspect",
+            "interchange",
+            "model",
+            "run",
+            "tokenizer",
+        ],
+    ),
     // 10
     (
         "attentive",

@@ -60,6 +60,16 @@ pub fn read_adapter<P>(folder: &Path, bundle: &Bundle<P>) -> Result<Adapter, Int
     Err(InterchangeError::Mismatch { path: folder.to_owned(), problems: fewest.unwrap_or_else(none) })
 }
 
+/// The folders of a model and of an adapter over it, as a user writes them: `MODEL`, or `MODEL+ADAPTER`. A folder that is there
+/// may have such a sign in its own path.
+pub fn model_and_adapter(written: &Path) -> (&Path, Option<&Path>) {
+    let parts = written.to_str().filter(|_| !written.exists()).and_then(|text| text.split_once('+'));
+    match parts.filter(|(model, adapter)| !model.is_empty() && !adapter.is_empty()) {
+        Some((model, adapter)) => (Path::new(model), Some(Path::new(adapter))),
+        None => (written, None),
+    }
+}
+
 /// A model with the adapter of a folder over it, as [`read_adapter`] reads it.
 ///
 /// # Errors

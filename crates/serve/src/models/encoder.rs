@@ -10,7 +10,8 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, Class, EmbeddingConfig, EncodeError, Input, Pair, Sequence, Stored, TextEncoder, TooLong, WeightFormat,
+    Bundle, Class, EmbeddingConfig, EncodeError, Input, Pair, Sequence, SharedParams, TextEncoder, TooLong,
+    WeightFormat,
 };
 use attentive_tokenizer::Tokenizer;
 use prometheus::IntCounter;
@@ -96,7 +97,7 @@ struct Reply<T> {
 impl EncoderEngine {
     /// Gives the bundle's model to a thread of its own.
     pub(crate) fn new(
-        bundle: Bundle<Stored>,
+        bundle: Bundle<SharedParams>,
         device: &Device,
         precision: Option<WeightFormat>,
         panics: IntCounter,

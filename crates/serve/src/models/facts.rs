@@ -1,6 +1,6 @@
 //! What is known of a model without using it.
 
-use attentive_bundle::{Bundle, Stored};
+use attentive_bundle::{Bundle, SharedParams};
 use attentive_data::Language;
 use attentive_model::Role;
 use serde_json::Value;
@@ -49,7 +49,7 @@ const UNDETERMINED: &str = "und";
 const BUILTIN: &str = "built-in";
 
 impl Facts {
-    pub(crate) fn of(bundle: &Bundle<Stored>, source: &ModelSource) -> Result<Self, ServeError> {
+    pub(crate) fn of(bundle: &Bundle<SharedParams>, source: &ModelSource) -> Result<Self, ServeError> {
         let uses = bundle.uses();
         let kind = match bundle.model.role() {
             Role::EncoderDecoder => "translation",
@@ -97,7 +97,11 @@ impl Facts {
 }
 
 /// The languages of a translation model: as its user says, as its tokenizer knows them, or those of the built-in corpus.
-fn languages(bundle: &Bundle<Stored>, source: &ModelSource, is_builtin: bool) -> Result<Option<Languages>, ServeError> {
+fn languages(
+    bundle: &Bundle<SharedParams>,
+    source: &ModelSource,
+    is_builtin: bool,
+) -> Result<Option<Languages>, ServeError> {
     let refuse = |problem: &str| Err(ServeError::Languages { name: source.name.clone(), problem: problem.to_owned() });
     let of_tokenizer = bundle.tokenizer()?.framing().and_then(|framing| framing.languages.as_ref());
     let is_translation = bundle.model.role() == Role::EncoderDecoder;
@@ -128,12 +132,12 @@ fn languages(bundle: &Bundle<Stored>, source: &ModelSource, is_builtin: bool) ->
 }
 
 /// A name among the settings of the data that a model was trained on.
-fn of_data<'a>(bundle: &'a Bundle<Stored>, key: &str) -> Option<&'a str> {
+fn of_data<'a>(bundle: &'a Bundle<SharedParams>, key: &str) -> Option<&'a str> {
     bundle.recipe.get("data")?.get(key)?.as_str()
 }
 
 /// The languages of a model that was trained in one direction, if its recipe names them or its text is the built-in corpus.
-fn of_recipe(bundle: &Bundle<Stored>, is_builtin: bool) -> Option<Languages> {
+fn of_recipe(bundle: &Bundle<SharedParams>, is_builtin: bool) -> Option<Languages> {
     let (source, target) = match ["source_language", "target_language"].map(|key| of_data(bundle, key)) {
         [Some(source), Some(target)] => (source, target),
         _ if is_builtin => ("en", "de"),

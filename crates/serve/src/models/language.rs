@@ -8,7 +8,7 @@ use std::{
 use attentive_backend::Device;
 use attentive_bundle::{
     Bundle, Chat, ChatTemplate, Conversation, Forms, GenerationConfig, Generator, MAX_PROMPT_TOKENS, Piece, Prompt,
-    ScoredTokens, Stored, Strategy, TextModel, TooLong, WeightFormat,
+    ScoredTokens, SharedParams, Strategy, TextModel, TooLong, WeightFormat,
 };
 use attentive_core::{NextToken, TokenId};
 use attentive_decode::{DraftSource, Drafts, Ended};
@@ -75,7 +75,7 @@ type Writer = Generator<Watched<Shared<TextModel>>>;
 
 impl LanguageEngine {
     pub(crate) fn new(
-        bundle: &Bundle<Stored>,
+        bundle: &Bundle<SharedParams>,
         device: &Device,
         precision: Option<WeightFormat>,
         meters: Meters,

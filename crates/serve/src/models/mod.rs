@@ -14,7 +14,7 @@ use std::{
     time::SystemTime,
 };
 
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, SharedParams};
 use attentive_model::Role;
 use attentive_run::resolve;
 use attentive_tokenizer::{FrameError, Tokenizer};
@@ -39,7 +39,10 @@ pub(crate) struct Served {
     pub(crate) queue: Arc<Queue>,
     pub(crate) tokenizer: Arc<dyn Tokenizer>,
     pub(crate) engine: Engine,
-    stamp: Stamp,
+    /// The model of its folder, without an adapter.
+    base: Bundle<SharedParams>,
+    /// Of its folder, and of its adapter's.
+    stamps: [Stamp; 2],
 }
 
 /// What a model is used by.
@@ -78,26 +81,27 @@ impl Models {
                 return Err(ServeError::Twice { name: source.name.clone() });
             }
         }
-        let load = |source: &ModelSource| {
+        let mut served = Vec::with_capacity(sources.len());
+        for source in &sources {
             let queue = Queue::new(config.limits.running, config.limits.waiting);
-            Served::load(source, config, metrics, queue).map(Arc::new)
-        };
-        let served = sources.iter().map(load).collect::<Result<_, _>>()?;
+            let model = Served::load(source, config, metrics, queue, &served)?;
+            served.push(Arc::new(model));
+        }
         Ok(Self { sources, served: RwLock::new(served), reloading: Mutex::default() })
     }
 
-    /// Loads each model again whose folder has changed, beside the one in use, and puts it in its place. Requests that run
+    /// Loads each model again of which a folder has changed, beside the one in use, and puts it in its place. Requests that run
     /// keep the model that they began with.
     pub(crate) fn reload(&self, config: &ServeConfig, metrics: &Metrics) -> Reloaded {
         let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reloaded = Reloaded::default();
         for (source, old) in self.sources.iter().zip(self.all()) {
             let name = source.name.clone();
-            if stamp(&resolve(&source.path)) == old.stamp {
+            if stamps(source) == old.stamps {
                 reloaded.unchanged.push(name);
                 continue;
             }
-            match Served::load(source, config, metrics, Arc::clone(&old.queue)) {
+            match Served::load(source, config, metrics, Arc::clone(&old.queue), &self.all()) {
                 Ok(new) => {
                     let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
                     if let Some(place) = served.iter_mut().find(|served| served.name == name) {
@@ -150,16 +154,24 @@ impl Models {
 }
 
 impl Served {
+    /// Loads a model, with the weights that it has in common with those of `others` that are of its folder as it is now.
     fn load(
         source: &ModelSource,
         config: &ServeConfig,
         metrics: &Metrics,
         queue: Arc<Queue>,
+        others: &[Arc<Self>],
     ) -> Result<Self, ServeError> {
         let path = resolve(&source.path);
         // Before it is read: a change under way is seen the next time.
-        let stamp = stamp(&path);
-        let mut bundle = Bundle::open(&path)?;
+        let stamps = stamps(source);
+        let known = others.iter().find(|other| other.base.path == path && other.stamps[0] == stamps[0]);
+        let base = known.map_or_else(|| Bundle::open_shared(&path), |other| Ok(other.base.clone()))?;
+        let mut bundle = match &source.adapter {
+            Some(folder) => attentive_interchange::with_adapter(&base, &resolve(folder))
+                .map_err(|cause| ServeError::Adapter(Box::new(cause)))?,
+            None => base.clone(),
+        };
         let facts = Facts::of(&bundle, source)?;
         // Those that the user gives are the model's usual ones.
         let given = source.languages.as_ref().filter(|_| facts.languages.as_ref().is_some_and(|known| known.are_told));
@@ -181,7 +193,7 @@ impl Served {
                 return Err(ServeError::Kind { path, family: bundle.model.family() });
             }
         };
-        Ok(Self { name: source.name.clone(), facts, queue, tokenizer, engine, stamp })
+        Ok(Self { name: source.name.clone(), facts, queue, tokenizer, engine, base, stamps })
     }
 
     /// The translation model that this is.
@@ -226,13 +238,18 @@ impl Served {
     }
 }
 
+/// Those of a model's folder and of its adapter's.
+fn stamps(source: &ModelSource) -> [Stamp; 2] {
+    [stamp(&resolve(&source.path)), source.adapter.as_ref().map(|folder| stamp(&resolve(folder))).unwrap_or_default()]
+}
+
 /// The names, sizes and times of a folder's files, sorted.
 fn stamp(path: &Path) -> Stamp {
     let file = |entry: fs::DirEntry| {
         let data = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
         // The lock and the log of a run change while it goes on; its model does not.
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_part = ["toml", "json", "safetensors", "jinja"].iter().any(|end| name.ends_with(end));
+        let is_part = ["toml", "json", "safetensors", "jinja", "bin"].iter().any(|end| name.ends_with(end));
         (is_part && !name.starts_with('.')).then(|| (name, data.len(), data.modified().ok()))
     };
     let mut files: Stamp = fs::read_dir(path).into_iter().flatten().flatten().filter_map(file).collect();

@@ -7,7 +7,7 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Search, Stored, TooLong, Translation, TranslationConstraints,
+    Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Search, SharedParams, TooLong, Translation, TranslationConstraints,
     TranslationModel, Translator, WeightFormat,
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
@@ -50,7 +50,7 @@ pub(crate) struct TranslationEngine {
 
 /// The model on tensors, which tells what it looks at: made of the bundle when that is first asked for.
 enum Looking {
-    Not(Box<Bundle<Stored>>),
+    Not(Box<Bundle<SharedParams>>),
     Looks(TranslationViewer),
     Fails(String),
 }
@@ -98,7 +98,7 @@ pub(crate) struct ScoredToken {
 
 impl TranslationEngine {
     pub(crate) fn new(
-        bundle: Bundle<Stored>,
+        bundle: Bundle<SharedParams>,
         device: &Device,
         precision: Option<WeightFormat>,
         meters: Meters,
