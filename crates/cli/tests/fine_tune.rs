@@ -260,6 +260,16 @@ fn an_adapter_is_trained_alone_listed_merged_and_written_for_peft() {
     folder.succeed(&export, "");
     folder.succeed(&["merge", "--model", "before", "--adapter", "peft", "--out", "again"], "");
     assert_eq!(params(&folder, "again"), after);
+    // Nor does an adapter have to be merged.
+    let score = |model: &str| -> f64 {
+        let scored = folder.succeed(&["score", "--model", model], "the animal was tired\n");
+        scored.split('\t').next().unwrap().parse().unwrap()
+    };
+    for model in ["before+runs/tuned-1", "before+peft"] {
+        assert!((score(model) - score("merged")).abs() < 2e-4, "{model}");
+    }
+    let error = folder.fail(&["score", "--model", "before+before"], "a\n");
+    assert!(error.contains("before has no adapter"), "{error}");
     let made = folder.succeed(&["average", "runs/tuned-1", "--checkpoint", "last", "--out", "last"], "");
     assert_eq!((params(&folder, "last").len(), made.is_empty()), (after.len(), false));
 

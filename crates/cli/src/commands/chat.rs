@@ -6,16 +6,16 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use attentive_bundle::{Answer, Bundle, Chat as Model, Conversation, GenerationConfig, Message, TextModel, Variables};
+use attentive_bundle::{Answer, Chat as Model, Conversation, GenerationConfig, Message, TextModel, Variables};
 use attentive_decode::Remembering;
 use clap::Args;
 
 use super::{
     BackendArgs, PrecisionArgs,
     generate::{GenerationArgs, say_if_cut, stream},
+    open_model,
 };
 use crate::{input, output};
-use attentive_run::resolve;
 
 const COMMANDS: &str = "\
 /system TEXT  tell the model this before the conversation; nothing without a text
@@ -29,7 +29,7 @@ const COMMANDS: &str = "\
 /// /undo, /reset, /help and /exit are commands.
 #[derive(Debug, Args)]
 pub(crate) struct Chat {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// What the model is told before the conversation.
@@ -51,7 +51,7 @@ pub(crate) struct Chat {
 
 impl Chat {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::open(resolve(&self.model))?;
+        let bundle = open_model(&self.model)?;
         let mut config = self.generation.over(&bundle.generation)?;
         let model = Model::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let variables = self.variable.into_iter().fold(Variables::default(), Variables::and);

@@ -6,14 +6,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, EmbeddingConfig, ImageEncoder, Pooling, TextEncoder, cosine};
+use attentive_bundle::{EmbeddingConfig, ImageEncoder, Pooling, TextEncoder, cosine};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Npy;
 use clap::Args;
 
-use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, pictures};
+use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, open_model, pictures};
 use crate::{input, output};
-use attentive_run::resolve;
 
 /// Turn lines of text into vectors; of a model that reads pictures, lines are their paths.
 ///
@@ -21,7 +20,7 @@ use attentive_run::resolve;
 /// without tokens is `null`, and its row NaN.
 #[derive(Debug, Args)]
 pub(crate) struct Embed {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// What to embed; without it, the lines of standard input.
@@ -90,7 +89,7 @@ impl EmbeddingArgs {
 
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
-        let (bundle, lines) = (Bundle::open(resolve(&self.model))?, input::of_command(self.text));
+        let (bundle, lines) = (open_model(&self.model)?, input::of_command(self.text));
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let how = self.embedding.over(&bundle.embedding)?;
         let is_changed = ("--pooling, --normalize, --frame or --prompt", how != bundle.embedding);

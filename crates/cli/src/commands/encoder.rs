@@ -3,12 +3,11 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, EncodeError, ImageEncoder, Input, Stored, TextEncoder, TooLong};
-use attentive_run::resolve;
+use attentive_bundle::{Bundle, EncodeError, ImageEncoder, Input, SharedParams, TextEncoder, TooLong};
 use attentive_tokenizer::Tokenizer;
 use clap::Args;
 
-use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs};
+use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, open_model};
 use crate::{
     input::{Line, Lines},
     output::{self, Output},
@@ -17,7 +16,7 @@ use crate::{
 /// An encoder in use.
 #[derive(Debug, Args)]
 pub(super) struct EncoderArgs {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     #[command(flatten)]
@@ -27,15 +26,15 @@ pub(super) struct EncoderArgs {
 }
 
 impl EncoderArgs {
-    pub(super) fn bundle(&self) -> Result<Bundle<Stored>> {
-        Ok(Bundle::open(resolve(&self.model))?)
+    pub(super) fn bundle(&self) -> Result<Bundle<SharedParams>> {
+        open_model(&self.model)
     }
 
-    pub(super) fn image_encoder(&self, bundle: &Bundle<Stored>) -> Result<ImageEncoder> {
+    pub(super) fn image_encoder(&self, bundle: &Bundle<SharedParams>) -> Result<ImageEncoder> {
         Ok(ImageEncoder::from_bundle(bundle, &self.backend.device()?, self.precision.precision)?)
     }
 
-    pub(super) fn encoder(&self, bundle: &Bundle<Stored>) -> Result<TextEncoder> {
+    pub(super) fn encoder(&self, bundle: &Bundle<SharedParams>) -> Result<TextEncoder> {
         Ok(TextEncoder::from_bundle(bundle, &self.backend.device()?, self.precision.precision)?)
     }
 }

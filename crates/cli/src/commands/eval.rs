@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, Search, Translator, WeightFormat};
+use attentive_bundle::{Search, Translator, WeightFormat};
 use attentive_metrics::{AnyScorer, BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
 use attentive_task::{LineFile, Log, Segments, likelihood_of};
 use clap::Args;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     DecodingArgs, LINES_AT_ONCE, LongLines, ModelArgs, check_writable,
     numbers::{MANY_RESAMPLED, integer},
-    refuse_overwriting,
+    open_model, refuse_overwriting,
 };
 use crate::{
     metric::{MetricArgs, check_aligned, read_lines, segments, streams},
@@ -149,7 +149,7 @@ impl Eval {
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
-        let bundle = self.of.languages.over(Bundle::open(attentive_run::resolve(&self.of.model))?)?;
+        let bundle = self.of.languages.over(open_model(&self.of.model)?)?;
         let config = self.decoding.over(&bundle.decoding)?;
         let device = self.of.backend.device()?;
         let path = self.source.as_ref().context("--source is missing")?;

@@ -3,17 +3,16 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, Candidate, Denoiser, EncodeError, Input, SpanFiller, TextEncoder, TranslationModel};
+use attentive_bundle::{Candidate, Denoiser, EncodeError, Input, SpanFiller, TextEncoder, TranslationModel};
 use attentive_model::Role;
 use clap::Args;
 
 use super::{
     BackendArgs, LongLines, PrecisionArgs, SpecialsArgs,
     numbers::{MAX_BEAM, integer},
-    on_one_line,
+    on_one_line, open_model,
 };
 use crate::{input, output};
-use attentive_run::resolve;
 
 /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
 ///
@@ -24,7 +23,7 @@ use attentive_run::resolve;
 /// line without tokens there is nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Fill {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// Text with `[MASK]`, `<mask>` or `<extra_id_0>` in the place of words; without it, the lines of standard input.
@@ -44,7 +43,7 @@ pub(crate) struct Fill {
 
 impl Fill {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
+        let bundle = self.specials.over(open_model(&self.model)?);
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let filler = match bundle.model.role() {
             Role::EncoderDecoder if bundle.tokenizer()?.sentinel(0).is_none() => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, FormSpec, GenerationConfig, Generator, Strategy, TextModel};
+use attentive_bundle::{FormSpec, GenerationConfig, Generator, Strategy, TextModel};
 use attentive_decode::{Acceptance, ContrastiveConfig, DraftSource, Drafts, Ended, SamplingConfig};
 use clap::Args;
 use serde_json::json;
@@ -15,10 +15,10 @@ use serde_json::json;
 use super::{
     BackendArgs, PrecisionArgs, SamplingArgs, SpecialsArgs, in_order,
     numbers::{LONG, MANY_TOKENS, above_0, integer, probability},
+    open_model,
     translate::Format,
 };
 use crate::output::{self, Output};
-use attentive_run::resolve;
 
 /// The longest text to continue.
 const MAX_PROMPT_BYTES: u64 = 1 << 24;
@@ -26,7 +26,7 @@ const MAX_PROMPT_BYTES: u64 = 1 << 24;
 /// Continue a text, token by token as they come.
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// The texts to continue, mostly one; `-` reads it from standard input; without it, the model begins by itself.
@@ -129,12 +129,12 @@ impl GenerationArgs {
 
 impl Generate {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
+        let bundle = self.specials.over(open_model(&self.model)?);
         let mut config = self.generation.over(&bundle.generation)?;
         config.begin = self.begin.unwrap_or(config.begin);
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let generator = Generator::from_bundle(&bundle, &device, precision)?;
-        let open = |path| anyhow::Ok(bundle.draft_model(&Bundle::open(resolve(path))?, &device, precision)?);
+        let open = |path| anyhow::Ok(bundle.draft_model(&open_model(path)?, &device, precision)?);
         let draft = self.draft.as_deref().map(open).transpose()?;
         let drafted = |source| Strategy::Drafted(Drafts { source, n_tokens: self.draft_tokens });
         let n_candidates = self.generation.sampling.top_k.unwrap_or_default(); // the model's is a limit of sampling

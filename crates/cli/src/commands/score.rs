@@ -3,13 +3,12 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, Generator, TextScore};
+use attentive_bundle::{Generator, TextScore};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
-use super::{BackendArgs, PrecisionArgs, SpecialsArgs, on_one_line};
+use super::{BackendArgs, PrecisionArgs, SpecialsArgs, on_one_line, open_model};
 use crate::{input, output};
-use attentive_run::resolve;
 
 /// Say how probable lines of text are to a language model.
 ///
@@ -17,7 +16,7 @@ use attentive_run::resolve;
 /// at the end, on standard error, the same of all lines together.
 #[derive(Debug, Args)]
 pub(crate) struct Score {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// What to score; without it, the lines of standard input.
@@ -36,7 +35,7 @@ pub(crate) struct Score {
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
+        let bundle = self.specials.over(open_model(&self.model)?);
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let mut out = output::stdout();
         let begin = self.begin.unwrap_or(bundle.generation.begin);

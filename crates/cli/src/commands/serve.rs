@@ -21,9 +21,9 @@ const MANY: usize = 1 << 16;
 /// what can be asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// A model's folder; with a name, which clients call it by. May be given several times: where no model is named, the
-    /// first answers that can do what is asked.
-    #[arg(long, value_name = "[NAME=]DIR", value_parser = ModelSource::parse, default_value = "runs/latest")]
+    /// A model's folder, and one of an adapter over it; with a name, which clients call it by. May be given several times:
+    /// where no model is named, the first answers that can do what is asked.
+    #[arg(long, value_name = "[NAME=]DIR[+ADAPTER]", value_parser = ModelSource::parse, default_value = "runs/latest")]
     model: Vec<ModelSource>,
     /// The languages of a translation model, as en:de, where its folder does not say them.
     #[arg(long, value_name = "[NAME=]FROM:TO")]

@@ -3,15 +3,16 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, Nearest, TextEncoder, is_blank};
+use attentive_bundle::{Nearest, TextEncoder, is_blank};
 use clap::Args;
 
-use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, numbers::LONG, on_one_line};
+use super::{
+    BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, numbers::LONG, on_one_line, open_model,
+};
 use crate::{
     input::{self, Line},
     output,
 };
-use attentive_run::resolve;
 
 /// Find the lines that are nearest to a text, by the cosine of their vectors.
 ///
@@ -19,7 +20,7 @@ use attentive_run::resolve;
 /// looked for, the text before them. Prompts that the model has for queries and for documents are put before each.
 #[derive(Debug, Args)]
 pub(crate) struct Similar {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// What is looked for; may be given several times.
@@ -46,7 +47,7 @@ pub(crate) struct Similar {
 
 impl Similar {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
+        let bundle = self.specials.over(open_model(&self.model)?);
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let tokenizer = &**bundle.tokenizer()?;
         let [of_queries, of_documents] = [bundle.embedding.of_queries(), bundle.embedding.of_documents()];

@@ -3,12 +3,11 @@
 use std::{fs, io, io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Context, Result};
-use attentive_bundle::{Bundle, Search, Translator, is_blank};
-use attentive_run::resolve;
+use attentive_bundle::{Search, Translator, is_blank};
 use attentive_tokenizer::Tokenizer;
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line};
+use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line, open_model};
 use crate::{input, output};
 
 /// Summarize documents: one line for each.
@@ -38,7 +37,7 @@ pub(crate) struct Summarize {
 
 impl Summarize {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::open(resolve(&self.model))?;
+        let bundle = open_model(&self.model)?;
         let config = self.decoding.over(&bundle.decoding)?;
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
         let search = Search::Best(NonZeroUsize::MIN);

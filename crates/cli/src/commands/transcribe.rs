@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, SpeechTask, Transcriber, TranscriptFormat, TranscriptWriter, TranscriptionConfig};
-use attentive_run::resolve;
+use attentive_bundle::{SpeechTask, Transcriber, TranscriptFormat, TranscriptWriter, TranscriptionConfig};
 use attentive_speech::Recording;
 use clap::Args;
 
 use super::{
     BackendArgs, PrecisionArgs,
     numbers::{LONG, MAX_BEAM, integer},
+    open_model,
 };
 use crate::output;
 
@@ -19,7 +19,7 @@ use crate::output;
 /// WAV, FLAC, MP3 and Ogg Vorbis files of any length and rate.
 #[derive(Debug, Args)]
 pub(crate) struct Transcribe {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// The recordings.
@@ -70,7 +70,7 @@ impl Transcribe {
         if self.timestamps && self.format != TranscriptFormat::Text {
             bail!("--timestamps is for --format text: {} has times always; leave it out", self.format);
         }
-        let bundle = Bundle::open(resolve(&self.model))?;
+        let bundle = open_model(&self.model)?;
         let transcriber = Transcriber::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         if self.timestamps && !transcriber.tokens().has_times() {
             warning!("warning: --timestamps: the model writes no times; those of its windows are shown");

@@ -3,7 +3,7 @@
 use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, Input, Search, Translation, TranslationConstraints, Translator};
+use attentive_bundle::{Input, Search, Translation, TranslationConstraints, Translator};
 use attentive_decode::{Combination, SamplingConfig};
 use attentive_inspect::{AlignBy, Aligner, Alignment, InspectError, SearchTree};
 use attentive_task::least_risk;
@@ -15,13 +15,12 @@ use super::{
     BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, SamplingArgs, SpecialsArgs, check_writable,
     constraints::ConstraintArgs,
     numbers::{MANY, integer},
-    on_one_line,
+    on_one_line, open_model,
 };
 use crate::{
     input::{self, Line},
     output::{self, Output},
 };
-use attentive_run::resolve;
 
 /// The form of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,7 +35,7 @@ pub(super) enum Format {
 /// the line, counted from 1, and a tab come before each.
 #[derive(Debug, Args)]
 pub(crate) struct Translate {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// The folder of another model of the same tokenizer, which decides on each token together with the others; as often as there
@@ -118,7 +117,7 @@ impl Translate {
         let (Search::Best(n) | Search::Random(_, n) | Search::Constrained(_, n)) = search;
         let n_written = if self.least_risk { NonZeroUsize::MIN } else { n };
         let folders = [&self.model].into_iter().chain(&self.with);
-        let open = |folder: &PathBuf| Ok(self.specials.over(self.languages.over(Bundle::open(resolve(folder))?)?));
+        let open = |folder: &PathBuf| Ok(self.specials.over(self.languages.over(open_model(folder)?)?));
         let bundles = folders.map(open).collect::<Result<Vec<_>>>()?;
         let config = self.decoding.over(&bundles[0].decoding)?;
         if self.n_best.get() > config.beam {
