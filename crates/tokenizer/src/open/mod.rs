@@ -173,7 +173,7 @@ impl OpenOptions {
                 folder::put_case(&mut value, self.lowercase);
                 let text = self.lowercase.is_none().then(|| text.to_owned());
                 let tokenizer = tokenizer_json::read(path, &value, text, &SpecialNames::new(), false)?;
-                let frame = folder::frame_of(&value);
+                let frame = frame_of(&value);
                 Ok(Opened { frame, ..Opened::boxed(tokenizer) })
             }
             Ok(text) if text.trim_start().starts_with('{') => load(path).map(Opened::boxed),
