@@ -1,7 +1,7 @@
 //! Commands on pictures: what `classify` and `embed` do with a model that reads them.
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, EncodeError, SharedParams};
+use attentive_bundle::{Bundle, EncodeError};
 use attentive_model::Role;
 use attentive_vision::Picture;
 
@@ -11,7 +11,7 @@ use crate::input::{Line, Lines};
 const AT_ONCE: usize = 64;
 
 /// Whether a model reads pictures; then flags that are for texts are refused, each with whether it is given.
-pub(super) fn are_read_by(bundle: &Bundle<SharedParams>, flags: &[(&str, bool)]) -> Result<bool> {
+pub(super) fn are_read_by<P>(bundle: &Bundle<P>, flags: &[(&str, bool)]) -> Result<bool> {
     let reads = bundle.model.role() == Role::ImageEncoder;
     match flags.iter().find(|(_, is_given)| reads && *is_given) {
         Some((flag, _)) => bail!("{flag} is for models that read text, and {} reads pictures", bundle.path.display()),
