@@ -1,6 +1,6 @@
 //! What the doctor says of small files that have each fault.
 
-use std::fmt::Write;
+use std::{fmt::Write, process::Output};
 
 use crate::support::{Folder, contains};
 
@@ -96,6 +96,30 @@ rows = 2
             "lines are in the training data: lines ",
         ],
     );
+}
+
+#[test]
+fn updates_after_the_end_of_the_schedule_are_told() {
+    let schedule = "[schedule]\nkind = \"cosine\"\npeak = 1e-3\nwarmup_steps = 1\ntotal_steps = ";
+    let folder = Folder::new();
+    let recipe = |end: usize| {
+        let data =
+            "[data]\ntrain.text = \"train.txt\"\n[tokenizer]\nkind = \"characters\"\n[batch]\ncontext = 16\nrows = 2\n";
+        format!("name = \"r\"\ntask = \"causal-lm\"\n{data}{SIZES}{schedule}{end}\n[training]\nsteps = 4\n")
+    };
+    folder.write("train.txt", &sentences(0, 30));
+    folder.write("short.toml", &recipe(2));
+    folder.write("whole.toml", &recipe(4));
+    let idle = "the learning rate is 0 from update 2 on, and the rest of training.steps = 4 change nothing";
+    for command in ["doctor", "train"] {
+        let shown = |recipe| {
+            let Output { status, stdout, stderr } = folder.run(&[command, recipe], "");
+            assert!(status.success());
+            String::from_utf8([stdout, stderr].concat()).unwrap()
+        };
+        contains(&shown("short.toml"), &[idle]);
+        assert!(!shown("whole.toml").contains("the learning rate is 0"));
+    }
 }
 
 fn folder_recipe(folder: &Folder) -> String {

@@ -80,6 +80,16 @@ impl ScheduleConfig {
         }
     }
 
+    /// The update from which on the learning rate is 0, if there is one.
+    pub fn ends_at(&self) -> Option<u64> {
+        match *self {
+            Self::Cosine { warmup_steps, total_steps, floor, .. } if floor == 0.0 => {
+                Some(total_steps.max(warmup_steps.saturating_add(1)))
+            }
+            _ => None,
+        }
+    }
+
     /// The schedule for a model of width `d_model`, which the Noam schedule depends on.
     pub fn build(self, d_model: usize) -> Scheduled {
         Scheduled { config: self, d_model }
@@ -149,6 +159,17 @@ mod tests {
         assert!(close(lr(cosine, 60), 0.55));
         assert!(close(lr(cosine, 110), 0.1));
         assert!(close(lr(cosine, 1_000), 0.1));
+    }
+
+    #[test]
+    fn a_schedule_ends_where_its_rate_becomes_zero() {
+        for (warmup_steps, total_steps) in [(10, 110), (0, 5), (1, 2), (7, 7), (0, 0)] {
+            let cosine = ScheduleConfig::Cosine { peak: 1.0, warmup_steps, total_steps, floor: 0.0 };
+            let first_idle = (1..1_000).find(|&step| lr(cosine, step) == 0.0);
+            assert_eq!(cosine.ends_at(), first_idle);
+        }
+        let floored = ScheduleConfig::Cosine { peak: 1.0, warmup_steps: 10, total_steps: 110, floor: 0.1 };
+        assert_eq!(floored.ends_at(), None);
     }
 
     proptest! {

@@ -219,7 +219,7 @@ impl Run {
     /// fails before its training begins leaves no folder.
     pub fn train(mut self, device: &Device, options: TrainOptions<'_>) -> Result<Ended> {
         let log = options.log;
-        self.warning.iter().for_each(|warning| log.warning(warning));
+        self.warning.iter().chain(&self.recipe.run.idle_updates()).for_each(|warning| log.warning(warning));
         let training = &self.recipe.run.training;
         match training.precision {
             Precision::Bf16 if !has_kernels(device) => log.line("note: only flex multiplies bf16; products are f32"),

@@ -104,6 +104,17 @@ impl RunRecipe {
         self.training.validate().map_err(|error| Problem::within("training", &error.keys(), &error))
     }
 
+    /// What is to be said where the schedule ends before training does.
+    pub fn idle_updates(&self) -> Option<String> {
+        let (end, steps) = (self.schedule.ends_at()?, self.training.steps);
+        (end < steps).then(|| {
+            format!(
+                "schedule: the learning rate is 0 from update {end} on, and the rest of training.steps = {steps} change \
+                 nothing: raise schedule.total_steps, or set schedule.floor"
+            )
+        })
+    }
+
     /// Holds the settings against the model that is trained.
     ///
     /// # Errors
