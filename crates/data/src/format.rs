@@ -42,6 +42,7 @@ const DECOMPRESS: &str = "decompress it, or compress it by gzip, bzip2, xz or zs
 const SAVE: &str = "save its text as a plain text file";
 const WRITE: &str = "write its text column to a plain text file, a line each";
 const CONVERT: &str = "convert it with iconv -f UTF-32 -t UTF-8";
+const FETCH: &str = "fetch the file with `git lfs pull`";
 
 /// Formats that are not text: first bytes, name, and what to do.
 const REFUSED: &[(&[u8], &str, &str)] = &[
@@ -68,6 +69,7 @@ const REFUSED: &[(&[u8], &str, &str)] = &[
     (b"SQLite format 3\0", "an SQLite database", WRITE),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", WRITE),
     (b"\x93NUMPY", "a NumPy array", WRITE),
+    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file itself", FETCH),
     (b"\xff\xfe\0\0", "in UTF-32", CONVERT),
     (b"\0\0\xfe\xff", "in UTF-32", CONVERT),
 ];

@@ -66,7 +66,7 @@ fn zeros_after_compressed_data_are_padding() {
 
 #[test]
 fn archives_and_other_formats_are_refused_by_name() {
-    let cases: [(&[u8], &str); 12] = [
+    let cases: [(&[u8], &str); 13] = [
         (&fs::read(golden("text.tar")).unwrap(), "is a tar archive: unpack it"),
         (&fs::read(golden("text.tgz")).unwrap(), "is a tar archive, compressed by gzip: unpack it"),
         (&fs::read(golden("text.tar.xz")).unwrap(), "is a tar archive, compressed by xz: unpack it"),
@@ -78,6 +78,10 @@ fn archives_and_other_formats_are_refused_by_name() {
         (b"PAR1\x15\x04\x15", "is a Parquet file: write its text column"),
         (b"SQLite format 3\0\x10", "is an SQLite database"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "is a PDF document: save its text"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 798\n",
+            "is a Git LFS pointer, not the file itself: fetch the file with `git lfs pull`",
+        ),
         (&[0; 64], "file:1 has binary data"),
     ];
     for (bytes, expected) in cases {
