@@ -284,6 +284,18 @@ rows = 4
         &String::from_utf8(output.stderr).unwrap(),
         &["data.validation has labels that data.train does not have: \"sideways\" (2 of its texts)"],
     );
+
+    // The text is where the label should be.
+    let turned: String = sentences(0, 30).lines().map(|line| format!("up\t{line}\n")).collect();
+    folder.write("train.tsv", &turned);
+    folder.write("validation.tsv", &turned);
+    let output = folder.run(&["doctor", "r.toml"], "");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    contains(
+        &String::from_utf8(output.stderr).unwrap(),
+        &["data.train has 30 labels for 30 texts: where the label is in another column, columns = [2, 1]"],
+    );
+    assert!(shown.contains(" and 20 more\n") && shown.lines().all(|line| line.len() < 1_000), "{shown}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
     LabeledPart, LabeledTexts, Log, Resizable, Result, Start, Task,
     config::{ClassificationRecipe, RunRecipe},
     example, initial,
-    log::warn_of,
+    log::{shortened, warn_of},
     masked_lm::values,
     score::{Judged, score_classes},
     start::relabelled,
@@ -53,6 +53,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         // Few texts of a file are not what others have encoded of it.
         let cache = start.cache.filter(|_| recipe.data.cache && recipe.data.examples.is_none());
         let mut parts = LabeledTexts::open(&recipe.data)?;
+        parts.oddity().iter().for_each(|oddity| log.warning(oddity));
         if let Some(n) = recipe.data.examples {
             parts.leave_few(n, run.training.seed);
         }
@@ -87,7 +88,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
             }
         };
         let held_out = [held_out(&parts.validation, "validation")?, held_out(&parts.test, "test")?];
-        say!(log, "labels    {}", labels.join(", "));
+        say!(log, "labels    {}", shortened(&labels));
         Ok(Self {
             config,
             n_labels: labels.len(),

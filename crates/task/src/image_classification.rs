@@ -16,6 +16,7 @@ use crate::{
     data2vec::Unlabelled,
     example, initial,
     labeled::few,
+    log::shortened,
     masked_lm::values,
     score::{Judged, score_classes},
     start::relabelled,
@@ -103,7 +104,7 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> ImageClassification<F> {
         }
         let held_out = [held_out[0].map(batcher).transpose()?, held_out[1].map(batcher).transpose()?];
         if is_labelled {
-            say!(log, "labels    {}", labels.join(", "));
+            say!(log, "labels    {}", shortened(&labels));
         }
         let pretrained = start.pretrained.map(|bundle| relabelled(bundle.params, &before, config.labels()));
         Ok(Self {

@@ -15,6 +15,7 @@ use crate::{
     Log, Result,
     config::{LabeledFiles, LabeledRecipe},
     corpus::record_of,
+    log::shortened,
     tokens,
 };
 
@@ -99,10 +100,23 @@ impl LabeledTexts {
             if !unknown.is_empty() {
                 let all: Vec<String> =
                     unknown.iter().map(|(label, n)| format!("{label:?} ({n} of its texts)")).collect();
-                refuse!("data.{} has labels that data.train does not have: {}", part.name, all.join(", "));
+                refuse!("data.{} has labels that data.train does not have: {}", part.name, shortened(&all));
             }
         }
         Ok(labels)
+    }
+
+    /// What is to be said where hardly two texts have one label, as where the label is in another column.
+    pub fn oddity(&self) -> Option<String> {
+        /// Fewer texts may have as many classes.
+        const FEW: usize = 20;
+        let (n_labels, n) = (self.train.counts().len(), self.train.texts.len());
+        (n_labels > FEW && 2 * n_labels > n).then(|| {
+            format!(
+                "data.train has {n_labels} labels for {n} texts: where the label is in another column, columns = [2, 1] \
+                 takes the text from the second one and the label from the first"
+            )
+        })
     }
 
     /// What `training.json` says of all parts.

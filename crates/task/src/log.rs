@@ -56,6 +56,14 @@ pub(crate) fn warn_of<'a>(log: &dyn Log, files: impl IntoIterator<Item = &'a Fil
     files.into_iter().flat_map(|file| &file.notes).for_each(|note| log.warning(note));
 }
 
+/// The first of several names, with commas between them, and how many there are more.
+pub(crate) fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let more = names.len().saturating_sub(SHOWN);
+    let end = if more > 0 { format!(" and {more} more") } else { String::new() };
+    names[..names.len() - more].join(", ") + &end
+}
+
 /// `1234567` as `1,234,567`.
 ///
 /// ```
