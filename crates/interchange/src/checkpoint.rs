@@ -10,7 +10,7 @@ use std::{
 use attentive_weights::WeightsFile;
 use serde::Deserialize;
 
-use crate::{InterchangeError, files};
+use crate::{InterchangeError, elsewhere, files};
 
 pub(crate) const SAFETENSORS: &str = "model.safetensors";
 pub(crate) const PICKLE: &str = "pytorch_model.bin";
@@ -33,10 +33,15 @@ pub(crate) fn open(folder: &Path) -> Result<Vec<WeightsFile>, InterchangeError> 
         }
         let index = folder.join(index(name));
         if index.is_file() {
-            return shards(&index)?.into_iter().map(|shard| open_file(&folder.join(shard))).collect();
+            let shards = shards(&index)?;
+            if let Some(absent) = shards.iter().find(|shard| !folder.join(shard).is_file()) {
+                let problem = format!("it lists {absent}, which is not beside it: get all {} files", shards.len());
+                return Err(InterchangeError::NotAModel { path: index, problem });
+            }
+            return shards.into_iter().map(|shard| open_file(&folder.join(shard))).collect();
         }
     }
-    Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "model.safetensors or pytorch_model.bin" })
+    Err(elsewhere::without_weights(folder))
 }
 
 /// Opens a file of weights, if it is one.

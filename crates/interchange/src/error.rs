@@ -28,6 +28,14 @@ pub enum InterchangeError {
         /// What it should have.
         wanted: &'static str,
     },
+    /// A path that leads to something else than a model's folder, or a folder that is not a whole one.
+    #[error("{path}: {problem}", path = path.display())]
+    NotAModel {
+        /// The path.
+        path: PathBuf,
+        /// What it leads to, and what to do.
+        problem: String,
+    },
     /// A file is not what it should be.
     #[error("{path} is damaged or of another kind: {problem}", path = path.display())]
     Damaged {

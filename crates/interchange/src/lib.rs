@@ -57,6 +57,7 @@ mod checks;
 mod ctranslate2;
 mod decision_transformer;
 mod decoder;
+mod elsewhere;
 mod error;
 mod fairseq;
 mod family;

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::{
     ImportConfig, InterchangeError,
     decoder::{Keys, gemma3},
-    files,
+    elsewhere, files,
     settings::{self, GENERATION, Writing},
     source::Source,
     tokenizers,
@@ -53,12 +53,12 @@ impl<'a> Reader<'a> {
     /// Reads the settings of a folder.
     ///
     /// # Errors
-    /// [`InterchangeError::Missing`] without `config.json`; [`InterchangeError::Damaged`];
+    /// [`InterchangeError::Missing`] or what is there instead, without `config.json`; [`InterchangeError::Damaged`];
     /// [`InterchangeError::Unsupported`] if the weights are quantized.
     pub(crate) fn open(folder: &'a Path, options: &'a ImportConfig) -> Result<Self, InterchangeError> {
         let path = folder.join(CONFIG);
         if !path.is_file() {
-            return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: CONFIG });
+            return Err(elsewhere::without_config(folder));
         }
         let mut settings: Map<String, Value> = files::read_json(&path)?;
         let of_pictures = gemma3::keep_text(&mut settings);

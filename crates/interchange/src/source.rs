@@ -254,7 +254,9 @@ impl Source {
         if n <= found.len() {
             return Ok(());
         }
-        let problem = format!("{key} is {n}, and there are tensors of {} such, {prefix}…", found.len());
+        let first = self.tensors.values().next().filter(|_| found.is_empty());
+        let first = first.map(|(_, name)| format!("; the first tensor is {name}")).unwrap_or_default();
+        let problem = format!("{key} is {n}, and there are tensors of {} such, {prefix}…{first}", found.len());
         Err(InterchangeError::Mismatch { path: self.folder.clone(), problems: vec![problem] })
     }
 

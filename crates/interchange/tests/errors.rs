@@ -38,7 +38,7 @@ fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
 
 #[test]
 fn architectures_and_settings_that_are_not_here() {
-    says(import(Path::new("nowhere")), &["nowhere has no config.json"]);
+    says(import(Path::new("nowhere")), &["nowhere: there is no such folder or file"]);
     let other = folder(|config| config["model_type"] = json!("mamba"));
     says(import(other.path()), &["config.json", "\"mamba\"", "marian"]);
     for (found, nearest) in [
@@ -92,6 +92,49 @@ fn every_tensor_that_does_not_fit_is_listed() {
     fs::remove_file(path).unwrap();
     fs::remove_file(folder.path().join("pytorch_model.bin")).unwrap();
     says(import(folder.path()), &["has no model.safetensors or pytorch_model.bin"]);
+}
+
+#[test]
+fn what_is_there_in_the_place_of_a_model_is_told() {
+    let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    says(import(Path::new("owner/name")), &["no such folder or file; a model of the hub is hf://owner/name"]);
+    says(import(&golden("gpt2/model.safetensors")), &["it is a file: name its folder"]);
+    says(import(&golden("peft-gpt2")), &["an adapter of PEFT, and no model: import the model that it changes"]);
+    says(import(&golden("gguf")), &["name one of its files: gemma.gguf, "]);
+
+    let index = |shards: &[&str]| {
+        let map: serde_json::Map<String, Value> =
+            shards.iter().map(|&name| (format!("of {name}"), json!(name))).collect();
+        json!({ "weight_map": map }).to_string()
+    };
+    let shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    let cases: [(&[(&str, String)], &str); 5] = [
+        (
+            &[("model.safetensors.index.json", index(&shards)), (shards[0], String::new())],
+            "index.json: it lists model-00002-of-00002.safetensors, which is not beside it: get all 2 files",
+        ),
+        (
+            &[("pytorch_model-00001-of-00002.bin", String::new())],
+            "is one of several files, and pytorch_model.bin.index.json is missing, which lists them",
+        ),
+        (
+            &[("model.fp16.safetensors", String::new())],
+            "if it has all of the model's weights, call it model.safetensors",
+        ),
+        (&[("tf_model.h5", String::new())], "tf_model.h5 has weights of TensorFlow: save the folder again"),
+        (&[("training_args.bin", String::new())], "has no model.safetensors or pytorch_model.bin"),
+    ];
+    for (files, expected) in cases {
+        let folder = folder(|_| ());
+        for weights in ["model.safetensors", "pytorch_model.bin"] {
+            fs::remove_file(folder.path().join(weights)).unwrap();
+        }
+        files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+        says(import(folder.path()), &[expected]);
+    }
+    // Weights of another class than the one that config.json names.
+    let other = copy("bert-classification", "config.json", |config| config["model_type"] = json!("roberta"));
+    says(import(other.path()), &["there are tensors of 0 such, encoder.layer.…; the first tensor is bert."]);
 }
 
 #[test]
