@@ -470,6 +470,10 @@ impl Writing {
         let max_new = self.take("max_new_tokens", |&n| (1..=longest).contains(&n));
         let max_len = self.take("max_length", |n| (2..=longest).contains(n)).map(|n| n - 1);
         self.decoding.max_len = max_new.or(max_len);
+        if let Some(max_len) = self.decoding.max_len {
+            // Their bound does not depend on the source.
+            self.decoding.max_len_offset = max_len.max(self.decoding.max_len_offset);
+        }
         let bound = self.decoding.max_len.unwrap_or(longest);
         let min_new = self.take("min_new_tokens", |&n| n <= bound);
         let min_len = self.take("min_length", |&n| n <= bound).map(|n| n.saturating_sub(1));

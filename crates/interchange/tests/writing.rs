@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use attentive_backend::BackendKind;
+use attentive_bundle::{DecodingConfig, Translator};
 use attentive_decode::SamplingConfig;
 use attentive_interchange::Imported;
 use serde_json::{Value, json};
@@ -29,6 +31,18 @@ fn the_usual_length_is_followed_or_noted_where_a_file_says_it() {
     assert_eq!(found.notes, ["generation_config.json: not followed here: max_length = 20"]);
     let folder = with_settings("bert-model", &json!({ "max_length": 20 }));
     assert_eq!(read(folder.path()).unwrap().notes, [""; 0], "an encoder writes nothing");
+}
+
+#[test]
+fn a_length_that_is_followed_does_not_depend_on_the_source() {
+    for settings in [json!({ "max_length": 61 }), json!({ "max_new_tokens": 60 })] {
+        let bundle = written("marian", &settings).bundle;
+        let config = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
+        let translator = Translator::from_bundle(&bundle, &BackendKind::Flex.device().unwrap(), None).unwrap();
+        // As many as transformers 5.23 writes for these five tokens: no end comes before.
+        let found = &translator.translate(&["the animal was tired"], &config).unwrap()[0];
+        assert_eq!((found.tokens.len(), found.is_finished), (60, false), "{settings}");
+    }
 }
 
 #[test]
