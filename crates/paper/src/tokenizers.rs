@@ -3,6 +3,7 @@
 use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use attentive_backend::Device;
+use attentive_collective::Alone;
 use attentive_model::{GptConfig, ModelSpec};
 use attentive_optim::{Schedule, ScheduleConfig};
 use attentive_run::Recipe;
@@ -109,7 +110,7 @@ impl Tokenizers {
         }
         let seconds = start.elapsed().as_secs_f64();
         let n_params = model.num_params() as u64;
-        let scores = task.score(model.valid(), log)?;
+        let scores = task.score(model.valid(), &Alone, log)?;
         let Some(bits) = scores.iter().find(|score| score.metric == "bits-per-byte") else {
             refuse!("the text is too short for a part to be held out");
         };

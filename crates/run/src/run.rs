@@ -13,7 +13,7 @@ use attentive_data::Size;
 use attentive_task::{
     Log, Resizable, Result, TaskVisitor,
     config::{Problem, RunRecipe, TaskRecipe},
-    of_any_task, prepare, resolve,
+    of_any_task, prepare, resolve, together,
 };
 use attentive_trainer::{Callback, CheckpointDir, OnDamage};
 
@@ -21,7 +21,7 @@ use crate::{
     Recipe, folder, memory,
     recipe::finished_model,
     session::Session,
-    together::{Preparing, first_says, of_recipe, same, same_by_name, text_of_first, together, version},
+    together::{Preparing, first_says, of_recipe, same, same_by_name, text_of_first, version},
 };
 
 /// A recipe, and the folder that it is trained in. The folder is locked while this lives.

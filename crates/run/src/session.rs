@@ -15,12 +15,13 @@ use attentive_model::ModelSpec;
 use attentive_task::{
     Context, Error, Result, Task, clock,
     config::{Problem, RunRecipe},
-    shell_path, thousands, with_causes,
+    shell_path, thousands, together, with_causes,
 };
 use attentive_trainer::{
     Averaged, Callback, Checkpoint, CheckpointDir, Environment, FinishedModel, LatestCheckpoint, Outcome, TrainError,
-    TrainState, Trainer, TrainerConfig,
+    TrainState, Trainer, TrainerConfig, params_of_first,
 };
+use attentive_weights::Tensors;
 use burn::module::Module;
 
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
     injected::Injected,
     metrics_log::MetricsLog,
     rounding::rounding,
-    together::{of_backend, of_data, other_instructions, same, together},
+    together::{of_backend, of_data, other_instructions, same},
 };
 
 /// A run's settings, folder and device.
@@ -100,9 +101,11 @@ impl Session<'_, '_> {
             log.line(&format!("interrupted after step {}; {go_on}", outcome.state.step));
             return Ok(Ended::Stopped { step: outcome.state.step, folder: self.run.to_owned() });
         }
-        let finished = if self.is_first() { self.finish(&outcome, task, &processor, data) } else { Ok(()) };
+        let written = if self.is_first() { self.finish(&outcome, &processor, data).map(Some) } else { Ok(None) };
         // The others wait, so that they are there until the model is.
-        let finished = together(&*self.peers, finished).inspect_err(|error| {
+        let written = together(&*self.peers, written);
+        let scored = written.and_then(|written| self.score(outcome.model, task, written));
+        let finished = together(&*self.peers, scored).inspect_err(|error| {
             let is_of_best = matches!(error, Error::Train(TrainError::NoBest | TrainError::BestUnread { .. }));
             let or = if is_of_best { "; for the last model, add: --set evaluation.model=last" } else { "" };
             log.warning(&format!("the model is not finished; {go_on}{or}"));
@@ -233,7 +236,7 @@ impl Session<'_, '_> {
             state = checkpoint.state.clone();
             trainer = trainer.resume(checkpoint)?;
         }
-        let (mut batches, mut evaluate) = (task.batches(), task.evaluator(log));
+        let (mut batches, mut evaluate) = (task.batches(), task.evaluator(&*self.peers, log));
         let metrics_path = self.run.join("metrics.jsonl");
         let metrics = self.is_first().then(|| MetricsLog::open(&metrics_path, &state)).transpose();
         let mut metrics = metrics.with_context(|| format!("can't write {}", metrics_path.display()))?;
@@ -262,20 +265,16 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Averages, writes, scores and shows the finished model.
-    fn finish<T: Task>(
+    /// Averages and writes the finished model; returns its parameters and record.
+    fn finish<M: Module>(
         &self,
-        outcome: &Outcome<T::Model>,
-        task: &T,
+        outcome: &Outcome<M>,
         processor: &Processor,
         data: Vec<DataRecord>,
-    ) -> Result<()> {
+    ) -> Result<(Tensors, TrainingRecord)> {
         let averaged = outcome.finished(self.finished, Some(&self.checkpoints()), self.options.on_damage)?;
-        // The model is safe before it is scored.
-        let mut record = self.write_model(&averaged, &outcome.state, outcome.ema.is_some(), processor, data)?;
-        let model = attentive_weights::load(outcome.model.valid(), averaged.params)?;
-        record.scores = task.score(model, self.options.log)?;
-        Ok(Bundle::write_record(self.run, &record)?)
+        let record = self.write_model(&averaged, &outcome.state, outcome.ema.is_some(), processor, data)?;
+        Ok((averaged.params, record))
     }
 
     /// Writes the finished model, without its scores.
@@ -322,6 +321,21 @@ impl Session<'_, '_> {
         }
         Bundle::write(self.run, self.config, processor, &whole, &record)?;
         Ok(record)
+    }
+
+    /// Scores and shows the finished model, of which the first process has written parameters and record.
+    fn score<T: Task>(&self, model: T::Model, task: &T, written: Option<(Tensors, TrainingRecord)>) -> Result<()> {
+        let model = model.valid();
+        let (params, record) = match written {
+            Some((params, record)) => (params, Some(record)),
+            None => (attentive_weights::params(&model), None),
+        };
+        let params = params_of_first(&*self.peers, params)?;
+        let scores = task.score(attentive_weights::load(model, params)?, &*self.peers, self.options.log)?;
+        match record {
+            Some(record) => Ok(Bundle::write_record(self.run, &TrainingRecord { scores, ..record })?),
+            None => Ok(()),
+        }
     }
 }
 

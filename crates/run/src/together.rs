@@ -6,24 +6,11 @@ use std::{
 };
 
 use attentive_bundle::{DataRecord, Processor};
-use attentive_collective::{Collective, CollectiveError, any, broadcast, first_failure, gather};
+use attentive_collective::{Collective, any, broadcast, gather};
 use attentive_data::sha256_of;
-use attentive_task::{Error, Result, with_causes};
-use attentive_trainer::TrainError;
+use attentive_task::{Error, Result, ended, together};
 
 use crate::recipe::is_data_file;
-
-/// `outcome`, unless another process has failed: then what that one says.
-pub(crate) fn together<T>(peers: &dyn Collective, outcome: Result<T>) -> Result<T> {
-    if peers.size() == 1 {
-        return outcome;
-    }
-    let problem = outcome.as_ref().err().map(|error| with_causes(error));
-    match first_failure(peers, problem.as_deref()).map_err(ended)? {
-        Some((rank, problem)) if outcome.is_ok() => refuse!("process {rank} of {}: {problem}", peers.size()),
-        _ => outcome,
-    }
-}
 
 /// The text of the first process.
 pub(crate) fn text_of_first(peers: &dyn Collective, mine: String) -> Result<String> {
@@ -148,11 +135,6 @@ pub(crate) fn other_instructions(peers: &dyn Collective, (place, name): (usize, 
              alone; for them, start all with ATTENTIVE_SIMD={lowest}"
         )
     }))
-}
-
-/// A process has ended.
-pub(crate) fn ended(error: CollectiveError) -> Error {
-    TrainError::from(error).into()
 }
 
 /// The order in which processes prepare: the first one before the others, which find its tokens; and all are told where one

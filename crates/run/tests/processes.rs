@@ -1,11 +1,16 @@
 //! A run that several processes, here threads, train: the folder of one, written by the first; and what may change on the way.
 
-use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path, rc::Rc, thread};
+use std::{cell::RefCell, collections::BTreeMap, fs, ops::ControlFlow, path::Path, rc::Rc, thread};
 
 use attentive_backend::BackendKind;
-use attentive_collective::{Collective, Threads};
+use attentive_collective::{Alone, Collective, Threads};
 use attentive_run::{Ended, Recipe, Result, Run, TrainOptions};
-use attentive_trainer::Event;
+use attentive_task::{
+    Log, Resizable, TaskVisitor,
+    config::{RunRecipe, TaskRecipe},
+    prepare,
+};
+use attentive_trainer::{Evaluate, Event};
 
 /// Writes a corpus, and a recipe whose updates have four micro-batches.
 fn write(folder: &Path) {
@@ -148,4 +153,101 @@ fn other_recipes_and_files_are_refused_by_name_and_leave_nothing() {
     let few = each(5, |peers| Run::create_among(peers, &runs, recipe(folders[0].path(), &[])).unwrap_err().to_string());
     assert!(few.iter().all(|error| error.contains("training.accumulate")), "{few:?}");
     assert!(!runs.join("run-1").exists());
+}
+
+/// Recipes of all that is validated and scored by shares: translations, losses, guesses, distances, classes, transcriptions.
+const TASKS: [&str; 8] = [
+    "data.train.tsv = 'pairs.tsv'\ndata.validation.tsv = 'pairs.tsv'\ndata.test.tsv = 'test.tsv'\n
+        tokenizer.merges = 5\nbatch.max_tokens = 64\nevaluation.bleu_sentences = 7\n
+        [model]\nd_model = 16\nd_ff = 32\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\n
+        positions = { learned = { max_len = 12 } }\n",
+    "task = 'causal-lm'\ndata.train.text = 'text.txt'\ndata.validation.text = 'text.txt'\ntokenizer.kind = 'bytes'\n
+        batch = { context = 40, rows = 3 }\ngeneration.max_tokens = 5\n
+        [model]\npreset = 'gpt-2'\nd_model = 16\nd_ff = 32\nn_heads = 2\nn_layers = 1\n",
+    "task = 'masked-lm'\ndata.train.text = 'text.txt'\ndata.validation.text = 'text.txt'\n
+        tokenizer = { kind = 'wordpiece', vocab_size = 60 }\nbatch = { context = 16, rows = 3, examples = 'full-sentences' }\n
+        [model]\nd_model = 16\nd_ff = 32\nn_heads = 2\nn_layers = 1\nnext_sentence = false\n",
+    "task = 'masked-lm'\ndata.train.text = 'text.txt'\ndata.validation.text = 'text.txt'\n
+        tokenizer = { kind = 'wordpiece', vocab_size = 60 }\nbatch = { context = 16, rows = 3, examples = 'full-sentences' }\n
+        objective = { kind = 'data2vec', tau = 0.9, tau_end = 0.99, tau_steps = 4 }\n
+        [model]\nd_model = 16\nd_ff = 32\nn_heads = 2\nn_layers = 2\nmasked_lm = false\nnext_sentence = false\n
+        pooler = false\n",
+    "task = 'span-corruption'\ndata.train.text = 'text.txt'\ndata.validation.text = 'text.txt'\ntokenizer.kind = 'bytes'\n
+        batch = { context = 40, rows = 3 }\ncorruption.mean_span = 4.0\n
+        [model]\npreset = 'byt5-small'\nd_model = 32\nd_ff = 48\nn_heads = 2\nd_k = 16\nd_v = 16\n
+        n_encoder_layers = 1\nn_decoder_layers = 1\n",
+    "task = 'classification'\ndata.train.tsv = 'classes.tsv'\ndata.validation.tsv = 'classes.tsv'\n
+        data.test.tsv = 'classes.tsv'\ntokenizer = { kind = 'wordpiece', vocab_size = 60 }\n
+        batch = { context = 10, rows = 3 }\n[model]\nd_model = 16\nd_ff = 32\nn_heads = 2\nn_layers = 1\n",
+    "task = 'speech-recognition'\ndata.morse = { sizes = [8, 7, 5], sound = { seconds = 1.0 } }\nbatch.rows = 2\n
+        features = { sampling_rate = 4000, n_fft = 128, hop_length = 64, n_mels = 8, window_seconds = 1.0 }\n
+        tokenizer.kind = 'characters'\nevaluation.transcribed = 5\n
+        [model]\nd_model = 16\nd_ff = 32\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\n",
+    "task = 'trajectories'\ndata.episodes = 12\nbatch = { context = 2, rows = 3 }\nevaluation.episodes = 0\n
+        [model]\npreset = 'decision-transformer'\nd_model = 4\nd_ff = 4\nn_layers = 1\n",
+];
+
+/// Lines that a process says.
+#[derive(Default)]
+struct Said(RefCell<Vec<String>>);
+
+impl Log for Said {
+    fn line(&self, line: &str) {
+        self.0.borrow_mut().push(line.to_owned());
+    }
+}
+
+/// Validates and scores a model with initial weights; tells the bits of all numbers by name, and what was said.
+struct Scoring(Rc<dyn Collective>);
+
+impl TaskVisitor for Scoring {
+    type Output = (Vec<(String, u64)>, Vec<String>);
+
+    fn visit<T: Resizable>(self, task: T, run: &mut RunRecipe, _: &mut TaskRecipe) -> Result<Self::Output> {
+        let (said, seed) = (Said::default(), run.training.seed);
+        let model = || task.init(&BackendKind::Flex.device().unwrap(), seed, &());
+        let mut evaluate = task.evaluator(&*self.0, &said).unwrap();
+        let validation = evaluate.evaluate(&model()?).unwrap();
+        drop(evaluate);
+        let mut numbers = vec![("nll".to_owned(), validation.nll_nats), ("quality".to_owned(), validation.quality())];
+        numbers.extend(validation.scores);
+        let scores = task.score(model()?, &*self.0, &said)?;
+        numbers.extend(scores.into_iter().map(|score| (format!("{} {}", score.split, score.metric), score.value)));
+        let bits = numbers.into_iter().map(|(name, value)| (name, value.to_bits())).collect();
+        Ok((bits, said.0.into_inner()))
+    }
+}
+
+/// Whatever the number of processes, also one that is no power of two; process 0 says what one alone says.
+#[test]
+fn validation_and_scores_are_those_of_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path());
+    let words = ["old", "wide", "tired", "red", "small", "late"];
+    let sentence = |i: usize| format!("the {} fox sees the {} hen {}", words[i % 6], words[i / 6 % 6], words[i % 5]);
+    let text: Vec<String> = (0..40).map(sentence).collect();
+    fs::write(folder.path().join("text.txt"), text.join("\n") + "\n").unwrap();
+    let class = |(i, text): (usize, &String)| format!("{text}\t{}\n", ["up", "down"][i * i % 3 % 2]);
+    fs::write(folder.path().join("classes.tsv"), text.iter().enumerate().map(class).collect::<String>()).unwrap();
+    let long = "ab cd ".repeat(9) + "ef";
+    let pair = |i: usize| format!("{0}\t{0}\n", ["ab cd", "ef", "gh ab", long.as_str()][i % 4]);
+    fs::write(folder.path().join("test.tsv"), (0..7).map(pair).collect::<String>()).unwrap();
+    for task in TASKS {
+        let rest = "schedule = { kind = 'constant', lr = 1e-3 }\ntraining = { steps = 1 }\n";
+        fs::write(folder.path().join("recipe.toml"), format!("name = 'run'\n{rest}{task}")).unwrap();
+        let scored = |peers: Rc<dyn Collective>| {
+            let Recipe { mut run, mut task, .. } = recipe(folder.path(), &[]);
+            prepare(&mut run, &mut task, None, None, &(), Scoring(peers)).unwrap()
+        };
+        let (numbers, said) = scored(Rc::new(Alone));
+        let is_translation = task.contains("bleu_sentences");
+        assert_eq!(said.iter().any(|line| line.contains("sentence 4 has")), is_translation, "{said:?}");
+        for size in 2..=4 {
+            let found = each(size, scored);
+            for (rank, (found, _)) in found.iter().enumerate() {
+                assert_eq!(*found, numbers, "{task}process {rank} of {size}");
+            }
+            assert_eq!(found[0].1, said, "{task}{size} processes");
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use attentive_backend::{Device, Objective};
+use attentive_backend::Device;
 use attentive_bundle::{ChatTemplate, DataRecord, GenerationConfig, Generator, Processor, ScoreRecord};
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextOrder, DataError, Epochs, TokenStream};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
@@ -15,7 +16,9 @@ use attentive_weights::Tensors;
 use crate::{
     Log, Resizable, Result, Start, Task, Texts,
     config::{CausalLmRecipe, ContextSource, RunRecipe},
-    example, initial, thousands,
+    example, initial,
+    score::{mean_nats, nll},
+    thousands,
 };
 
 /// Tokens of the validation text that are decoded at a time to count their bytes.
@@ -151,18 +154,22 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
     }
 
     /// Loss on the whole validation text, in contexts one after another.
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.validation.as_ref()?;
         Some(Box::new(move |model: &F::Model| {
-            let nll_nats = mean_nll(model, validation)?;
+            let nll_nats = mean_nll(peers, model, validation)?;
             Ok(Validation { nll_nats, scores: Vec::new(), quality: None })
         }))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
-            let nll_nats = mean_nll(&model, validation)?;
+            let nll_nats = mean_nll(peers, &model, validation)?;
             let n_tokens = validation.stream().len() - 1;
             let n_bytes = n_bytes(validation.stream(), &*self.tokenizer)?;
             let mut bits = BitsPerByte::default();
@@ -178,7 +185,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
                 scores.push(ScoreRecord::new("validation", metric, value, ""));
             }
         }
-        if self.n_samples > 0 {
+        if self.n_samples > 0 && peers.rank() == 0 {
             self.show_samples(model, log)?;
         }
         Ok(scores)
@@ -210,19 +217,12 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for CausalLm<F> {
     }
 }
 
-/// Cross-entropy of a text, in nats per token.
-pub(crate) fn mean_nll<E>(model: &impl CausalModel, batches: &E) -> Result<f64>
+/// Cross-entropy of a text, in nats per token, shared by processes.
+pub(crate) fn mean_nll<E>(peers: &dyn Collective, model: &impl CausalModel, batches: &E) -> Result<f64>
 where
     E: Epochs<Batch = SequenceBatch, Error = DataError>,
 {
-    let objective = CausalLmObjective::default();
-    let (mut sum, mut n_targets) = (0.0, 0);
-    for batch in batches.epoch(0) {
-        let loss = objective.loss(model, &batch?, None);
-        sum += f64::from(loss.nll_sum.into_scalar::<f32>());
-        n_targets += loss.n_targets;
-    }
-    Ok(sum / n_targets.max(1) as f64)
+    nll(peers, &CausalLmObjective::default(), model, batches).map(mean_nats)
 }
 
 /// Bytes of the text after all tokens but the first, which is not scored.

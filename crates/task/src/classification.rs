@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, Processor, ScoreRecord, frame_ids};
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, LabeledBatch, TokenMatrix};
-use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText};
+use attentive_data::{ExampleBatcher, LabeledRows, LabeledText};
 use attentive_model::{ClassificationObjective, EncoderModel, EncoderSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::Evaluate;
@@ -17,7 +18,7 @@ use crate::{
     example, initial,
     log::{shortened, warn_of},
     masked_lm::values,
-    score::{Judged, score_classes},
+    score::{Guess, Judged, score_classes},
     start::relabelled,
     thousands,
 };
@@ -101,16 +102,14 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         })
     }
 
-    fn judge(&self, model: &F::Model, batches: &ExampleBatcher<LabeledRows>) -> Result<Judged> {
-        let mut judged = Judged::new(self.n_labels);
-        for batch in batches.epoch(0) {
-            let batch = batch?;
+    fn judge(&self, model: &F::Model, peers: &dyn Collective, batches: &ExampleBatcher<LabeledRows>) -> Result<Judged> {
+        Judged::of(peers, self.n_labels, batches, |batch| {
             let encoding = model.encode(&batch.ids, &vec![0; batch.ids.ids().len()], None);
-            let Some(logits) = model.label_scores(&encoding, None) else { continue };
+            let Some(logits) = model.label_scores(&encoding, None) else { return Ok(Vec::new()) };
             let logits = values(logits);
-            batch.labels.iter().zip(logits.chunks(self.n_labels)).for_each(|(&label, row)| judged.add(label, row));
-        }
-        Ok(judged)
+            let rows = batch.labels.iter().zip(logits.chunks(self.n_labels));
+            Ok(rows.map(|(&label, row)| Guess::of(label, row)).collect())
+        })
     }
 }
 
@@ -163,13 +162,17 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
         Box::new(Endless::new(&self.train))
     }
 
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.held_out[0].as_ref()?;
-        Some(Box::new(move |model: &F::Model| Ok(self.judge(model, validation)?.validation())))
+        Some(Box::new(move |model: &F::Model| Ok(self.judge(model, peers, validation)?.validation())))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        score_classes(&self.held_out, "classes", 1, |batches| self.judge(&model, batches), log)
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        score_classes(&self.held_out, "classes", 1, |batches| self.judge(&model, peers, batches), log)
     }
 
     fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {

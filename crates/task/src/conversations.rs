@@ -9,6 +9,7 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{ChatTemplate, Conversation, DataRecord, Message, Processor, ScoreRecord, Variables};
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, SequenceBatch};
 use attentive_data::{AnswerRows, Epochs, ExampleBatcher, LineReader};
 use attentive_model::{CausalLmObjective, LanguageModelSpec, ModelConfig};
@@ -263,16 +264,20 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for Conversations<F> {
     }
 
     /// Loss on the answers of all validation conversations.
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.validation.as_ref()?;
         Some(Box::new(move |model: &F::Model| {
-            Ok(Validation { nll_nats: mean_nll(model, validation)?, scores: Vec::new(), quality: None })
+            Ok(Validation { nll_nats: mean_nll(peers, model, validation)?, scores: Vec::new(), quality: None })
         }))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let Some(validation) = &self.validation else { return Ok(Vec::new()) };
-        let nll_nats = mean_nll(&model, validation)?;
+        let nll_nats = mean_nll(peers, &model, validation)?;
         say!(
             log,
             "validation {nll_nats:.4} nats a token of an answer, perplexity {:.3}, on {} conversations",

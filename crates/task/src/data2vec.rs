@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, Processor, ScoreRecord};
-use attentive_core::BatchStream;
+use attentive_collective::Collective;
+use attentive_core::{BatchStream, Epochs};
 use attentive_model::{
     Data2Vec, Data2VecConfig, Data2VecObjective, LayeredEncoder, ModelSpec, data2vec::Data2VecReport,
 };
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
-use crate::{Log, Resizable, Result, Task};
+use crate::{Error, Log, Resizable, Result, Task, shared::sums};
 
 /// What the names of a student's parameters begin with.
 const STUDENT: &str = "student.";
@@ -40,7 +41,7 @@ pub trait Unlabelled: Resizable {
     fn view(model: &Self::Model) -> Option<&dyn LayeredEncoder<Self::Batch>>;
 
     /// The batches of validation, if there are any.
-    fn held_out(&self) -> Option<Box<dyn Iterator<Item = Result<Self::Batch>> + '_>>;
+    fn held_out(&self) -> Option<impl Epochs<Batch = Self::Batch, Error: Into<Error>>>;
 }
 
 /// The inputs of a task, and a model that learns what its own running mean makes of what is hidden of them.
@@ -57,21 +58,17 @@ impl<T: Unlabelled> Pretraining<T> {
     }
 
     /// The mean loss of held-out inputs, and the deviations of targets and predictions.
-    fn judge(&self, model: &Data2Vec<T::Model>, log: &dyn Log) -> Result<Option<[f64; 3]>> {
+    fn judge(&self, model: &Data2Vec<T::Model>, peers: &dyn Collective, log: &dyn Log) -> Result<Option<[f64; 3]>> {
         let Some(batches) = self.task.held_out() else { return Ok(None) };
         let objective = self.objective();
-        let (mut sums, mut n) = ([0.0; 3], 0);
-        for batch in batches {
-            let Some(report) = objective.report(model, &batch?) else { continue };
+        let [n, of_all @ ..] = sums::<_, 4>(peers, &batches, |batch| {
+            let Some(report) = objective.report(model, &batch) else { return Ok([0.0; 4]) };
             let Data2VecReport { loss, target_deviation, prediction_deviation } = report;
-            let n_targets = loss.n_targets as f64;
-            sums[0] += f64::from(loss.sum.into_scalar::<f32>());
-            sums[1] += target_deviation * n_targets;
-            sums[2] += prediction_deviation * n_targets;
-            n += loss.n_targets;
-        }
-        let means = sums.map(|sum| sum / n.max(1) as f64);
-        if n > 0 && means[1] < COLLAPSED {
+            let (n, sum) = (loss.n_targets as f64, f64::from(loss.sum.into_scalar::<f32>()));
+            Ok([n, sum, target_deviation * n, prediction_deviation * n])
+        })?;
+        let means = of_all.map(|sum| sum / n.max(1.0));
+        if n > 0.0 && means[1] < COLLAPSED {
             log.warning(&format!(
                 "targets deviate by {:.4} from one another: the teacher makes the same of everything. Raise \
                  objective.tau, or lower the learning rate",
@@ -116,18 +113,22 @@ impl<T: Unlabelled> Task for Pretraining<T> {
         self.task.batches()
     }
 
-    fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<Self::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<Self::Model> + 'a>> {
         drop(self.task.held_out()?);
         Some(Box::new(move |model: &Self::Model| {
-            let [nll_nats, targets, predictions] = self.judge(model, log)?.unwrap_or_default();
+            let [nll_nats, targets, predictions] = self.judge(model, peers, log)?.unwrap_or_default();
             let scores = [("target-deviation", targets), ("prediction-deviation", predictions)];
             let scores = scores.map(|(name, score)| (name.to_owned(), score)).to_vec();
             Ok(Validation { nll_nats, scores, quality: Some(quality(nll_nats, targets)) })
         }))
     }
 
-    fn score(&self, model: Self::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        let Some([loss, targets, predictions]) = self.judge(&model, log)? else { return Ok(Vec::new()) };
+    fn score(&self, model: Self::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        let Some([loss, targets, predictions]) = self.judge(&model, peers, log)? else { return Ok(Vec::new()) };
         say!(
             log,
             "validation loss {loss:.4} of what is hidden; targets deviate by {targets:.3} from one another, predictions by \

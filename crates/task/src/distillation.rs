@@ -8,6 +8,7 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, ChatTemplate, DataRecord, Processor, ScoreRecord};
+use attentive_collective::Collective;
 use attentive_core::{Batch, BatchStream, SequenceBatch, TranslationBatch, mix64};
 use attentive_data::sha256_of;
 use attentive_model::{
@@ -285,16 +286,20 @@ where
         self.task.batches()
     }
 
-    fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<T::Model> + 'a>> {
-        self.task.evaluator(log)
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<T::Model> + 'a>> {
+        self.task.evaluator(peers, log)
     }
 
     fn measure(&self) -> Option<String> {
         self.task.measure()
     }
 
-    fn score(&self, model: T::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        self.task.score(model, log)
+    fn score(&self, model: T::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        self.task.score(model, peers, log)
     }
 
     /// The task's, and the teacher.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, Processor, ScoreRecord};
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Epochs, ImageBatch};
 use attentive_model::{ImageClassificationObjective, ImageEncoderSpec, ImageModel, LayeredEncoder, ModelConfig};
 use attentive_trainer::Evaluate;
@@ -11,14 +12,14 @@ use attentive_vision::{ClassFolder, ImageProcessor, PictureBatcher, Pictures, Pr
 use attentive_weights::Tensors;
 
 use crate::{
-    Log, Resizable, Result, Start, Task,
+    Error, Log, Resizable, Result, Start, Task,
     config::{ImageClassificationRecipe, PictureFiles, RunRecipe},
     data2vec::Unlabelled,
     example, initial,
     labeled::few,
     log::shortened,
     masked_lm::values,
-    score::{Judged, score_classes},
+    score::{Guess, Judged, score_classes},
     start::relabelled,
     thousands,
 };
@@ -118,16 +119,15 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> ImageClassification<F> {
         })
     }
 
-    fn judge(model: &F::Model, batches: &PictureBatcher) -> Result<Judged> {
-        let mut judged = Judged::new(batches.pictures().labels().len());
-        for batch in batches.epoch(0) {
-            let batch = batch?;
-            let Some(scores) = model.mean_label_scores(&model.encode(&batch.patches, None)) else { continue };
+    fn judge(model: &F::Model, peers: &dyn Collective, batches: &PictureBatcher) -> Result<Judged> {
+        Judged::of(peers, batches.pictures().labels().len(), batches, |batch| {
+            let scores = model.mean_label_scores(&model.encode(&batch.patches, None));
+            let Some(scores) = scores else { return Ok(Vec::new()) };
             let [_, n_labels] = scores.dims();
             let scores = values(scores);
-            batch.classes.iter().zip(scores.chunks(n_labels)).for_each(|(of, scores)| judged.add(of.class, scores));
-        }
-        Ok(judged)
+            let rows = batch.classes.iter().zip(scores.chunks(n_labels));
+            Ok(rows.map(|(of, scores)| Guess::of(of.class, scores)).collect())
+        })
     }
 }
 
@@ -237,9 +237,8 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> Unlabelled for ImageClassification
         model.layered()
     }
 
-    fn held_out(&self) -> Option<Box<dyn Iterator<Item = Result<ImageBatch>> + '_>> {
-        let validation = self.held_out[0].as_ref()?;
-        Some(Box::new(validation.epoch(0).map(|batch| -> Result<ImageBatch> { Ok(batch?) })))
+    fn held_out(&self) -> Option<impl Epochs<Batch = ImageBatch, Error: Into<Error>>> {
+        self.held_out[0].as_ref()
     }
 }
 
@@ -273,13 +272,17 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> Task for ImageClassification<F> {
         Box::new(Prefetch::new(self.train.clone()))
     }
 
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.held_out[0].as_ref()?;
-        Some(Box::new(move |model: &F::Model| Ok(Self::judge(model, validation)?.validation())))
+        Some(Box::new(move |model: &F::Model| Ok(Self::judge(model, peers, validation)?.validation())))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        score_classes(&self.held_out, "pictures", 2, |batches| Self::judge(&model, batches), log)
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        score_classes(&self.held_out, "pictures", 2, |batches| Self::judge(&model, peers, batches), log)
     }
 
     fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {

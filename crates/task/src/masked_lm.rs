@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use attentive_backend::Device;
 use attentive_bundle::{Candidate, DataRecord, Processor, ScoreRecord, TextEncoder, frame_ids};
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, Subwords};
 use attentive_model::{EncoderModel, EncoderSpec, Guessing, LayeredEncoder, MaskedLmObjective, ModelConfig};
@@ -13,10 +14,12 @@ use attentive_weights::Tensors;
 use burn::tensor::{Tensor, activation::log_softmax};
 
 use crate::{
-    Log, Resizable, Result, Start, Task, TextSource, Texts,
+    Error, Log, Resizable, Result, Start, Task, TextSource, Texts,
     config::{MaskedLmRecipe, RunRecipe},
     data2vec::Unlabelled,
-    encoder_text, example, initial, thousands, tokens,
+    encoder_text, example, initial,
+    shared::sums,
+    thousands, tokens,
 };
 
 /// Sentences whose words are guessed at the end, and guesses for each.
@@ -130,17 +133,24 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         })
     }
 
-    fn judge(&self, model: &F::Model, batches: &ExampleBatcher<MaskedSentences>) -> Result<Guesses> {
-        let mut guesses = Guesses::default();
-        for batch in batches.epoch(0) {
-            guesses.add(model, &batch?, self.most_frequent);
-        }
-        Ok(guesses)
+    fn judge(
+        &self,
+        model: &F::Model,
+        peers: &dyn Collective,
+        batches: &ExampleBatcher<MaskedSentences>,
+    ) -> Result<Guesses> {
+        let of_batch = |batch| Ok(Guesses::of_batch(model, &batch, self.most_frequent).numbers());
+        Ok(Guesses::of_numbers(sums(peers, batches, of_batch)?))
     }
 
     /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &F::Model, validation: &ExampleBatcher<MaskedSentences>) -> Result<Validation> {
-        let guesses = self.judge(model, validation)?;
+    fn validate(
+        &self,
+        model: &F::Model,
+        peers: &dyn Collective,
+        validation: &ExampleBatcher<MaskedSentences>,
+    ) -> Result<Validation> {
+        let guesses = self.judge(model, peers, validation)?;
         let mut scores = vec![("masked-accuracy".to_owned(), guesses.accuracy())];
         scores.extend(guesses.pair_accuracy().map(|accuracy| ("next-sentence-accuracy".to_owned(), accuracy)));
         Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
@@ -165,30 +175,44 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
 }
 
 impl Guesses {
-    fn add(&mut self, model: &impl EncoderModel, batch: &MaskedBatch, most_frequent: TokenId) {
+    fn of_batch(model: &impl EncoderModel, batch: &MaskedBatch, most_frequent: TokenId) -> Self {
+        let mut guesses = Self::default();
         let encoding = model.encode(&batch.ids, &batch.segments, None);
         if let (Some(follows), Some(scores)) = (&batch.follows, model.next_sentence_scores(&encoding)) {
             let scores = values(scores);
             let is_right = |(&follows, scores): (&bool, &[f32])| follows == (scores[0] >= scores[1]);
-            self.n_pairs += follows.len();
-            self.n_pairs_right += follows.iter().zip(scores.chunks(2)).filter(|&pair| is_right(pair)).count();
+            guesses.n_pairs = follows.len();
+            guesses.n_pairs_right = follows.iter().zip(scores.chunks(2)).filter(|&pair| is_right(pair)).count();
         }
         if batch.targets.is_empty() {
-            return;
+            return guesses;
         }
         let Some(scores) = model.token_scores(model.vectors_of_hidden(&encoding, batch.into(), None)) else {
-            return;
+            return guesses;
         };
         let logits = scores.logits();
         let [_, n_classes] = logits.dims();
         let log_p = values(log_softmax(logits, 1));
         for (&target, log_p) in batch.targets.iter().zip(log_p.chunks(n_classes)) {
             let target_log_p = log_p[model.class_of(target) as usize];
-            self.nll_sum -= f64::from(target_log_p);
-            self.n_tokens += 1;
-            self.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
-            self.n_most_frequent += usize::from(target == most_frequent);
+            guesses.nll_sum -= f64::from(target_log_p);
+            guesses.n_tokens += 1;
+            guesses.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
+            guesses.n_most_frequent += usize::from(target == most_frequent);
         }
+        guesses
+    }
+
+    /// What is added up over batches.
+    fn numbers(&self) -> [f64; 6] {
+        let Self { nll_sum, n_tokens, n_right, n_most_frequent, n_pairs, n_pairs_right } = *self;
+        let [a, b, c, d, e] = [n_tokens, n_right, n_most_frequent, n_pairs, n_pairs_right].map(|n| n as f64);
+        [nll_sum, a, b, c, d, e]
+    }
+
+    fn of_numbers([nll_sum, counts @ ..]: [f64; 6]) -> Self {
+        let [n_tokens, n_right, n_most_frequent, n_pairs, n_pairs_right] = counts.map(|n| n as usize);
+        Self { nll_sum, n_tokens, n_right, n_most_frequent, n_pairs, n_pairs_right }
     }
 
     fn nll_nats(&self) -> f64 {
@@ -240,15 +264,19 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
         Box::new(Endless::new(&self.train))
     }
 
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.validation.as_ref()?;
-        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
+        Some(Box::new(move |model: &F::Model| self.validate(model, peers, validation).map_err(Into::into)))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
-            let guesses = self.judge(&model, validation)?;
+            let guesses = self.judge(&model, peers, validation)?;
             let frequent = match self.config.subwords().get(self.most_frequent as usize) {
                 Some(subword) => subword.into(),
                 None => self.tokenizer.token(self.most_frequent).unwrap_or_default(),
@@ -275,7 +303,9 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
                 record("next-sentence-accuracy", accuracy);
             }
         }
-        self.show_samples(model, log)?;
+        if peers.rank() == 0 {
+            self.show_samples(model, log)?;
+        }
         Ok(scores)
     }
 
@@ -296,9 +326,8 @@ impl<F: EncoderSpec + Into<ModelConfig>> Unlabelled for MaskedLm<F> {
         model.layered()
     }
 
-    fn held_out(&self) -> Option<Box<dyn Iterator<Item = Result<MaskedBatch>> + '_>> {
-        let validation = self.validation.as_ref()?;
-        Some(Box::new(validation.epoch(0).map(|batch| -> Result<MaskedBatch> { Ok(batch?) })))
+    fn held_out(&self) -> Option<impl Epochs<Batch = MaskedBatch, Error: Into<Error>>> {
+        self.validation.as_ref()
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{ChatTemplate, DataRecord, Processor, ScoreRecord};
+use attentive_collective::Collective;
 use attentive_core::{Batch, BatchStream, Endless, PreferenceBatch};
 use attentive_data::{DataError, Epochs, ExampleBatcher, ExampleEpoch, PreferenceRows};
 use attentive_model::{LanguageModelSpec, ModelConfig, PreferenceObjective, answer_log_probs};
@@ -23,6 +24,7 @@ use crate::{
     conversations::{no_template, template},
     example, initial,
     preference_lines::{Encoder, Pairs},
+    shared::of_batches,
     thousands,
 };
 
@@ -133,13 +135,20 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Preferences<F> {
     }
 
     /// The mean loss of validation pairs, and what is told beside it.
-    fn judge(&self, model: &F::Model, validation: &Part) -> Result<(f64, Vec<(String, f64)>)> {
+    fn judge(&self, model: &F::Model, peers: &dyn Collective, validation: &Part) -> Result<(f64, Vec<(String, f64)>)> {
+        let told = of_batches(peers, &validation.referred(), |batch| {
+            let (loss, tally) = self.objective.loss_and_tally(model, &batch, None);
+            let tally = tally.into_iter().map(|(name, sum)| (name.to_owned(), sum.to_bits()));
+            let sum = f64::from(loss.sum.into_scalar::<f32>());
+            Ok((sum.to_bits(), loss.n_targets, tally.collect::<Vec<(String, u64)>>()))
+        })?;
         let (mut sum, mut n_pairs, mut tally) = (0.0, 0, BTreeMap::new());
-        for batch in validation.referred().epoch(0) {
-            let (loss, told) = self.objective.loss_and_tally(model, &batch?, None);
-            sum += f64::from(loss.sum.into_scalar::<f32>());
-            n_pairs += loss.n_targets;
-            told.into_iter().for_each(|(name, sum)| *tally.entry(name.to_owned()).or_insert(0.0) += sum);
+        for (of_batch, n_targets, tally_of_batch) in told {
+            sum += f64::from_bits(of_batch);
+            n_pairs += n_targets;
+            for (name, sum) in tally_of_batch {
+                *tally.entry(name).or_insert(0.0) += f64::from_bits(sum);
+            }
         }
         let n = n_pairs.max(1) as f64;
         Ok((sum / n, tally.into_iter().map(|(name, sum)| (name, sum / n)).collect()))
@@ -284,17 +293,21 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for Preferences<F> {
     }
 
     /// Loss, rewards, margin and accuracy on all validation pairs.
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.validation.as_ref()?;
         Some(Box::new(move |model: &F::Model| {
-            let (nll_nats, scores) = self.judge(model, validation)?;
+            let (nll_nats, scores) = self.judge(model, peers, validation)?;
             Ok(Validation { nll_nats, scores, quality: None })
         }))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let Some(validation) = &self.validation else { return Ok(Vec::new()) };
-        let (loss, scores) = self.judge(&model, validation)?;
+        let (loss, scores) = self.judge(&model, peers, validation)?;
         let shown: String = scores.iter().map(|(name, value)| format!(", {name} {value:.3}")).collect();
         let n_pairs = thousands(validation.pairs.set().len() as u64);
         say!(log, "validation loss {loss:.4}{shown}, on {n_pairs} pairs");

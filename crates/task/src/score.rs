@@ -6,6 +6,7 @@ use attentive_backend::{Device, Objective};
 use attentive_bundle::{
     Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Params, ScoreRecord, Search, TranslateError, Translator,
 };
+use attentive_collective::{Alone, Collective};
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
@@ -13,8 +14,13 @@ use attentive_metrics::{Bleu, Confusion, Likelihood, Metric};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
 use attentive_tokenizer::{PairFrame, Tokenizer};
 use attentive_trainer::Validation;
+use serde::{Deserialize, Serialize};
 
-use crate::{Context, Log, Result, thousands};
+use crate::{
+    Context, Error, Log, Result,
+    shared::{of_batches, shared, sums},
+    thousands,
+};
 
 /// Sentences between two words on the progress.
 const SENTENCES_AT_ONCE: usize = 256;
@@ -27,52 +33,86 @@ pub fn bleu_of(tokenizer: &str, lowercase: bool) -> Result<Bleu> {
     Ok(Bleu { tokenizer: tokenizer.parse()?, lowercase, ..Bleu::default() })
 }
 
-/// The best translation of each text; the log hears of the progress. A text that is longer than the model reads is cropped,
-/// with a warning.
+/// The best translation of each text, shared by processes, each of which calls it and gets all; the log hears of the progress.
+/// A text that is longer than the model reads is cropped, with a warning.
 ///
 /// # Errors
-/// Those of [`Translator::find`].
+/// Those of [`Translator::find`] in any process.
 pub fn translate_all<M: EncoderDecoder>(
+    peers: &dyn Collective,
     translator: &Translator<M>,
     texts: &[impl AsRef<str>],
     config: &DecodingConfig,
     what: &str,
     log: &dyn Log,
 ) -> Result<Vec<String>> {
-    let mut translations = Vec::with_capacity(texts.len());
-    let search = Search::Best(NonZeroUsize::MIN);
-    for chunk in texts.chunks(SENTENCES_AT_ONCE) {
-        let mut inputs: Vec<Input<'_>> = chunk.iter().map(Input::from).collect();
-        let found = match translator.find(&inputs, &[""; 0], config, search) {
-            Err(TranslateError::TooLong { texts }) => {
-                for (idx, too_long) in texts {
-                    let number = translations.len() + idx + 1;
-                    log.warning(&format!("{what}: sentence {number} has {too_long}; its beginning is translated"));
-                    inputs[idx].crop = true;
-                }
-                translator.find(&inputs, &[""; 0], config, search)?
-            }
-            found => found?,
-        };
-        translations.extend(found.into_iter().map(|mut best| best.swap_remove(0).text));
-        log.progress(what, translations.len(), texts.len());
-    }
-    Ok(translations)
+    let found = shared(peers, texts.len(), |ours| {
+        let mut found = Vec::with_capacity(ours.len());
+        for chunk in ours.chunks(SENTENCES_AT_ONCE) {
+            let inputs = chunk.iter().map(|&idx| Input::from(&texts[idx])).collect();
+            found.extend(translate_cropped(translator, inputs, config)?);
+            let is_done = found.len() == ours.len();
+            log.progress(what, if is_done { texts.len() } else { found.len() * peers.size() }, texts.len());
+        }
+        Ok(found)
+    })?;
+    let said = |(number, (translation, too_long)): (usize, (String, Option<String>))| {
+        if let Some(too_long) = too_long {
+            log.warning(&format!("{what}: sentence {number} has {too_long}; its beginning is translated"));
+        }
+        translation
+    };
+    Ok((1..).zip(found).map(said).collect())
 }
 
-/// The negative log-likelihood that `model` gives to the targets of `batches`.
+/// The best translation of each text, or of its beginning where the model does not read all of it, and what is too long then.
+fn translate_cropped<M: EncoderDecoder>(
+    translator: &Translator<M>,
+    mut inputs: Vec<Input<'_>>,
+    config: &DecodingConfig,
+) -> Result<Vec<(String, Option<String>)>> {
+    let (search, mut all_too_long) = (Search::Best(NonZeroUsize::MIN), vec![None; inputs.len()]);
+    let found = match translator.find(&inputs, &[""; 0], config, search) {
+        Err(TranslateError::TooLong { texts }) => {
+            for (idx, too_long) in texts {
+                all_too_long[idx] = Some(too_long.to_string());
+                inputs[idx].crop = true;
+            }
+            translator.find(&inputs, &[""; 0], config, search)?
+        }
+        found => found?,
+    };
+    Ok(found.into_iter().map(|mut best| best.swap_remove(0).text).zip(all_too_long).collect())
+}
+
+/// The negative log-likelihood that `model` gives to the targets of `batches`, shared by processes, each of which calls it.
 ///
 /// # Errors
-/// Those of reading the batches.
-pub fn likelihood(model: &impl TeacherForced, batches: &PairBatcher) -> Result<Likelihood> {
-    let objective = TranslationObjective { label_smoothing: 0.0 };
-    let mut total = Likelihood::default();
-    for batch in batches.epoch(0) {
-        let loss = objective.loss(model, &batch?, None);
-        total.loss_nats += f64::from(loss.nll_sum.into_scalar::<f32>());
-        total.n_units += loss.n_targets as u64;
-    }
-    Ok(total)
+/// Those of reading the batches in any process.
+pub fn likelihood(peers: &dyn Collective, model: &impl TeacherForced, batches: &PairBatcher) -> Result<Likelihood> {
+    nll(peers, &TranslationObjective { label_smoothing: 0.0 }, model, batches)
+}
+
+/// The negative log-likelihood that `model` gives to the targets of `batches` of an objective, shared by processes.
+pub(crate) fn nll<M, E>(
+    peers: &dyn Collective,
+    objective: &impl Objective<M, Batch = E::Batch>,
+    model: &M,
+    batches: &E,
+) -> Result<Likelihood>
+where
+    E: Epochs<Error: Into<Error>>,
+{
+    let [loss_nats, n_units] = sums(peers, batches, |batch| {
+        let loss = objective.loss(model, &batch, None);
+        Ok([f64::from(loss.nll_sum.into_scalar::<f32>()), loss.n_targets as f64])
+    })?;
+    Ok(Likelihood { loss_nats, n_units: n_units as u64 })
+}
+
+/// A likelihood in nats a unit.
+pub(crate) fn mean_nats(Likelihood { loss_nats, n_units }: Likelihood) -> f64 {
+    loss_nats / n_units.max(1) as f64
 }
 
 /// The negative log-likelihood that a bundle's model gives to `targets`, `</s>` included, as translations of `sources`;
@@ -126,7 +166,7 @@ fn likelihood_under<'a>(
     }
     let config = BatchConfig { max_tokens: Size::Of(batch_tokens.max(longest)), ..BatchConfig::default() };
     let batches = PairBatcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
-    likelihood(model, &batches).map(Some)
+    likelihood(&Alone, model, &batches).map(Some)
 }
 
 /// The ids of a sentence on its side of a pair, in the usual languages of models that are told them.
@@ -199,22 +239,41 @@ pub(crate) struct Judged {
     confusion: Confusion,
 }
 
-impl Judged {
-    /// No example yet of `n_classes` classes.
-    pub(crate) fn new(n_classes: usize) -> Self {
-        Self { nll_sum: 0.0, confusion: Confusion::new(n_classes) }
-    }
+/// An example's class, what it was taken for, and the bits of the nats that were given to its class.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Guess(u32, u32, u64);
 
-    /// Takes one more example into account: its class, and the logits of all.
-    pub(crate) fn add(&mut self, class: u32, logits: &[f32]) {
-        let (class, most) = (class as usize, logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+impl Guess {
+    /// Of an example's class and the logits of all.
+    pub(crate) fn of(class: u32, logits: &[f32]) -> Self {
+        let (of, class, most) = (class, class as usize, logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
-        self.nll_sum += sum.ln() + f64::from(most - logits[class]);
+        let nats = sum.ln() + f64::from(most - logits[class]);
         // A tie is told right; where a logit is not a number, nothing is.
         let is_right = logits.iter().all(|&other| other <= logits[class]);
         let others = (0..logits.len()).filter(|&other| other != class);
         let best_other = others.max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(class);
-        self.confusion.add((class, if is_right { class } else { best_other }));
+        Self(of, if is_right { of } else { best_other as u32 }, nats.to_bits())
+    }
+}
+
+impl Judged {
+    /// What a model guesses of all batches of examples of `n_classes` classes, shared by processes.
+    pub(crate) fn of<E>(
+        peers: &dyn Collective,
+        n_classes: usize,
+        batches: &E,
+        guess: impl FnMut(E::Batch) -> Result<Vec<Guess>>,
+    ) -> Result<Self>
+    where
+        E: Epochs<Error: Into<Error>>,
+    {
+        let mut judged = Self { nll_sum: 0.0, confusion: Confusion::new(n_classes) };
+        for Guess(class, guess, nats) in of_batches(peers, batches, guess)?.into_iter().flatten() {
+            judged.nll_sum += f64::from_bits(nats);
+            judged.confusion.add((class as usize, guess as usize));
+        }
+        Ok(judged)
     }
 
     /// Nats an example, and the accuracy.
@@ -268,9 +327,8 @@ mod tests {
     #[test]
     fn logits_that_are_no_numbers_make_no_guess_right() {
         let n_right = |class, logits: &[f32]| {
-            let mut judged = Judged::new(logits.len());
-            judged.add(class, logits);
-            judged.confusion.n_right()
+            let Guess(class, guess, _) = Guess::of(class, logits);
+            u32::from(class == guess)
         };
         assert_eq!([0, 1, 2].map(|class| n_right(class, &[0.5, 2.0, 2.0])), [0, 1, 1]);
         for class in 0..2 {

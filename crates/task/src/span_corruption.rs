@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use attentive_backend::{Device, ops};
 use attentive_bundle::{DataRecord, EncodeError, Processor, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, TranslationBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
@@ -17,6 +18,7 @@ use crate::{
     config::{ContextSource, Problem, RunRecipe, SpanCorruptionRecipe},
     example, initial,
     masked_lm::{print_guesses, share, values},
+    shared::sums,
     special_ids, thousands,
 };
 
@@ -124,18 +126,17 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         })
     }
 
-    fn judge(&self, model: &F::Model, batches: &SpanBatcher) -> Result<Guesses> {
-        let mut guesses = Guesses::default();
-        batches.epoch(0).try_for_each(|batch| -> Result<()> {
-            guesses.add(model, &batch?);
-            Ok(())
+    fn judge(model: &F::Model, peers: &dyn Collective, batches: &SpanBatcher) -> Result<Guesses> {
+        let [nll_sum, n_tokens, n_right] = sums(peers, batches, |batch| {
+            let Guesses { nll_sum, n_tokens, n_right } = Guesses::of_batch(model, &batch);
+            Ok([nll_sum, n_tokens as f64, n_right as f64])
         })?;
-        Ok(guesses)
+        Ok(Guesses { nll_sum, n_tokens: n_tokens as usize, n_right: n_right as usize })
     }
 
     /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &F::Model, validation: &SpanBatcher) -> Result<Validation> {
-        let guesses = self.judge(model, validation)?;
+    fn validate(model: &F::Model, peers: &dyn Collective, validation: &SpanBatcher) -> Result<Validation> {
+        let guesses = Self::judge(model, peers, validation)?;
         let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
         Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
     }
@@ -191,7 +192,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
 }
 
 impl Guesses {
-    fn add(&mut self, model: &impl TeacherForced, batch: &TranslationBatch) {
+    fn of_batch(model: &impl TeacherForced, batch: &TranslationBatch) -> Self {
+        let mut guesses = Self::default();
         let hidden = model.teacher_forced(batch, None);
         let (projection, bias) = model.output_projection();
         let [.., tgt, _] = hidden.dims();
@@ -201,11 +203,12 @@ impl Guesses {
         for (row, log_p) in log_p.chunks(tgt * vocab).enumerate() {
             for (&target, log_p) in batch.target.row(row)[1..].iter().zip(log_p.chunks(vocab)) {
                 let target_log_p = log_p[target as usize];
-                self.nll_sum -= f64::from(target_log_p);
-                self.n_tokens += 1;
-                self.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
+                guesses.nll_sum -= f64::from(target_log_p);
+                guesses.n_tokens += 1;
+                guesses.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
             }
         }
+        guesses
     }
 
     fn nll_nats(&self) -> f64 {
@@ -262,15 +265,19 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
         Box::new(Endless::new(&self.train))
     }
 
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.validation.as_ref()?;
-        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
+        Some(Box::new(move |model: &F::Model| Self::validate(model, peers, validation).map_err(Into::into)))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
-            let guesses = self.judge(&model, validation)?;
+            let guesses = Self::judge(&model, peers, validation)?;
             say!(
                 log,
                 "validation {:.1} % of {} target tokens right, each after the right ones; {:.4} nats each, perplexity {:.3}",
@@ -286,7 +293,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
             ];
             scores.extend(all.map(|(metric, value)| ScoreRecord::new("validation", metric, value, "")));
         }
-        self.show_samples(model, log)?;
+        if peers.rank() == 0 {
+            self.show_samples(model, log)?;
+        }
         Ok(scores)
     }
 

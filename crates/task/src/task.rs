@@ -4,6 +4,7 @@ use std::path::Path;
 
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{ChatTemplate, DataRecord, Processor, ScoreRecord};
+use attentive_collective::Collective;
 use attentive_core::{Batch, BatchStream};
 use attentive_model::ModelSpec;
 use attentive_trainer::Evaluate;
@@ -73,19 +74,23 @@ pub trait Task {
     /// The training data from its beginning.
     fn batches(&self) -> Box<dyn BatchStream<Batch = Self::Batch> + '_>;
 
-    /// What scores a model while it is trained; `None` without validation data.
-    fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<Self::Model> + 'a>>;
+    /// What scores a model while it is trained, which processes share and each of them calls; `None` without validation data.
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<Self::Model> + 'a>>;
 
     /// The name of what the evaluator's quality is, with the settings that change it; `None` where there is one measure only.
     fn measure(&self) -> Option<String> {
         None
     }
 
-    /// Scores the finished model on held-out data, and shows what it does.
+    /// Scores the finished model on held-out data, which processes share and each of them calls, and shows what it does.
     ///
     /// # Errors
     /// Those of the data and of decoding.
-    fn score(&self, model: Self::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>>;
+    fn score(&self, model: Self::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>>;
 
     /// Names, sizes and hashes of the data; warns of what is odd about files.
     ///

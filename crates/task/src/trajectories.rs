@@ -2,8 +2,9 @@
 
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{DataRecord, Policy, Processor, ScoreRecord};
+use attentive_collective::Collective;
 use attentive_core::{Action, BatchStream, Endless, Episode, Steps, TrajectoryBatch, TrajectoryProcessor};
-use attentive_data::{EpisodeShape, Epochs, ExampleBatcher, TrajectoryContexts};
+use attentive_data::{EpisodeShape, ExampleBatcher, TrajectoryContexts};
 use attentive_environments::Builtin;
 use attentive_model::{ModelConfig, PolicyModel, PolicyObjective, PolicySpec};
 use attentive_trainer::{Evaluate, Validation};
@@ -15,6 +16,7 @@ use crate::{
     episodes::describe,
     initial,
     masked_lm::{share, values},
+    shared::sums,
     thousands,
 };
 
@@ -102,20 +104,19 @@ impl<F: PolicySpec + Into<ModelConfig>> Trajectories<F> {
     }
 
     /// Loss an action, and, of discrete ones, the share that are as in the data.
-    fn judge(model: &F::Model, batches: &ExampleBatcher<TrajectoryContexts>) -> Result<(f64, Option<f64>)> {
-        let objective = PolicyObjective::default();
-        let (mut sum, mut n_targets, mut n_same) = (0.0, 0, 0);
-        for batch in batches.epoch(0) {
-            let batch = batch?;
+    fn judge(
+        model: &F::Model,
+        peers: &dyn Collective,
+        batches: &ExampleBatcher<TrajectoryContexts>,
+    ) -> Result<(f64, Option<f64>)> {
+        let (objective, is_discrete) = (PolicyObjective::default(), model.actions().is_discrete());
+        let [sum, n_targets, n_same] = sums(peers, batches, |batch| {
             let loss = objective.loss(model, &batch, None);
-            sum += f64::from(loss.nll_sum.into_scalar::<f32>());
-            n_targets += loss.n_targets;
-            if model.actions().is_discrete() {
-                n_same += n_as_in_data(model, &batch);
-            }
-        }
-        let same = model.actions().is_discrete().then(|| share(n_same, n_targets));
-        Ok((sum / n_targets.max(1) as f64, same))
+            let n_same = if is_discrete { n_as_in_data(model, &batch) } else { 0 };
+            Ok([f64::from(loss.nll_sum.into_scalar::<f32>()), loss.n_targets as f64, n_same as f64])
+        })?;
+        let same = is_discrete.then(|| share(n_same as usize, n_targets as usize));
+        Ok((sum / n_targets.max(1.0), same))
     }
 
     /// Plays the environment, and tells the mean return.
@@ -193,19 +194,23 @@ impl<F: PolicySpec + Into<ModelConfig>> Task for Trajectories<F> {
         Box::new(Endless::new(&self.train))
     }
 
-    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        _log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.validation.as_ref()?;
         Some(Box::new(move |model: &F::Model| {
-            let (nll_nats, same) = Self::judge(model, validation)?;
+            let (nll_nats, same) = Self::judge(model, peers, validation)?;
             let scores = same.map(|same| ("accuracy".to_owned(), same)).into_iter().collect();
             Ok(Validation { nll_nats, scores, quality: None })
         }))
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
-            let (loss, same) = Self::judge(&model, validation)?;
+            let (loss, same) = Self::judge(&model, peers, validation)?;
             scores.push(ScoreRecord::new("validation", "loss", loss, ""));
             let n_actions = thousands(validation.set().n_steps());
             let same_text =
@@ -213,7 +218,7 @@ impl<F: PolicySpec + Into<ModelConfig>> Task for Trajectories<F> {
             say!(log, "validation a loss of {loss:.4} each of {n_actions} actions{same_text}");
             scores.extend(same.map(|same| ScoreRecord::new("validation", "accuracy", same, "")));
         }
-        if let Some(environment) = self.environment.filter(|_| self.n_played > 0) {
+        if let Some(environment) = self.environment.filter(|_| self.n_played > 0 && peers.rank() == 0) {
             scores.push(self.play(model, environment, log)?);
         }
         Ok(scores)

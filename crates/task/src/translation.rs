@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, Processor, ScoreRecord, TranslationModel, Translator};
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
     BatchConfig, CorpusRules, EncodedCorpus, Epochs, Mixture, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side,
@@ -203,10 +204,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
     }
 
     /// Loss on the validation set, and BLEU of its first sentences, greedily translated: of each direction, and their mean.
-    fn validate(&self, model: &F::Model, log: &dyn Log) -> Result<Validation> {
+    fn validate(&self, model: &F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Validation> {
         let mut total = Likelihood::default();
         for HeldOut { batches, .. } in &self.validation {
-            let Likelihood { loss_nats, n_units } = likelihood(model, batches)?;
+            let Likelihood { loss_nats, n_units } = likelihood(peers, model, batches)?;
             total.loss_nats += loss_nats;
             total.n_units += n_units;
         }
@@ -221,7 +222,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         let mut scores = Vec::with_capacity(translated.len());
         for HeldOut { direction, sample: (sources, references), .. } in &translated {
             translator = self.directions.translating(translator, direction)?;
-            let hypotheses = translate_all(&translator, sources, &greedy, "validating", log)?;
+            let hypotheses = translate_all(peers, &translator, sources, &greedy, "validating", log)?;
             let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
             scores.push((format!("bleu {direction}"), bleu));
         }
@@ -237,6 +238,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         &self,
         mut translator: Translator<TranslationModel>,
         scores: &mut Vec<ScoreRecord>,
+        peers: &dyn Collective,
         log: &dyn Log,
     ) -> Result<()> {
         let parts = by_direction(&self.corpus.test);
@@ -255,7 +257,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
                 }
             }
             translator = self.directions.translating(translator, direction)?;
-            let hypotheses = translate_all(&translator, &sources, &self.decoding, "scoring the test set", log)?;
+            let what = "scoring the test set";
+            let hypotheses = translate_all(peers, &translator, &sources, &self.decoding, what, log)?;
             scores.extend(self.score_translations(&name, &hypotheses, &references, log)?);
             let stride = (sources.len() / N_SAMPLES).max(1);
             let one = |idx: usize| [&sources, &references, &hypotheses].map(|texts| texts[idx].clone());
@@ -266,7 +269,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         if let Some(corpus) = self.corpus.train.first().filter(|_| !pronouns.is_empty()) {
             translator = self.directions.translating(translator, &corpus.direction)?;
             let sources: Vec<&str> = pronouns.iter().map(|sentence| sentence.source.as_str()).collect();
-            let translations = translate_all(&translator, &sources, &self.decoding, "scoring pronouns", log)?;
+            let translations = translate_all(peers, &translator, &sources, &self.decoding, "scoring pronouns", log)?;
             let accuracy = pronoun_accuracy(pronouns, &translations);
             say!(log, "pronouns  {:.1} % right of {} held-out sentences", 100.0 * accuracy, sources.len());
             scores.push(ScoreRecord::new("pronouns", "accuracy", accuracy, ""));
@@ -386,11 +389,15 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         }
     }
 
-    fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         if self.validation.is_empty() {
             return None;
         }
-        Some(Box::new(move |model: &F::Model| self.validate(model, log).map_err(Into::into)))
+        Some(Box::new(move |model: &F::Model| self.validate(model, peers, log).map_err(Into::into)))
     }
 
     fn measure(&self) -> Option<String> {
@@ -401,10 +408,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         })
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         for HeldOut { direction, batches, .. } in &self.validation {
-            let Likelihood { loss_nats, n_units } = likelihood(&model, batches)?;
+            let Likelihood { loss_nats, n_units } = likelihood(peers, &model, batches)?;
             let name = match self.validation.len() {
                 1 => "validation".to_owned(),
                 _ => format!("validation {direction}"),
@@ -412,7 +419,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
             let perplexity = (loss_nats / n_units.max(1) as f64).exp();
             scores.push(ScoreRecord::new(name, "perplexity", perplexity, ""));
         }
-        self.score_test(self.translator(model)?, &mut scores, log)?;
+        self.score_test(self.translator(model)?, &mut scores, peers, log)?;
         Ok(scores)
     }
 

@@ -68,7 +68,7 @@ mod validation;
 pub use attentive_core::{BatchStream, Endless, Epochs};
 pub use builder::TrainerBuilder;
 pub use checkpoint::{
-    Averaged, Checkpoint, CheckpointDir, LatestCheckpoint, OnDamage, average, read_params, read_state,
+    Averaged, Checkpoint, CheckpointDir, LatestCheckpoint, OnDamage, average, params_of_first, read_params, read_state,
 };
 pub use config::TrainerConfig;
 pub use divergence::{Diagnosis, DivergenceConfig, DivergenceState};

@@ -20,8 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Callback, Checkpoint, CheckpointDir, Diagnosis, EarlyStoppingState, Environment, EnvironmentChange, Evaluate,
     Event, Monitored, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
-    Validation,
-    checkpoint::all_to_device,
+    checkpoint::{all_to_device, params_of_first},
     divergence::GradientNorms,
     rounding::{Rounder, rounded},
 };
@@ -98,7 +97,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
     ) -> Self {
         Self {
             shards: (peers.size() > 1).then(|| Shards::of(&model, &*peers).exchanging(config.exchange)),
-            // The first process validates, saves and finishes.
+            // The first process saves and finishes, and tells the others what they validate.
             ema: (config.ema_decay > 0.0 && peers.rank() == 0).then(|| Ema::new(config.ema_decay)),
             peers,
             model,
@@ -179,8 +178,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
     /// saves at once; what was due and left out is done when it is resumed. Without `evaluate` there is no validation:
     /// no checkpoint is the best.
     ///
-    /// Of several processes, the first validates and saves; each tells its own callbacks, and any of them ends training for
-    /// all. At the end it is [finished](Collective::finish); after an error it is not, so that the others do not wait for it.
+    /// Of several processes, each calls `evaluate`, of which the first one's counts, and the first saves; each tells its own
+    /// callbacks, and any of them ends training for all. At the end it is [finished](Collective::finish); after an error it is
+    /// not, so that the others do not wait for it.
     ///
     /// # Errors
     /// [`TrainError`]; early stopping without `evaluate` is refused at once.
@@ -385,21 +385,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<bool, TrainError> {
         let step = self.state.step;
-        let validation = match self.is_first() {
-            true => {
-                let model = match &self.ema {
-                    Some(ema) => ema.apply(self.model.valid()),
-                    None => self.model.valid(),
-                };
-                let model = match &self.rounder {
-                    Some(rounder) => rounded(model, &*rounder.rounding)?,
-                    None => model,
-                };
-                Some(evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?)
-            }
-            false => None,
-        };
-        let validation = Validation::of_first(&*self.peers, validation)?;
+        let model = self.validated_model()?;
+        let validation = evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?;
+        let validation = validation.of_first(&*self.peers)?;
         let value = self.config.monitored().of(&validation);
         let is_best = !value.is_nan() && self.state.best.is_none_or(|(best, _)| best.is_nan() || value > best);
         if is_best {
@@ -413,6 +401,27 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         let elapsed = self.clock.elapsed();
         let is_in_nats = self.objective.is_in_nats();
         self.tell(callbacks, &Event::Validated { step, validation: &validation, is_in_nats, is_best, elapsed })
+    }
+
+    /// The model that is scored: with the running means of parameters, if there are any, and rounded as in use.
+    fn validated_model(&self) -> Result<M, TrainError> {
+        let model = self.model.valid();
+        let model = match &self.ema {
+            Some(ema) => ema.apply(model),
+            None => model,
+        };
+        let model = match self.shards.is_some() && self.config.ema_decay > 0.0 {
+            // Only the first process has the means.
+            true => {
+                let params = params_of_first(&*self.peers, attentive_weights::params(&model))?;
+                attentive_weights::load(model, params)?
+            }
+            false => model,
+        };
+        match &self.rounder {
+            Some(rounder) => rounded(model, &*rounder.rounding),
+            None => Ok(model),
+        }
     }
 
     fn save(&mut self, callbacks: &mut [&mut dyn Callback]) -> Result<bool, TrainError> {

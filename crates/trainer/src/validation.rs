@@ -18,15 +18,12 @@ pub struct Validation {
 
 impl Validation {
     /// The validation of the first process, for all.
-    pub(crate) fn of_first(peers: &dyn Collective, mine: Option<Self>) -> Result<Self, CollectiveError> {
-        match mine {
-            Some(validation) if peers.size() == 1 => Ok(validation),
-            mine => {
-                let text = mine.map(|validation| toml::to_string(&validation).expect("numbers and names"));
-                let text = broadcast(peers, text.unwrap_or_default().into_bytes())?;
-                Ok(toml::from_str(&String::from_utf8_lossy(&text)).expect("as it was written"))
-            }
+    pub(crate) fn of_first(self, peers: &dyn Collective) -> Result<Self, CollectiveError> {
+        if peers.size() == 1 {
+            return Ok(self);
         }
+        let text = broadcast(peers, toml::to_string(&self).expect("numbers and names").into_bytes())?;
+        Ok(toml::from_str(&String::from_utf8_lossy(&text)).expect("as it was written"))
     }
 
     /// What "best" is judged by; higher is better.
@@ -37,7 +34,8 @@ impl Validation {
 
 /// Scores a model in use, without gradients.
 ///
-/// A closure is one: `|model: &M| Ok(Validation { .. })`.
+/// A closure is one: `|model: &M| Ok(Validation { .. })`. Of several processes, each scores the same model, at the same time:
+/// they may share the work. What the first one finds is what all go by.
 pub trait Evaluate<M> {
     /// Scores `model`.
     ///

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path, rc::Rc, thread};
 
 use attentive_backend::{BackendKind, Recompute};
-use attentive_collective::{Collective, CollectiveError, Exchange, Threads};
+use attentive_collective::{Collective, CollectiveError, Exchange, Threads, gather_equal};
 use attentive_core::{BatchStream, Position, SequenceBatch, StreamError};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
@@ -65,15 +65,17 @@ fn process(
     if let Some((_, checkpoint)) = attentive_trainer::Checkpoint::of_first(&**peers, found)? {
         trainer = trainer.resume(checkpoint)?;
     }
-    // Only the first one is asked; what it says is said to all.
+    // All score the same model, at the same time; what the first one says counts.
     let rank = peers.rank();
     let mut n_validations = 0.0;
     let mut evaluate = |model: &Gpt| {
-        assert_eq!(rank, 0);
         n_validations += 1.0;
-        let norm =
+        let norm: f64 =
             attentive_weights::params(model).values().flat_map(|param| param.values.clone()).map(f64::from).sum();
-        Ok(Validation { nll_nats: norm, scores: vec![("n".into(), n_validations)], quality: None })
+        let of_all = gather_equal(&**peers, &[norm.to_bits()]).unwrap();
+        assert!(of_all.iter().all(|of_one| *of_one == [norm.to_bits()]), "{of_all:?}");
+        let nll_nats = norm + rank as f64;
+        Ok(Validation { nll_nats, scores: vec![("n".into(), n_validations)], quality: None })
     };
     let mut watch = |event: &Event<'_>| match event {
         Event::Step(report) if stops == Some((rank, report.step)) => ControlFlow::Break(()),
@@ -320,6 +322,24 @@ fn where_one_ends_all_end_and_what_was_saved_is_whole() {
     }
     let latest = CheckpointDir::new(folder.path(), 2).latest().unwrap();
     assert!(latest.damaged.is_empty() && latest.checkpoint.unwrap().1.state.step == 2);
+}
+
+#[test]
+fn where_one_can_not_validate_all_end() {
+    let errors = each(2, |peers| {
+        let folder = tempfile::tempdir().unwrap();
+        let rank = peers.rank();
+        let mut evaluate = |_: &common::Constant| match rank {
+            1 => Err("no room".into()),
+            _ => Ok(Validation { nll_nats: 1.0, scores: Vec::new(), quality: None }),
+        };
+        let config = TrainerConfig { validate_every: 1, ..common::config(3) };
+        let trainer = builder(config, folder.path()).peers(peers).build().unwrap();
+        let data = Ragged::new();
+        trainer.run(&mut Endless::new(&data), Some(&mut evaluate), &mut []).unwrap_err().to_string()
+    });
+    assert_eq!(errors[1], "validation after step 1: no room");
+    assert!(errors[0].contains("has ended before the others"), "{errors:?}");
 }
 
 #[test]

@@ -51,6 +51,7 @@ const MAY_IMPORT: [(&str, &[&str]); 29] = [
         &[
             "backend",
             "bundle",
+            "collective",
             "core",
             "corpus",
             "data",
@@ -92,6 +93,7 @@ const MAY_IMPORT: [(&str, &[&str]); 29] = [
             "attention",
             "backend",
             "bundle",
+            "collective",
             "core",
             "corpus",
             "data",

@@ -5,10 +5,11 @@ mod recordings;
 
 use std::{path::Path, sync::Arc};
 
-use attentive_backend::{Device, Objective};
+use attentive_backend::Device;
 use attentive_bundle::{
     DataRecord, Processor, RecognizerModel, ScoreRecord, SpeechProcessor, SpeechTask, SpeechTokens, Transcriber,
 };
+use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, Epochs, Spectrograms, SpeechBatch, TokenMatrix};
 use attentive_metrics::{ErrorRate, ErrorRateScore, Scorer};
 use attentive_model::{LayeredEncoder, ModelConfig, SpeechModel, SpeechObjective, SpeechSpec};
@@ -20,10 +21,13 @@ use attentive_weights::Tensors;
 use self::batches::{Batches, Frame};
 pub use self::recordings::{RecordingPart, Recordings, Window};
 use crate::{
-    Context, Log, Resizable, Result, Start, Task,
+    Context, Error, Log, Resizable, Result, Start, Task,
     config::{Problem, RunRecipe, SpeechRecipe},
     data2vec::Unlabelled,
-    example, initial, shell_path, thousands,
+    example, initial,
+    score::{mean_nats, nll},
+    shared::shared,
+    shell_path, thousands,
 };
 
 /// Transcriptions shown at the end.
@@ -128,12 +132,12 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
         })
     }
 
-    /// What a model writes of the first `n` recordings, and what is said in them.
+    /// What a model writes of the first `n` recordings, and what is said in them, shared by processes.
     fn transcribe(
         &self,
         model: F::Model,
-        batches: &Batches,
-        n: usize,
+        peers: &dyn Collective,
+        (batches, n): (&Batches, usize),
         what: &str,
         log: &dyn Log,
     ) -> Result<(Vec<String>, Vec<String>)> {
@@ -144,43 +148,45 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
         )?;
         let config = self.train.log_mel.config();
         let n = n.min(batches.part.len());
-        let (mut found, mut references) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        while found.len() < n {
-            let together = found.len()..(found.len() + batches.rows).min(n);
-            let mut frames = Vec::new();
-            for idx in together {
-                let (window, text) = batches.part.example(0, idx, 100, &batches.log_mel)?;
-                frames.extend_from_slice(&window.frames);
-                references.push(text);
+        let found = shared(peers, n, |ours| {
+            let mut found = Vec::with_capacity(ours.len());
+            for together in ours.chunks(batches.rows.max(1)) {
+                let (mut frames, mut references) = (Vec::new(), Vec::new());
+                for &idx in together {
+                    let (window, text) = batches.part.example(0, idx, 100, &batches.log_mel)?;
+                    frames.extend_from_slice(&window.frames);
+                    references.push(text);
+                }
+                let sound = Spectrograms::new(frames, [config.n_frames(), config.n_mels]);
+                found.extend(transcriber.write_all(&sound)?.into_iter().zip(references));
+                log.progress(what, if found.len() == ours.len() { n } else { found.len() * peers.size() }, n);
             }
-            let sound = Spectrograms::new(frames, [config.n_frames(), config.n_mels]);
-            found.extend(transcriber.write_all(&sound)?);
-            log.progress(what, found.len(), n);
-        }
-        Ok((found, references))
+            Ok(found)
+        })?;
+        Ok(found.into_iter().unzip())
     }
 
-    fn validate(&self, model: &F::Model, validation: &Batches, log: &dyn Log) -> Result<Validation> {
-        let nll_nats = Self::mean_nll(model, validation)?;
+    fn validate(
+        &self,
+        model: &F::Model,
+        peers: &dyn Collective,
+        validation: &Batches,
+        log: &dyn Log,
+    ) -> Result<Validation> {
+        let nll_nats = Self::mean_nll(model, peers, validation)?;
         if self.transcribed == 0 {
             return Ok(Validation { nll_nats, scores: Vec::new(), quality: None });
         }
-        let (found, references) = self.transcribe(model.clone(), validation, self.transcribed, "validating", log)?;
+        let (found, references) =
+            self.transcribe(model.clone(), peers, (validation, self.transcribed), "validating", log)?;
         let [words, characters] = error_rates(&found, &references)?;
         let scores = vec![("wer".into(), words.score), ("cer".into(), characters.score)];
         Ok(Validation { nll_nats, scores, quality: Some(100.0 - characters.score) })
     }
 
     /// Cross-entropy of a set, in nats per target.
-    fn mean_nll(model: &F::Model, batches: &Batches) -> Result<f64> {
-        let objective = SpeechObjective { label_smoothing: 0.0 };
-        let (mut sum, mut n_targets) = (0.0, 0);
-        for batch in batches.epoch(0) {
-            let loss = objective.loss(model, &batch?, None);
-            sum += f64::from(loss.nll_sum.into_scalar::<f32>());
-            n_targets += loss.n_targets;
-        }
-        Ok(sum / n_targets.max(1) as f64)
+    fn mean_nll(model: &F::Model, peers: &dyn Collective, batches: &Batches) -> Result<f64> {
+        nll(peers, &SpeechObjective { label_smoothing: 0.0 }, model, batches).map(mean_nats)
     }
 }
 
@@ -209,8 +215,8 @@ impl<F: SpeechSpec + Into<ModelConfig>> Unlabelled for SpeechRecognition<F> {
         model.layered()
     }
 
-    fn held_out(&self) -> Option<Box<dyn Iterator<Item = Result<SpeechBatch>> + '_>> {
-        Some(Box::new(self.validation.as_ref()?.epoch(0)))
+    fn held_out(&self) -> Option<impl Epochs<Batch = SpeechBatch, Error: Into<Error>>> {
+        self.validation.as_ref()
     }
 }
 
@@ -244,9 +250,13 @@ impl<F: SpeechSpec + Into<ModelConfig>> Task for SpeechRecognition<F> {
         Box::new(Endless::new(&self.train))
     }
 
-    fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+    fn evaluator<'a>(
+        &'a self,
+        peers: &'a dyn Collective,
+        log: &'a dyn Log,
+    ) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.validation.as_ref()?;
-        Some(Box::new(move |model: &F::Model| self.validate(model, validation, log).map_err(Into::into)))
+        Some(Box::new(move |model: &F::Model| self.validate(model, peers, validation, log).map_err(Into::into)))
     }
 
     fn measure(&self) -> Option<String> {
@@ -256,14 +266,14 @@ impl<F: SpeechSpec + Into<ModelConfig>> Task for SpeechRecognition<F> {
         })
     }
 
-    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model, peers: &dyn Collective, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
-            let nll_nats = Self::mean_nll(&model, validation)?;
+            let nll_nats = Self::mean_nll(&model, peers, validation)?;
             scores.push(ScoreRecord::new("validation", "nats", nll_nats, ""));
         }
         let Some(test) = &self.test else { return Ok(scores) };
-        let (found, references) = self.transcribe(model, test, usize::MAX, "scoring the test set", log)?;
+        let (found, references) = self.transcribe(model, peers, (test, usize::MAX), "scoring the test set", log)?;
         let [words, characters] = error_rates(&found, &references)?;
         say!(log, "test      {words}, {characters} of {} recordings", thousands(found.len() as u64));
         for (name, score, scorer) in [("wer", words, ErrorRate::words()), ("cer", characters, ErrorRate::characters())]

@@ -116,9 +116,7 @@ impl Checkpoint {
             let state = TrainState { elapsed_seconds, ..state };
             (folder.into(), Self { params, optimizer: Tensors::new(), ema: None, state })
         });
-        for tensor in checkpoint.params.values_mut() {
-            broadcast_to(peers, &mut tensor.values)?;
-        }
+        checkpoint.params = params_of_first(peers, checkpoint.params)?;
         Ok(Some((path, checkpoint)))
     }
 
@@ -138,6 +136,17 @@ impl Checkpoint {
             state,
         })
     }
+}
+
+/// The parameters of the first process, for all; `mine` of the others are of the same model.
+///
+/// # Errors
+/// [`TrainError::Collective`] if a process has ended.
+pub fn params_of_first(peers: &dyn Collective, mut mine: Tensors) -> Result<Tensors, TrainError> {
+    for tensor in mine.values_mut() {
+        broadcast_to(peers, &mut tensor.values)?;
+    }
+    Ok(mine)
 }
 
 /// What is said of a checkpoint before its values are.
