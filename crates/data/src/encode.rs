@@ -1,22 +1,23 @@
 //! From text files to token ids.
 
+use std::fmt;
+
 use attentive_core::TokenId;
 use rayon::prelude::*;
 
 use crate::{
     CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, LabeledText, ParallelFiles, Side,
-    TokenCache, TsvLayout,
+    TextPair, TokenCache, TsvLayout, token_file::u32s,
 };
 
-/// Pairs encoded at a time, in parallel; fewer of long ones.
-const CHUNK_PAIRS: usize = 1024;
-const CHUNK_BYTES: usize = 1 << 24;
+/// Texts encoded at a time, in parallel, by all processes together; fewer of long ones.
+pub(crate) const CHUNK_TEXTS: usize = 1 << 13;
+pub(crate) const CHUNK_BYTES: usize = 1 << 24;
 
 /// The next items: at most `n`, and no more after their sizes have reached `bytes`.
 pub(crate) fn chunk<T, E>(
     items: &mut impl Iterator<Item = Result<T, E>>,
-    n: usize,
-    bytes: usize,
+    (n, bytes): (usize, usize),
     size: impl Fn(&T) -> usize,
 ) -> Result<Vec<T>, E> {
     let (mut chunk, mut n_bytes) = (Vec::new(), 0);
@@ -26,6 +27,78 @@ pub(crate) fn chunk<T, E>(
         chunk.push(item);
     }
     Ok(chunk)
+}
+
+/// Processes that encode the same texts at the same time, this one among them: each encodes a part, and all get all.
+pub trait EncodingPeers: fmt::Debug {
+    /// The number of this process, from 0, and how many there are.
+    fn place(&self) -> (usize, usize);
+
+    /// The bytes of all processes, in their order; each of them calls it.
+    ///
+    /// # Errors
+    /// [`DataError::Peer`] if another process can't go on.
+    fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, DataError>;
+}
+
+/// How the ids of a text are made.
+#[derive(Debug)]
+pub(crate) struct Making<'a> {
+    pub(crate) memory_bytes: u64,
+    /// The processes that make them together, if there are several.
+    pub(crate) peers: Option<&'a dyn EncodingPeers>,
+    /// Whether they are found where another process keeps them, and not kept here.
+    pub(crate) drops: bool,
+}
+
+impl Making<'_> {
+    pub(crate) fn builder(&self) -> CorpusBuilder {
+        if self.drops { CorpusBuilder::dropping() } else { CorpusBuilder::spilling(self.memory_bytes) }
+    }
+
+    /// What `encode` makes of each item, rows of ids.
+    ///
+    /// # Errors
+    /// [`DataError::Peer`].
+    pub(crate) fn encode<T: Sync>(
+        &self,
+        items: &[T],
+        encode: impl Fn(&T) -> Vec<Vec<TokenId>> + Sync,
+    ) -> Result<Vec<Vec<Vec<TokenId>>>, DataError> {
+        let Some(peers) = self.peers else { return Ok(items.par_iter().map(&encode).collect()) };
+        let (rank, size) = peers.place();
+        let cut = |rank: usize| items.len() * rank / size;
+        let ours: Vec<Vec<Vec<TokenId>>> = items[cut(rank)..cut(rank + 1)].par_iter().map(&encode).collect();
+        let of_all = peers.gather(&to_bytes(&ours))?;
+        let mut words = of_all.iter().flat_map(|bytes| u32s(bytes));
+        let all: Option<Vec<_>> = items.iter().map(|_| rows(&mut words)).collect();
+        all.ok_or_else(|| DataError::Peer("another process has encoded another text: give all the same files".into()))
+    }
+}
+
+/// Rows of ids of some items: for each item their number, and for each row its length and its ids.
+fn to_bytes(items: &[Vec<Vec<TokenId>>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut push = |word: u32| bytes.extend(word.to_le_bytes());
+    for rows in items {
+        push(rows.len() as u32);
+        for row in rows {
+            push(row.len() as u32);
+            row.iter().for_each(|&id| push(id));
+        }
+    }
+    bytes
+}
+
+/// The rows of the next item, as [`to_bytes`] has written them.
+fn rows(words: &mut impl Iterator<Item = u32>) -> Option<Vec<Vec<TokenId>>> {
+    let n_rows = words.next()?;
+    let row = |_| {
+        let n = words.next()? as usize;
+        let row: Vec<TokenId> = words.by_ref().take(n).collect();
+        (row.len() == n).then_some(row)
+    };
+    (0..n_rows).map(row).collect()
 }
 
 /// Where token ids are kept.
@@ -61,7 +134,7 @@ impl EncodedCorpus {
             ParallelFiles::Tsv { layout, .. } => Some(layout),
         };
         let how = format!("pairs {layout:?} {rules:?}");
-        let make = || Self::encode_files(files, rules, storage.memory_bytes, encode);
+        let make = |making: &Making<'_>| Self::encode_files(files, rules, making, &encode);
         storage.fetch(|| files.digests().map(Vec::from), &how, make)
     }
 
@@ -77,12 +150,12 @@ impl EncodedCorpus {
         storage: &Storage,
         encode: impl Fn(&str) -> Vec<TokenId> + Sync,
     ) -> Result<Self, DataError> {
-        let make = || {
-            let mut builder = CorpusBuilder::spilling(storage.memory_bytes);
-            for chunk in texts.chunks(CHUNK_PAIRS) {
-                let encoded: Vec<Vec<TokenId>> = chunk.par_iter().map(|text| encode(&text.text)).collect();
+        let make = |making: &Making<'_>| {
+            let mut builder = making.builder();
+            for chunk in texts.chunks(CHUNK_TEXTS) {
+                let encoded = making.encode(chunk, |text| vec![encode(&text.text)])?;
                 for (text, ids) in chunk.iter().zip(encoded) {
-                    builder.push(text.line, &ids, &[])?;
+                    builder.push(text.line, &ids.concat(), &[])?;
                 }
             }
             Ok((builder.finish()?, CorpusReport { source: files.to_vec(), ..CorpusReport::default() }))
@@ -93,19 +166,21 @@ impl EncodedCorpus {
     fn encode_files(
         files: &ParallelFiles,
         rules: &CorpusRules,
-        memory_bytes: u64,
-        encode: impl Fn(Side, &str) -> Vec<TokenId> + Sync,
+        making: &Making<'_>,
+        encode: &(impl Fn(Side, &str) -> Vec<TokenId> + Sync),
     ) -> Result<(Self, CorpusReport), DataError> {
-        let mut builder = CorpusBuilder::spilling(memory_bytes);
+        let mut builder = making.builder();
         let mut pairs = files.pairs(rules)?;
         loop {
-            let chunk = chunk(&mut pairs, CHUNK_PAIRS, CHUNK_BYTES, |pair| pair.source.len() + pair.target.len())?;
+            let limits = (CHUNK_TEXTS, CHUNK_BYTES);
+            let chunk = chunk(&mut pairs, limits, |pair| pair.source.len() + pair.target.len())?;
             if chunk.is_empty() {
                 break;
             }
-            let encoded: Vec<[Vec<TokenId>; 2]> =
-                chunk.par_iter().map(|pair| Side::BOTH.map(|side| encode(side, pair.side(side)))).collect();
-            for (pair, mut ids) in chunk.iter().zip(encoded) {
+            let both = |pair: &TextPair| Side::BOTH.map(|side| encode(side, pair.side(side))).to_vec();
+            for (pair, ids) in chunk.iter().zip(making.encode(&chunk, both)?) {
+                let mut sides = ids.into_iter();
+                let mut ids = [(); 2].map(|()| sides.next().unwrap_or_default());
                 if pairs.admit(&mut ids, &pair.places) {
                     builder.push(pair.line, &ids[0], &ids[1])?;
                 }
@@ -124,7 +199,7 @@ mod tests {
     fn a_chunk_has_few_items_or_few_bytes() {
         let texts = ["a", "bbbb", "cc", "d", "eeeeeeee", "f"];
         let mut items = texts.into_iter().map(Ok::<_, DataError>).chain([Err(DataError::NoText)]);
-        let mut next = || chunk(&mut items, 3, 6, |text| text.len());
+        let mut next = || chunk(&mut items, (3, 6), |text| text.len());
         assert_eq!(next().unwrap(), ["a", "bbbb", "cc"]);
         assert_eq!(next().unwrap(), ["d", "eeeeeeee"]);
         assert!(matches!(next(), Err(DataError::NoText)));

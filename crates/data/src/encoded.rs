@@ -283,6 +283,7 @@ pub struct CorpusBuilder {
     memory: Vec<TokenId>,
     disk: Option<TokenFileWriter>,
     memory_bytes: u64,
+    drops: bool,
 }
 
 impl CorpusBuilder {
@@ -293,7 +294,12 @@ impl CorpusBuilder {
 
     /// Moves to an unnamed temporary file once the ids take more than `memory_bytes`.
     pub fn spilling(memory_bytes: u64) -> Self {
-        Self { index: Index::default(), memory: Vec::new(), disk: None, memory_bytes }
+        Self { index: Index::default(), memory: Vec::new(), disk: None, memory_bytes, drops: false }
+    }
+
+    /// Keeps no id, of pairs that are not looked at.
+    pub(crate) fn dropping() -> Self {
+        Self { drops: true, ..Self::in_memory() }
     }
 
     /// Adds a pair. `line` is where it was found, from 1, and ascends.
@@ -310,6 +316,7 @@ impl CorpusBuilder {
         for ids in [source, target] {
             self.index.max_id = ids.iter().fold(self.index.max_id, |max, id| max.max(*id));
             match &mut self.disk {
+                _ if self.drops => {}
                 Some(file) => file.push(ids)?,
                 None => self.memory.extend_from_slice(ids),
             }

@@ -212,6 +212,9 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another process, which encodes a part of the text, can't go on.
+    #[error("{0}")]
+    Peer(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A data file changed while it was being read.
     #[error("{} changed while it was being read: start again", path.display())]
     Changed {

@@ -87,7 +87,7 @@ pub use batch_config::{BatchConfig, TokenCount};
 pub use batches::{Order, PairBatcher, PairEpoch, SpecialIds};
 pub use contexts::{ContextBatcher, ContextEpoch, ContextOrder};
 pub use documents::{DocumentUnit, Documents, Piece, TextFiles};
-pub use encode::Storage;
+pub use encode::{EncodingPeers, Storage};
 pub use encoded::{CorpusBuilder, EncodedCorpus, EncodedPair};
 pub use episodes::{EpisodeShape, read_episodes};
 pub use error::DataError;

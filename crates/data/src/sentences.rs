@@ -3,16 +3,11 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use attentive_core::TokenId;
-use rayon::prelude::*;
 
 use crate::{
     CacheUse, CorpusBuilder, CorpusReport, DataError, EncodedCorpus, FileReport, Piece, Storage, TextFiles,
-    encode::chunk,
+    encode::{CHUNK_BYTES, CHUNK_TEXTS, Making, chunk},
 };
-
-/// Pieces encoded at a time, in parallel; fewer of long ones.
-const CHUNK_PIECES: usize = 1024;
-const CHUNK_BYTES: usize = 1 << 24;
 
 /// Documents of sentences, as token ids in memory, with an end-of-segment token after each document.
 ///
@@ -51,12 +46,12 @@ impl SentenceCorpus {
         encode: impl Fn(&str) -> Vec<TokenId> + Sync,
     ) -> Result<(Self, Option<CacheUse>), DataError> {
         let how = format!("sentences {:?} {end}", files.unit);
-        let make = || {
-            let (corpus, files) = Self::encode_files(files, end, &encode)?;
+        let make = |making: &Making<'_>| {
+            let (corpus, files) = Self::encode_files(files, end, making, &encode)?;
             Ok((corpus.to_encoded()?, CorpusReport { source: files, ..CorpusReport::default() }))
         };
         if storage.cache.is_none() {
-            return Ok((Self::encode_files(files, end, &encode)?.0, None));
+            return Ok((Self::encode_files(files, end, &storage.alone(), &encode)?.0, None));
         }
         let (encoded, _) = storage.fetch(|| Ok(vec![files.documents().finish()?]), &how, make)?;
         Ok((Self::of_encoded(&encoded, end)?, encoded.cache_use().cloned()))
@@ -65,18 +60,18 @@ impl SentenceCorpus {
     fn encode_files(
         files: &TextFiles,
         end: TokenId,
+        making: &Making<'_>,
         encode: &(impl Fn(&str) -> Vec<TokenId> + Sync),
     ) -> Result<(Self, Vec<FileReport>), DataError> {
         let mut corpus = Self::new(end);
         let (mut documents, mut document) = (files.documents(), Vec::new());
         loop {
-            let pieces = chunk(&mut documents, CHUNK_PIECES, CHUNK_BYTES, |piece| piece.text.len())?;
+            let pieces = chunk(&mut documents, (CHUNK_TEXTS, CHUNK_BYTES), |piece| piece.text.len())?;
             if pieces.is_empty() {
                 return Ok((corpus, documents.finish()?));
             }
             let encode = |piece: &Piece| piece.text.lines().map(encode).collect::<Vec<_>>();
-            let encoded: Vec<Vec<Vec<TokenId>>> = pieces.par_iter().map(encode).collect();
-            for (piece, sentences) in pieces.iter().zip(encoded) {
+            for (piece, sentences) in pieces.iter().zip(making.encode(&pieces, encode)?) {
                 document.extend(sentences);
                 if piece.ends_document {
                     corpus.push_document(document.drain(..));

@@ -4,12 +4,14 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use crate::encode::Making;
 use crate::token_file::{self, EXTENSION, Key, TokenFile};
-use crate::{CorpusReport, DataError, EncodedCorpus, FileReport, Storage};
+use crate::{CorpusReport, DataError, EncodedCorpus, EncodingPeers, FileReport, Storage};
 
 /// A folder of token files, each named after the text, the rules and the tokenizer that it was made from.
 ///
@@ -23,6 +25,8 @@ pub struct TokenCache {
     pub tokenizer: String,
     /// Bytes that all token files of the folder may take.
     pub max_bytes: u64,
+    /// Processes that encode together what not all of them find here, if they have the same text.
+    pub peers: Option<Rc<dyn EncodingPeers>>,
 }
 
 /// What a [`TokenCache`] was good for.
@@ -71,7 +75,7 @@ impl fmt::Display for CacheUse {
 impl TokenCache {
     /// A folder of at most 8 GiB.
     pub fn new(dir: impl Into<PathBuf>, tokenizer: impl Into<String>) -> Self {
-        Self { dir: dir.into(), tokenizer: tokenizer.into(), max_bytes: 8 << 30 }
+        Self { dir: dir.into(), tokenizer: tokenizer.into(), max_bytes: 8 << 30, peers: None }
     }
 
     /// Names the tokens of files that hold `text`, of which `how` says what decides their tokens beside the tokenizer.
@@ -96,6 +100,29 @@ impl TokenCache {
         }
         token_file::write(path, key, corpus, report)?;
         self.make_room(path)
+    }
+
+    /// The others, if all have the same text and one lacks its tokens: all make them together.
+    fn lacking(&self, key: &Key, is_found: bool) -> Result<Option<&dyn EncodingPeers>, DataError> {
+        let Some(peers) = self.peers.as_deref() else { return Ok(None) };
+        let all = peers.gather(&[&key[..], &[u8::from(is_found)]].concat())?;
+        let have_same_text = all.iter().all(|theirs| theirs.starts_with(key));
+        Ok((have_same_text && all.iter().any(|theirs| theirs.last() == Some(&0))).then_some(peers))
+    }
+
+    /// Whether this process sees the folder in which the first one, another, keeps the file at `path`.
+    fn is_shared(&self, peers: &dyn EncodingPeers, path: &Path) -> Result<bool, DataError> {
+        let (is_first, sign) = (peers.place().0 == 0, path.with_extension("sign"));
+        if is_first {
+            let _ = fs::create_dir_all(&self.dir).and_then(|()| fs::write(&sign, []));
+        }
+        peers.gather(&[])?;
+        let sees = sign.exists();
+        peers.gather(&[])?;
+        if is_first {
+            let _ = fs::remove_file(&sign);
+        }
+        Ok(sees && !is_first)
     }
 
     /// Deletes what was not used for longest, but for `new`, until the rest fits.
@@ -124,7 +151,15 @@ impl TokenCache {
     }
 }
 
+/// Ids of a text, and what was found in it.
+type Made = (EncodedCorpus, CorpusReport);
+
 impl Storage {
+    /// Ids that this process makes without others.
+    pub(crate) fn alone(&self) -> Making<'_> {
+        Making { memory_bytes: self.memory_bytes, peers: None, drops: false }
+    }
+
     /// The tokens of `text` from the cache, or those that `make` makes, which are kept there.
     ///
     /// `text` reads the files to their ends; `how` says what decides their tokens beside the tokenizer.
@@ -132,32 +167,55 @@ impl Storage {
         &self,
         text: impl FnOnce() -> Result<Vec<Vec<FileReport>>, DataError>,
         how: &str,
-        make: impl FnOnce() -> Result<(EncodedCorpus, CorpusReport), DataError>,
-    ) -> Result<(EncodedCorpus, CorpusReport), DataError> {
-        let Some(cache) = &self.cache else { return make() };
+        make: impl Fn(&Making<'_>) -> Result<Made, DataError>,
+    ) -> Result<Made, DataError> {
+        let Some(cache) = &self.cache else { return make(&self.alone()) };
         let text = text()?;
         let key = cache.key(&text, how);
         let name: String = key[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         let path = cache.dir.join(name).with_extension(EXTENSION);
-        let found = TokenFile::open(&path, &key, self.memory_bytes);
-        let reason = match found {
-            Ok(Some((corpus, mut report))) => {
-                report.move_to(&text);
-                return Ok((corpus.with_cache_use(CacheUse::Read(path)), report));
+        let open = || TokenFile::open(&path, &key, self.memory_bytes);
+        let read = |(corpus, mut report): Made| {
+            report.move_to(&text);
+            (corpus.with_cache_use(CacheUse::Read(path.clone())), report)
+        };
+        let (found, reason) = match open() {
+            Ok(found) => (found, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let keep = |(corpus, report): Made| -> Result<Made, DataError> {
+            let of_text = report.source.iter().chain(&report.target);
+            let changed = text.iter().flatten().zip(of_text).find(|(before, now)| before.sha256 != now.sha256);
+            if let Some((file, _)) = changed {
+                return Err(DataError::Changed { path: file.path.clone() });
             }
-            Ok(None) => None,
-            Err(error) => Some(error.to_string()),
+            let path = path.clone();
+            let cache_use = match (cache.keep(&path, &key, &corpus, &report), reason.clone()) {
+                (Err(error), _) => CacheUse::NotKept { path, reason: error.to_string() },
+                (Ok(()), Some(reason)) => CacheUse::Replaced { path, reason },
+                (Ok(()), None) => CacheUse::Written(path),
+            };
+            Ok((corpus.with_cache_use(cache_use), report))
         };
-        let (corpus, report) = make()?;
-        let read = report.source.iter().chain(&report.target);
-        if let Some((file, _)) = text.iter().flatten().zip(read).find(|(before, now)| before.sha256 != now.sha256) {
-            return Err(DataError::Changed { path: file.path.clone() });
+        let Some(peers) = cache.lacking(&key, found.is_some())? else {
+            return match found {
+                Some(found) => Ok(read(found)),
+                None => keep(make(&self.alone())?),
+            };
+        };
+        let drops = cache.is_shared(peers, &path)?;
+        let made = make(&Making { peers: Some(peers), drops, ..self.alone() })?;
+        if peers.place().0 == 0 {
+            let kept = keep(made)?;
+            peers.gather(&[])?;
+            return Ok(kept);
         }
-        let cache_use = match (cache.keep(&path, &key, &corpus, &report), reason) {
-            (Err(error), _) => CacheUse::NotKept { path, reason: error.to_string() },
-            (Ok(()), Some(reason)) => CacheUse::Replaced { path, reason },
-            (Ok(()), None) => CacheUse::Written(path),
-        };
-        Ok((corpus.with_cache_use(cache_use), report))
+        // Those of the first one are there now, if it has the same folder and could keep them.
+        peers.gather(&[])?;
+        match open() {
+            Ok(Some(found)) => Ok(read(found)),
+            _ if drops => keep(make(&self.alone())?),
+            _ => keep(made),
+        }
     }
 }

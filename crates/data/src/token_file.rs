@@ -96,7 +96,7 @@ impl TokenFile {
     }
 }
 
-fn u32s(bytes: &[u8]) -> impl Iterator<Item = u32> {
+pub(crate) fn u32s(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
 }
 

@@ -5,15 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use attentive_core::TokenId;
-use rayon::prelude::*;
 
 use crate::documents::Piece;
-use crate::encode::chunk;
+use crate::encode::{CHUNK_BYTES, CHUNK_TEXTS, Making, chunk};
 use crate::{CacheUse, CorpusBuilder, CorpusReport, DataError, EncodedCorpus, FileReport, Storage, TextFiles};
-
-/// Pieces encoded at a time, in parallel; fewer of long ones.
-const CHUNK_PIECES: usize = 1024;
-const CHUNK_BYTES: usize = 1 << 24;
 
 /// Documents as token ids, one after another with a separator between them, or a part of such a row.
 ///
@@ -48,27 +43,27 @@ impl TokenStream {
         encode: impl Fn(&str) -> Vec<TokenId> + Sync,
     ) -> Result<(Self, Vec<FileReport>), DataError> {
         let how = format!("text {:?} {separator:?}", files.unit);
-        let make = || Self::encode_files(files, storage.memory_bytes, separator, encode);
+        let make = |making: &Making<'_>| Self::encode_files(files, making, separator, &encode);
         let (corpus, report) = storage.fetch(|| Ok(vec![files.documents().finish()?]), &how, make)?;
         Ok((Self::of(corpus)?, report.source))
     }
 
     fn encode_files(
         files: &TextFiles,
-        memory_bytes: u64,
+        making: &Making<'_>,
         separator: Option<TokenId>,
-        encode: impl Fn(&str) -> Vec<TokenId> + Sync,
+        encode: &(impl Fn(&str) -> Vec<TokenId> + Sync),
     ) -> Result<(EncodedCorpus, CorpusReport), DataError> {
         let mut documents = files.documents();
-        let mut writer = Writer::new(CorpusBuilder::spilling(memory_bytes), separator);
+        let mut writer = Writer::new(making.builder(), separator);
         loop {
-            let pieces: Vec<Piece> = chunk(&mut documents, CHUNK_PIECES, CHUNK_BYTES, |piece| piece.text.len())?;
+            let pieces: Vec<Piece> = chunk(&mut documents, (CHUNK_TEXTS, CHUNK_BYTES), |piece| piece.text.len())?;
             if pieces.is_empty() {
                 break;
             }
-            let ids: Vec<Vec<TokenId>> = pieces.par_iter().map(|piece| encode(&piece.text)).collect();
+            let ids = making.encode(&pieces, |piece| vec![encode(&piece.text)])?;
             for (piece, ids) in pieces.iter().zip(ids) {
-                writer.push(piece.line, &ids, piece.ends_document)?;
+                writer.push(piece.line, &ids.concat(), piece.ends_document)?;
             }
         }
         let report = CorpusReport { source: documents.finish()?, ..CorpusReport::default() };

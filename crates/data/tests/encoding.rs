@@ -1,11 +1,14 @@
 //! Encoded corpora: in memory, in a temporary file, and in a cache.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::{fs, thread};
 
 use attentive_data::{
-    CacheUse, CorpusBuilder, CorpusReport, CorpusRules, DataError, DocumentUnit, EncodedCorpus, ParallelFiles, Problem,
-    SentenceCorpus, Side, Storage, TextFiles, TokenCache, TokenStream, Treatment,
+    CacheUse, CorpusBuilder, CorpusReport, CorpusRules, DataError, DocumentUnit, EncodedCorpus, EncodingPeers,
+    ParallelFiles, Problem, SentenceCorpus, Side, Storage, TextFiles, TokenCache, TokenStream, Treatment,
 };
 
 /// One id for each letter but spaces, so that tokens and bytes differ.
@@ -33,19 +36,19 @@ fn contents(corpus: &EncodedCorpus) -> Vec<(u64, Vec<u32>, Vec<u32>)> {
 #[test]
 fn memory_and_disk_hold_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    // 3,000 pairs: several chunks, many strides; every 7th line is empty.
+    // 9,000 pairs: two chunks, many strides; every 7th line is empty.
     let line = |i: usize| {
         if i % 7 == 3 { String::new() } else { "ab c".repeat(1 + i % 5) }
     };
-    let source: Vec<String> = (0..3000).map(line).collect();
-    let target: Vec<String> = (0..3000).map(|i| format!("{i} x")).collect();
+    let source: Vec<String> = (0..9000).map(line).collect();
+    let target: Vec<String> = (0..9000).map(|i| format!("{i} x")).collect();
     let files = corpus_of(dir.path(), &(source.join("\n") + "\n"), &target.join("\n"));
 
     let encode = |storage: &Storage| EncodedCorpus::from_files(&files, &CorpusRules::default(), storage, letters);
     let (memory, report) = encode(&Storage::default()).unwrap();
     assert!(!memory.is_on_disk());
-    assert_eq!((report.n_read, report.n_kept, memory.len()), (3000, 2571, 2571));
-    let expected: Vec<_> = (0..3000)
+    assert_eq!((report.n_read, report.n_kept, memory.len()), (9000, 7714, 7714));
+    let expected: Vec<_> = (0..9000)
         .filter(|i| i % 7 != 3)
         .map(|i| (i as u64 + 1, letters(Side::Source, &source[i]), letters(Side::Target, &target[i])))
         .collect();
@@ -263,4 +266,123 @@ fn lines_follow_gaps() {
     }
     let corpus = builder.finish().unwrap();
     assert_eq!((0..5).map(|i| corpus.line(i)).collect::<Vec<_>>(), [2, 3, 7, 8, 20]);
+}
+
+/// One of several threads that encode together.
+#[derive(Debug)]
+struct Peer {
+    rank: usize,
+    board: Arc<(Barrier, Mutex<Vec<Vec<u8>>>)>,
+}
+
+impl EncodingPeers for Peer {
+    fn place(&self) -> (usize, usize) {
+        (self.rank, self.board.1.lock().unwrap().len())
+    }
+
+    fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, DataError> {
+        self.board.1.lock().unwrap()[self.rank] = mine.to_vec();
+        self.board.0.wait();
+        let all = self.board.1.lock().unwrap().clone();
+        self.board.0.wait();
+        Ok(all)
+    }
+}
+
+/// What each of some processes, here threads, encodes together with the others into its folder.
+fn together<R: Send>(folders: &[PathBuf], encode: impl Fn(Storage) -> R + Sync) -> Vec<R> {
+    let board = Arc::new((Barrier::new(folders.len()), Mutex::new(vec![Vec::new(); folders.len()])));
+    thread::scope(|scope| {
+        let threads = folders.iter().enumerate().map(|(rank, folder)| {
+            let (board, encode) = (board.clone(), &encode);
+            scope.spawn(move || {
+                let peers: Option<Rc<dyn EncodingPeers>> = Some(Rc::new(Peer { rank, board }));
+                let cache = Some(TokenCache { peers, ..TokenCache::new(folder, "letters") });
+                encode(Storage { memory_bytes: 1000, cache })
+            })
+        });
+        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn only_file(folder: &Path) -> Vec<u8> {
+    let files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    fs::read(&files[0]).unwrap()
+}
+
+/// In one folder for all, in one each, and where one process has the tokens already: the bytes of one process, every text
+/// encoded once.
+#[test]
+fn processes_encode_parts_of_the_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |i: usize| if i % 7 == 3 { " \n".to_owned() } else { "ab c".repeat(1 + i % 5) + "\n" };
+    let source: String = (0..9000).map(line).collect();
+    // Of every eleventh target nothing is left.
+    let target: String = (0..9000).map(|i| if i % 11 == 5 { "-\n".to_owned() } else { format!("{i} x\n") }).collect();
+    let files = corpus_of(dir.path(), &source, &target);
+    let n_encoded = AtomicUsize::new(0);
+    let encode = |storage: Storage| {
+        let encode = |side: Side, text: &str| {
+            n_encoded.fetch_add(1, Ordering::Relaxed);
+            if text == "-" { Vec::new() } else { letters(side, text) }
+        };
+        let rules = CorpusRules::default();
+        let (corpus, report) = EncodedCorpus::from_files(&files, &rules, &storage, encode).unwrap();
+        (contents(&corpus), report)
+    };
+    let alone = dir.path().join("alone");
+    let cache = Some(TokenCache::new(&alone, "letters"));
+    let expected = encode(Storage { memory_bytes: 1000, cache });
+    let n_texts = n_encoded.swap(0, Ordering::Relaxed);
+    for size in [2, 3, 4] {
+        let one = vec![dir.path().join(format!("one-{size}")); size];
+        let own: Vec<PathBuf> = (0..size).map(|rank| dir.path().join(format!("own-{size}-{rank}"))).collect();
+        let mut some = own.clone();
+        some[0] = dir.path().join(format!("new-{size}"));
+        for folders in [&one, &own, &some] {
+            assert!(together(folders, encode).iter().all(|found| *found == expected), "{folders:?}");
+            assert_eq!(n_encoded.swap(0, Ordering::Relaxed), n_texts, "{folders:?}");
+            assert!(folders.iter().all(|folder| only_file(folder) == only_file(&alone)), "{folders:?}");
+            // All find them now.
+            assert!(together(folders, encode).iter().all(|found| *found == expected), "{folders:?}");
+            assert_eq!(n_encoded.load(Ordering::Relaxed), 0, "{folders:?}");
+        }
+    }
+}
+
+#[test]
+fn processes_encode_documents_and_sentences_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("text.txt");
+    let line = |i: usize| if i % 5 == 4 { "\n".to_owned() } else { format!("{i} is a number\n") };
+    fs::write(&path, (0..9000).map(line).collect::<String>()).unwrap();
+    let files = TextFiles::new([&path], DocumentUnit::Paragraph);
+    let encode = |text: &str| letters(Side::Source, text);
+    let stream = |storage: Storage| {
+        let (stream, _) = TokenStream::from_files(&files, &storage, Some(9), encode).unwrap();
+        stream.read(0..stream.len()).unwrap().into_owned()
+    };
+    let sentences =
+        |storage: Storage| SentenceCorpus::from_files(&files, &storage, 9, encode).unwrap().0.ids().to_vec();
+    let folders = [0, 1, 2].map(|rank| dir.path().join(rank.to_string()));
+    let (expected, found) = (stream(Storage::default()), together(&folders, stream));
+    assert!(found.iter().all(|found| *found == expected));
+    let (expected, found) = (sentences(Storage::default()), together(&folders, sentences));
+    assert!(found.iter().all(|found| *found == expected));
+}
+
+/// Each encodes its own; that they differ is for others to say.
+#[test]
+fn processes_with_other_texts_encode_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = [0, 1].map(|rank| dir.path().join(rank.to_string()));
+    let found = together(&folders, |storage| {
+        let folder = storage.cache.as_ref().unwrap().dir.clone();
+        fs::create_dir_all(&folder).unwrap();
+        let text = if folder.ends_with("0") { "a b\n" } else { "b\nc\n" };
+        let files = corpus_of(&folder, text, text);
+        contents(&EncodedCorpus::from_files(&files, &CorpusRules::default(), &storage, letters).unwrap().0)
+    });
+    assert_eq!([found[0].len(), found[1].len()], [1, 2]);
 }

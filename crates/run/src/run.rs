@@ -9,7 +9,7 @@ use std::{
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_bundle::Bundle;
 use attentive_collective::{Alone, Collective, Exchange};
-use attentive_data::Size;
+use attentive_data::{EncodingPeers, Size, TokenCache};
 use attentive_task::{
     Log, Resizable, Result, TaskVisitor,
     config::{Problem, RunRecipe, TaskRecipe},
@@ -239,12 +239,12 @@ impl Run {
         let tokenizer = processors.into_iter().find(|path| begun && path.exists());
         let (origins, peers) = (self.recipe.origins.clone(), Rc::clone(&self.peers));
         let Recipe { run, task, .. } = &mut self.recipe;
-        let preparing = Preparing::new(&*self.peers);
+        let preparing = Preparing::new(Rc::clone(&peers));
         let visitor = Training { folder: &self.folder, device, options, peers: &self.peers, preparing: &preparing };
         // Runs of one folder share the tokens of their texts.
-        let cache = self.folder.with_file_name(".tokens");
+        let others = (peers.size() > 1).then(|| Rc::clone(&preparing) as Rc<dyn EncodingPeers>);
+        let cache = TokenCache { peers: others, ..TokenCache::new(self.folder.with_file_name(".tokens"), "") };
         let trained = checked
-            .and_then(|()| preparing.wait())
             .and_then(|()| prepare(run, task, tokenizer.as_deref(), Some(&cache), log, visitor))
             .map_err(|error| preparing.failed(error));
         if let (Err(_), false, Some(lock)) = (&trained, self.resumes, self.lock) {
@@ -260,7 +260,7 @@ struct Training<'a, 'o> {
     device: &'a Device,
     options: TrainOptions<'o>,
     peers: &'a Rc<dyn Collective>,
-    preparing: &'a Preparing<'a>,
+    preparing: &'a Preparing,
 }
 
 impl TaskVisitor for Training<'_, '_> {

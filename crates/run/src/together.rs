@@ -3,11 +3,12 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
 };
 
 use attentive_bundle::{DataRecord, Processor};
-use attentive_collective::{Collective, any, broadcast, gather};
-use attentive_data::sha256_of;
+use attentive_collective::{Collective, any, broadcast, gather, gather_equal};
+use attentive_data::{DataError, EncodingPeers, sha256_of};
 use attentive_task::{Error, Result, ended, together};
 
 use crate::recipe::is_data_file;
@@ -137,45 +138,61 @@ pub(crate) fn other_instructions(peers: &dyn Collective, (place, name): (usize, 
     }))
 }
 
-/// The order in which processes prepare: the first one before the others, which find its tokens; and all are told where one
-/// fails.
-pub(crate) struct Preparing<'a> {
-    peers: &'a dyn Collective,
-    /// Times that all have met: after the first has prepared, and after the others have.
-    n_met: Cell<usize>,
+/// Steps of preparing that all processes make together.
+const TOKENS: u8 = 1;
+const PREPARED: u8 = 2;
+
+/// Processes that prepare at the same time, and encode texts together; all are told where one fails.
+#[derive(Debug)]
+pub(crate) struct Preparing {
+    peers: Rc<dyn Collective>,
+    /// Whether nobody is met any more: all have prepared, or one has failed.
+    is_over: Cell<bool>,
 }
 
-impl<'a> Preparing<'a> {
-    pub(crate) fn new(peers: &'a dyn Collective) -> Self {
-        Self { peers, n_met: Cell::new(0) }
-    }
-
-    /// Waits until the first process has prepared.
-    pub(crate) fn wait(&self) -> Result<()> {
-        if self.peers.rank() == 0 { Ok(()) } else { self.meet(Ok(())) }
+impl Preparing {
+    pub(crate) fn new(peers: Rc<dyn Collective>) -> Rc<Self> {
+        Rc::new(Self { peers, is_over: Cell::new(false) })
     }
 
     /// This process has prepared; waits for the others.
     pub(crate) fn done(&self) -> Result<()> {
-        while self.n_met.get() < 2 {
-            self.meet(Ok(()))?;
-        }
-        Ok(())
+        self.meet(PREPARED, Ok(()))
     }
 
     /// `error`, of which the others hear, unless all are past that.
     pub(crate) fn failed(&self, error: Error) -> Error {
-        if self.n_met.get() == 2 {
+        if self.is_over.get() {
             return error;
         }
-        self.meet(Err(error)).expect_err("this process has failed")
+        self.meet(PREPARED, Err(error)).expect_err("this process has failed")
     }
 
-    fn meet(&self, outcome: Result<()>) -> Result<()> {
-        let outcome = together(self.peers, outcome);
-        // After a failure nobody comes to the next one.
-        self.n_met.set(if outcome.is_ok() { self.n_met.get() + 1 } else { 2 });
-        outcome
+    /// Meets the others, all of which make the same step unless one has failed.
+    fn meet(&self, step: u8, outcome: Result<()>) -> Result<()> {
+        let met = together(&*self.peers, outcome).and_then(|()| {
+            let steps = gather_equal(&*self.peers, &[step]).map_err(ended)?;
+            match steps.iter().position(|of_one| *of_one != steps[0]) {
+                Some(rank) => refuse!(
+                    "process {rank} of {} encodes other texts than process 0: give all the same files",
+                    self.peers.size()
+                ),
+                None => Ok(()),
+            }
+        });
+        self.is_over.set(met.is_err() || step == PREPARED);
+        met
+    }
+}
+
+impl EncodingPeers for Preparing {
+    fn place(&self) -> (usize, usize) {
+        (self.peers.rank(), self.peers.size())
+    }
+
+    fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, DataError> {
+        let all = self.meet(TOKENS, Ok(())).and_then(|()| gather(&*self.peers, mine).map_err(ended));
+        all.map_err(|error| DataError::Peer(Box::new(error)))
     }
 }
 
@@ -249,26 +266,44 @@ mod tests {
         assert_eq!(said, [None, None]);
     }
 
+    /// What each of some processes says that encode `n` texts each, but for the one of that number, which fails after them.
+    fn prepared(n: &[usize], failing: usize) -> Vec<String> {
+        thread::scope(|scope| {
+            let threads = Threads::new(n.len()).into_iter().zip(n).map(|(peer, &n)| {
+                scope.spawn(move || {
+                    let rank = peer.rank();
+                    let preparing = Preparing::new(Rc::new(peer));
+                    let encoded = (0..n).try_for_each(|text| -> Result<(), DataError> {
+                        let all = preparing.gather(&[rank as u8; 3][..text])?;
+                        assert!((0..all.len()).all(|rank| all[rank] == [rank as u8; 3][..text]), "{all:?}");
+                        Ok(())
+                    });
+                    let prepared = encoded.map_err(Error::Data).and_then(|()| match rank == failing {
+                        true => Err(Error::Refused("no file".into())),
+                        false => preparing.done(),
+                    });
+                    prepared.map_err(|error| preparing.failed(error)).unwrap_err().to_string()
+                })
+            });
+            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    /// Before the others, while they encode, and when they have prepared.
     #[test]
     fn all_hear_of_the_one_that_can_not_prepare() {
-        for failing in [0, 2] {
-            let said: Vec<String> = thread::scope(|scope| {
-                let threads = Threads::new(3).into_iter().map(|peer| {
-                    scope.spawn(move || {
-                        let preparing = Preparing::new(&peer);
-                        let prepared = preparing.wait().and_then(|()| match peer.rank() == failing {
-                            true => Err(Error::Refused("no file".into())),
-                            false => preparing.done(),
-                        });
-                        prepared.map_err(|error| preparing.failed(error)).unwrap_err().to_string()
-                    })
-                });
-                threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
-            });
-            for (rank, said) in said.iter().enumerate() {
+        for (n, failing) in [([0, 0, 0], 0), ([0, 0, 0], 2), ([2, 0, 2], 1), ([1, 3, 3], 0), ([2, 2, 2], 1)] {
+            for (rank, said) in prepared(&n, failing).iter().enumerate() {
                 let whose = if rank == failing { String::new() } else { format!("process {failing} of 3: ") };
-                assert_eq!(*said, format!("{whose}no file"));
+                assert_eq!(*said, format!("{whose}no file"), "{n:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_process_with_fewer_texts_is_named_to_all() {
+        let said = prepared(&[2, 1, 2], 3);
+        let expected = "process 1 of 3 encodes other texts than process 0: give all the same files";
+        assert!(said.iter().all(|said| said == expected), "{said:?}");
     }
 }

@@ -3,12 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     iter,
-    path::Path,
 };
 
 use attentive_bundle::DataRecord;
 use attentive_corpus::{LabeledSentence, reference_sentences};
-use attentive_data::{EncodedCorpus, FileReport, LabeledText, TsvLayout, permutation, seeded_rng};
+use attentive_data::{EncodedCorpus, FileReport, LabeledText, TokenCache, TsvLayout, permutation, seeded_rng};
 use attentive_tokenizer::Tokenizer;
 
 use crate::{
@@ -148,11 +147,16 @@ impl LabeledPart {
         }
     }
 
-    /// The tokens of each text; in the folder `cache`, runs find what others have encoded.
+    /// The tokens of each text; in `cache`, runs find what others have encoded.
     ///
     /// # Errors
     /// Those of writing and reading a temporary file.
-    pub fn encode(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<EncodedCorpus> {
+    pub fn encode(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        cache: Option<&TokenCache>,
+        log: &dyn Log,
+    ) -> Result<EncodedCorpus> {
         let cache = cache.filter(|_| !self.files.is_empty());
         let storage = tokens::storage(cache, tokenizer, "");
         let encode = |text: &str| tokenizer.encode(text);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use attentive_data::TokenCache;
 use attentive_model::{
     Data2VecConfig, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig,
     ModelSpec, PolicySpec, Role, ScoresTargets, SpeechSpec,
@@ -30,7 +31,7 @@ pub trait TaskVisitor {
 /// Reads the data of a task, whose vocabulary sizes it fills in, and hands the task to `visitor`.
 ///
 /// `tokenizer` is the file of a run that has begun: a model that it began from is not read again. Without it, a tokenizer is
-/// read or learnt as the settings say. `cache` is a folder where runs find the tokens of a text that others have encoded.
+/// read or learnt as the settings say. `cache` is where runs find the tokens of a text that others have encoded, with any tokenizer.
 ///
 /// # Errors
 /// Those of the data, of the tokenizer, of the model's settings, and of `visitor`.
@@ -38,7 +39,7 @@ pub fn prepare<V: TaskVisitor>(
     run: &mut RunRecipe,
     settings: &mut TaskRecipe,
     tokenizer: Option<&Path>,
-    cache: Option<&Path>,
+    cache: Option<&TokenCache>,
     log: &dyn Log,
     visitor: V,
 ) -> Result<V::Output> {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, EmbeddingConfig, Processor, ReadingConfig};
+use attentive_data::TokenCache;
 use attentive_model::{ModelConfig, ModelSpec};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
@@ -25,8 +26,8 @@ pub struct Start<'a> {
     pub pretrained: Option<Bundle>,
     /// Whether the recipe names one, read or not.
     pub fine_tunes: bool,
-    /// A folder where runs find the tokens of a text that others have encoded.
-    pub cache: Option<&'a Path>,
+    /// Where runs find the tokens of a text that others have encoded, with any tokenizer.
+    pub cache: Option<&'a TokenCache>,
 }
 
 impl<'a> Start<'a> {
@@ -38,7 +39,7 @@ impl<'a> Start<'a> {
         run: &RunRecipe,
         settings: &mut TaskRecipe,
         tokenizer: Option<&'a Path>,
-        cache: Option<&'a Path>,
+        cache: Option<&'a TokenCache>,
         log: &dyn Log,
     ) -> Result<Self> {
         let fine_tunes = settings.pretrained().is_some();

@@ -1,11 +1,11 @@
 //! The text of a language model: files, or the English of the built-in corpus.
 
-use std::path::Path;
-
 use attentive_bundle::DataRecord;
 use attentive_core::TokenId;
 use attentive_corpus::BuiltinConfig;
-use attentive_data::{DataError, DocumentUnit, FileReport, Piece, SentenceCorpus, Storage, TextFiles, TokenStream};
+use attentive_data::{
+    DataError, DocumentUnit, FileReport, Piece, SentenceCorpus, Storage, TextFiles, TokenCache, TokenStream,
+};
 use attentive_tokenizer::Tokenizer;
 
 use crate::{
@@ -136,11 +136,11 @@ impl TextSource {
 
     /// The documents as tokens, an end-of-text token between them, or a line break where the vocabulary has none.
     ///
-    /// In the folder `cache`, runs find what others have encoded.
+    /// In `cache`, runs find what others have encoded.
     ///
     /// # Errors
     /// A file can't be read, there is no token, or several documents have no token to divide them.
-    pub fn encode(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<TokenStream> {
+    pub fn encode(&self, tokenizer: &dyn Tokenizer, cache: Option<&TokenCache>, log: &dyn Log) -> Result<TokenStream> {
         self.encode_with(tokenizer, tokenizer.specials().end().or_else(|| line_break(tokenizer)), cache, log)
     }
 
@@ -148,7 +148,12 @@ impl TextSource {
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn encode_lines(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<TokenStream> {
+    pub fn encode_lines(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        cache: Option<&TokenCache>,
+        log: &dyn Log,
+    ) -> Result<TokenStream> {
         self.encode_with(tokenizer, line_break(tokenizer), cache, log)
     }
 
@@ -156,7 +161,7 @@ impl TextSource {
         &self,
         tokenizer: &dyn Tokenizer,
         separator: Option<TokenId>,
-        cache: Option<&Path>,
+        cache: Option<&TokenCache>,
         log: &dyn Log,
     ) -> Result<TokenStream> {
         let encode = |text: &str| tokenizer.encode(text);

@@ -1,17 +1,16 @@
 //! Where the tokens of a text are kept between runs.
 
-use std::path::Path;
-
 use attentive_data::{CacheUse, Storage, TokenCache, sha256_of};
 use attentive_tokenizer::Tokenizer;
 
 use crate::Log;
 
-/// Storage of the tokens of a text that `tokenizer` encodes; `cache` is the folder where later runs find them, and `how`
+/// Storage of the tokens of a text that `tokenizer` encodes; `cache` is where later runs find them, of any tokenizer, and `how`
 /// says what else decides them.
-pub(crate) fn storage(cache: Option<&Path>, tokenizer: &dyn Tokenizer, how: &str) -> Storage {
-    let cache = cache.zip(fingerprint(tokenizer)).map(|(dir, print)| TokenCache::new(dir, format!("{print} {how}")));
-    Storage { cache, ..Storage::default() }
+pub(crate) fn storage(cache: Option<&TokenCache>, tokenizer: &dyn Tokenizer, how: &str) -> Storage {
+    let of =
+        |(cache, print): (&TokenCache, String)| TokenCache { tokenizer: format!("{print} {how}"), ..cache.clone() };
+    Storage { cache: cache.zip(fingerprint(tokenizer)).map(of), ..Storage::default() }
 }
 
 /// The same storage of the tokens of a text whose model is told something too, unless that is nothing.

@@ -9,6 +9,7 @@ use std::{
 
 use attentive_attention::PositionsConfig;
 use attentive_backend::Device;
+use attentive_data::TokenCache;
 use attentive_model::{
     ModelSpec, TransformerConfig,
     table3::{Table3Row, table3},
@@ -167,7 +168,7 @@ impl Reproduction {
         for row in rows {
             let mut recipe = row.recipe.clone();
             let Recipe { run, task, origins, .. } = &mut recipe;
-            let cache = self.runs.join(".tokens");
+            let cache = TokenCache::new(self.runs.join(".tokens"), "");
             let each = prepare(run, task, None, Some(&cache), log, Timing { device })
                 .map_err(|error| origins.locate(error))?;
             tell(say, &format!("{:<22} {each:.2} s an update", row.paper.name))?;
