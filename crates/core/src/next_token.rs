@@ -98,10 +98,7 @@ pub trait NextToken {
     /// # Panics
     /// As [`advance`](Self::advance), and if the model breaks its contract.
     fn log_probs(&self, tokens: &[TokenId], state: &mut Self::State) -> Result<Vec<f32>, DeviceError> {
-        match self.advance(tokens, state, Want::All)? {
-            Scores::All(log_probs) => Ok(log_probs),
-            Scores::Top(_) => panic!("advance: all log-probabilities are wanted, but only some were given"),
-        }
+        Ok(self.advance(tokens, state, Want::All)?.all())
     }
 }
 
@@ -140,6 +137,19 @@ pub enum Scores {
     All(Vec<f32>),
     /// The most probable tokens.
     Top(TopTokens),
+}
+
+impl Scores {
+    /// The log-probability of every token, of a model that was asked for [`Want::All`].
+    ///
+    /// # Panics
+    /// If the model breaks its contract: these are of some tokens only.
+    pub fn all(self) -> Vec<f32> {
+        match self {
+            Self::All(log_probs) => log_probs,
+            Self::Top(_) => panic!("advance: all log-probabilities are wanted, but only some were given"),
+        }
+    }
 }
 
 /// The most probable tokens of each row, best first, and the lower id first among equals.

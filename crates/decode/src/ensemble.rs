@@ -1,6 +1,6 @@
 //! Several models as one.
 
-use attentive_core::{DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, Want};
+use attentive_core::{DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
 use serde::{Deserialize, Serialize};
 
 use crate::DecodeError;
@@ -53,7 +53,18 @@ impl<M: NextToken> Ensemble<M> {
         Ok(Self { models, weights, combination })
     }
 
-    /// Log-probabilities of one row by each member: those of the ensemble.
+    /// Log-probabilities of the rows of a state by each member: those of the ensemble.
+    fn scores(&self, of_models: &[Vec<f32>]) -> Scores {
+        let vocab = self.vocab_size();
+        let mut log_probs = Vec::with_capacity(of_models[0].len());
+        for first in (0..of_models[0].len()).step_by(vocab) {
+            let rows: Vec<&[f32]> = of_models.iter().map(|all| &all[first..first + vocab]).collect();
+            log_probs.extend(self.combine(&rows));
+        }
+        Scores::All(log_probs)
+    }
+
+    /// The same of one row.
     fn combine(&self, of_models: &[&[f32]]) -> impl Iterator<Item = f32> {
         let of_token = |token: usize| of_models.iter().map(move |row| f64::from(row[token]));
         let linear = |token: usize| {
@@ -98,15 +109,23 @@ impl<M: NextToken> NextToken for Ensemble<M> {
 
     fn advance(&self, tokens: &[TokenId], state: &mut Self::State, _: Want) -> Result<Scores, DeviceError> {
         let members = self.models.iter().zip(state);
-        let of_models =
-            members.map(|(model, state)| model.log_probs(tokens, state)).collect::<Result<Vec<_>, DeviceError>>()?;
-        let vocab = self.vocab_size();
-        let mut log_probs = Vec::with_capacity(of_models[0].len());
-        for first in (0..of_models[0].len()).step_by(vocab) {
-            let rows: Vec<&[f32]> = of_models.iter().map(|all| &all[first..first + vocab]).collect();
-            log_probs.extend(self.combine(&rows));
+        let of_models = members.map(|(model, state)| model.log_probs(tokens, state)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.scores(&of_models))
+    }
+
+    /// Each model takes one step for all.
+    fn advance_together(&self, turns: &mut [Turn<'_, Self::State>]) -> Result<Vec<Scores>, DeviceError> {
+        let mut of_turns = vec![Vec::new(); turns.len()];
+        for (member, model) in self.models.iter().enumerate() {
+            let own = turns.iter_mut().map(|turn| Turn {
+                tokens: turn.tokens,
+                state: &mut turn.state[member],
+                want: Want::All,
+            });
+            let scores = model.advance_together(&mut own.collect::<Vec<_>>())?;
+            of_turns.iter_mut().zip(scores).for_each(|(of_turn, scores)| of_turn.push(scores.all()));
         }
-        Ok(Scores::All(log_probs))
+        Ok(of_turns.iter().map(|of_models| self.scores(of_models)).collect())
     }
 
     fn restricts(&self) -> bool {
@@ -126,6 +145,14 @@ impl<M: NextToken> NextToken for Ensemble<M> {
 impl<M: EncoderDecoder> EncoderDecoder for Ensemble<M> {
     fn start(&self, source: &TokenMatrix) -> Self::State {
         self.models.iter().map(|model| model.start(source)).collect()
+    }
+
+    fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<Self::State> {
+        let mut states: Vec<Self::State> = sources.iter().map(|_| Vec::with_capacity(self.models.len())).collect();
+        for model in &self.models {
+            states.iter_mut().zip(model.start_together(sources)).for_each(|(state, own)| state.push(own));
+        }
+        states
     }
 }
 

@@ -12,8 +12,8 @@ use std::{
 
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
 use attentive_decode::{
-    BeamConfig, DecodeError, DecodeRequest, DraftSource, Drafts, Drawn, GenerateRequest, JointModel, Rules,
-    SamplingConfig, Stopped, beam_search, generate, generate_drafted,
+    BeamConfig, Combination, DecodeError, DecodeRequest, DraftSource, Drafts, Drawn, Ensemble, GenerateRequest,
+    JointModel, Rules, SamplingConfig, Stopped, beam_search, generate, generate_drafted,
 };
 
 use crate::models::{Hashed, Model};
@@ -37,6 +37,11 @@ impl Counting {
         let scores = Hashed { vocab_size: 23, seed, sharpness: 4.0, eos: EOS };
         let model = Model { is_even: false, ..Model::new(scores) };
         Self { model, turns: Arc::default(), steps: Arc::default() }
+    }
+
+    /// Of turns, and of steps.
+    fn counts(&self) -> [Arc<AtomicUsize>; 2] {
+        [&self.turns, &self.steps].map(Arc::clone)
     }
 }
 
@@ -102,13 +107,12 @@ fn search<M: EncoderDecoder + attentive_core::LanguageModel>(
     (found.into_iter().map(|hypothesis| hypothesis.tokens).collect(), drawn)
 }
 
-#[test]
-fn searches_of_many_threads_find_what_they_find_alone() {
-    let alone: Vec<_> = (0..N).map(|at| search(&Counting::new(), at)).collect();
-    let counting = Counting::new();
-    let (turns, steps) = (Arc::clone(&counting.turns), Arc::clone(&counting.steps));
-    let model = JointModel::new(counting);
-    let together = thread::scope(|scope| {
+/// What searches on many threads find with one model.
+fn found_together<M>(model: &JointModel<M>) -> Vec<(Vec<Vec<TokenId>>, Vec<TokenId>)>
+where
+    M: EncoderDecoder<State: Send> + attentive_core::LanguageModel + Send + 'static,
+{
+    thread::scope(|scope| {
         let barrier = Arc::new(Barrier::new(N));
         let run = |at: usize| {
             let (model, barrier) = (model.clone(), Arc::clone(&barrier));
@@ -118,11 +122,39 @@ fn searches_of_many_threads_find_what_they_find_alone() {
             })
         };
         let threads: Vec<_> = (0..N).map(run).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
-    });
-    assert_eq!(together, alone);
-    let (turns, steps) = (turns.load(Ordering::Relaxed), steps.load(Ordering::Relaxed));
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
+
+/// Holds counts of turns and of steps against one another.
+#[track_caller]
+fn are_shared([turns, steps]: &[Arc<AtomicUsize>; 2]) {
+    let [turns, steps] = [turns, steps].map(|count| count.load(Ordering::Relaxed));
     assert!(steps < turns, "{steps} steps of {turns} turns: some were taken together");
+}
+
+#[test]
+fn searches_of_many_threads_find_what_they_find_alone() {
+    let alone: Vec<_> = (0..N).map(|at| search(&Counting::new(), at)).collect();
+    let counting = Counting::new();
+    let counts = counting.counts();
+    assert_eq!(found_together(&JointModel::new(counting)), alone);
+    are_shared(&counts);
+}
+
+#[test]
+fn searches_over_several_models_share_the_steps_of_each() {
+    for combination in [Combination::Linear, Combination::LogLinear] {
+        let ensemble = |members: [Counting; 2]| {
+            Ensemble::new(Vec::from(members), &[2.0, 1.0], combination).expect("a good ensemble")
+        };
+        let members = || [5, 6].map(Counting::of);
+        let alone: Vec<_> = (0..N).map(|at| search(&ensemble(members()), at)).collect();
+        let joined = members();
+        let counts = joined.each_ref().map(Counting::counts);
+        assert_eq!(found_together(&JointModel::new(ensemble(joined))), alone);
+        counts.iter().for_each(are_shared);
+    }
 }
 
 #[test]
