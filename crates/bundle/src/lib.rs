@@ -28,6 +28,7 @@ mod constraints;
 mod denoiser;
 mod embedding;
 mod encoder_on_tensors;
+mod ensemble;
 mod error;
 mod folder;
 mod forms;

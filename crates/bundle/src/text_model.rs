@@ -13,8 +13,8 @@ use burn::tensor::Device;
 use crate::{
     Bundle, BundleError, Params,
     any_state::{AnyNextToken, AnyState, next_token_of_any, state_of},
+    ensemble::other_token,
     packed::{Destination, packable},
-    translator::other_token,
 };
 
 /// A language model of any family, in the form that its device runs best: the same weights, the same texts.

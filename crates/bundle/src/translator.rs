@@ -10,8 +10,8 @@ use std::{
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
 use attentive_decode::{
-    BeamConfig, BeamRules, BeamTrace, Combination, Constraints, DecodeError, DecodeRequest, Ensemble, Hypothesis,
-    Phrase, Rules, SamplingConfig, Spelling, Typed, alternatives, beam_search_traced, beam_search_with, greedy, sample,
+    BeamConfig, BeamRules, BeamTrace, Combination, Constraints, DecodeError, DecodeRequest, Hypothesis, Phrase, Rules,
+    SamplingConfig, Spelling, Typed, alternatives, beam_search_traced, beam_search_with, greedy, sample,
 };
 use attentive_tokenizer::{FrameError, Framing, PairFrame, Tokenizer};
 use burn::tensor::Device;
@@ -174,47 +174,22 @@ impl Translator<TranslationModel> {
 }
 
 impl Translator<TranslationModel> {
-    /// A translator of several bundles of one tokenizer, the first's, whose models decide on each token together; otherwise as
-    /// [`from_bundle`](Self::from_bundle), with the first's shortlist for all. Settings of decoding are those that are given:
-    /// what the others' bundles say of it is not followed.
+    /// A translator of several bundles of one tokenizer, the first's, whose models decide on each token
+    /// [together](TranslationModel::of_bundles); otherwise as [`from_bundle`](Self::from_bundle), with the first's shortlist for
+    /// all. Settings of decoding are those that are given: what the others' bundles say of it is not followed.
     ///
     /// # Errors
-    /// [`BundleError`] as there; also if there is no bundle, tokenizers differ, or weights are not as many positive numbers.
+    /// [`BundleError`] as there.
     pub fn from_ensemble(
         bundles: &[Bundle<impl Params>],
         device: &Device,
         precision: Option<WeightFormat>,
-        (weights, combination): (&[f64], Combination),
+        together: (&[f64], Combination),
     ) -> Result<Self, BundleError> {
-        let mut models = Vec::with_capacity(bundles.len());
-        let tokenizers = bundles.iter().map(Bundle::tokenizer).collect::<Result<Vec<_>, _>>()?;
-        for (bundle, tokenizer) in bundles.iter().zip(&tokenizers) {
-            if let Some(id) = other_token(&***tokenizer, &**tokenizers[0]) {
-                let (path, first) = (bundle.path.clone(), bundles[0].path.clone());
-                return Err(BundleError::OtherTokenizer { path, first, id });
-            }
-            // Sources, which the first one reads for all, may have a vocabulary, merges or scores of their own.
-            if !is_same(&***tokenizer, &**tokenizers[0]) {
-                let (path, first) = (bundle.path.clone(), bundles[0].path.clone());
-                return Err(BundleError::OtherReading { path, first });
-            }
-            models.push(bundle.translation_model(device, precision)?);
-        }
-        let ensemble = Ensemble::new(models, weights, combination)?;
-        let translator = Self::new(TranslationModel::of(ensemble), tokenizers[0].clone())?;
+        let model = TranslationModel::of_bundles(bundles, device, precision, together)?;
+        let translator = Self::new(model, bundles[0].tokenizer()?.clone())?;
         Ok(translator.with_shortlist(bundles[0].shortlist.clone()))
     }
-}
-
-/// The first id that two tokenizers have different tokens for.
-pub(crate) fn other_token(a: &dyn Tokenizer, b: &dyn Tokenizer) -> Option<TokenId> {
-    (0..a.vocab_size().max(b.vocab_size()) as TokenId).find(|&id| a.token(id) != b.token(id))
-}
-
-/// Whether two tokenizers are the same in their files. Those that have none are not, unless they are one.
-fn is_same(a: &dyn Tokenizer, b: &dyn Tokenizer) -> bool {
-    let file = |tokenizer: &dyn Tokenizer| serde_json::to_value(tokenizer.to_model()?).ok();
-    std::ptr::addr_eq(a, b) || file(a).is_some_and(|mine| Some(mine) == file(b))
 }
 
 impl<M: EncoderDecoder> Translator<M> {

@@ -88,6 +88,13 @@ fn members_of_an_ensemble_read_alike_on_both_sides() {
     assert!(matches!(error, BundleError::OtherReading { .. }), "{error}");
     let error = together(["the dog", "hund der"]).expect("another target");
     assert!(matches!(error, BundleError::OtherTokenizer { id: 4, .. }), "{error}");
+    let alone = |n_weights: usize| {
+        let weights = &[1.0; 2][..n_weights];
+        Translator::from_ensemble(&[bundle(first)], &device, None, (weights, Combination::Linear)).err()
+    };
+    assert!(alone(0).is_none() && alone(1).is_none());
+    let error = alone(2).expect("a weight too many").to_string();
+    assert!(error.contains("2 weights for 1 model"), "{error}");
 }
 
 #[test]
