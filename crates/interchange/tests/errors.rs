@@ -15,7 +15,12 @@ fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
 
 /// A copy of the golden Marian folder, its configuration changed.
 fn folder(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/marian");
+    copy("marian", change)
+}
+
+/// A copy of a golden folder, its configuration changed.
+fn copy(name: &str, change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(golden).unwrap() {
         let path = entry.unwrap().path();
@@ -133,7 +138,7 @@ fn what_is_there_in_the_place_of_a_model_is_told() {
         says(import(folder.path()), &[expected]);
     }
     // Weights of another class than the one that config.json names.
-    let other = copy("bert-classification", "config.json", |config| config["model_type"] = json!("roberta"));
+    let other = copy("bert-classification", |config| config["model_type"] = json!("roberta"));
     says(import(other.path()), &["there are tensors of 0 such, encoder.layer.…; the first tensor is bert."]);
 }
 

@@ -83,7 +83,7 @@ impl ScheduleConfig {
     /// The update from which on the learning rate is 0, if there is one.
     pub fn ends_at(&self) -> Option<u64> {
         match *self {
-            Self::Cosine { warmup_steps, total_steps, floor, .. } if floor == 0.0 => {
+            Self::Cosine { warmup_steps, total_steps, floor: 0.0, .. } => {
                 Some(total_steps.max(warmup_steps.saturating_add(1)))
             }
             _ => None,

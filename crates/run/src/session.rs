@@ -104,7 +104,7 @@ impl Session<'_, '_> {
         let written = if self.is_first() { self.finish(&outcome, &processor, data).map(Some) } else { Ok(None) };
         // The others wait, so that they are there until the model is.
         let written = together(&*self.peers, written);
-        let scored = written.and_then(|written| self.score(outcome.model, task, written));
+        let scored = written.and_then(|written| self.score(&outcome.model, task, written));
         let finished = together(&*self.peers, scored).inspect_err(|error| {
             let is_of_best = matches!(error, Error::Train(TrainError::NoBest | TrainError::BestUnread { .. }));
             let or = if is_of_best { "; for the last model, add: --set evaluation.model=last" } else { "" };
@@ -324,7 +324,7 @@ impl Session<'_, '_> {
     }
 
     /// Scores and shows the finished model, of which the first process has written parameters and record.
-    fn score<T: Task>(&self, model: T::Model, task: &T, written: Option<(Tensors, TrainingRecord)>) -> Result<()> {
+    fn score<T: Task>(&self, model: &T::Model, task: &T, written: Option<(Tensors, TrainingRecord)>) -> Result<()> {
         let model = model.valid();
         let (params, record) = match written {
             Some((params, record)) => (params, Some(record)),

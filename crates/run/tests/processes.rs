@@ -10,7 +10,7 @@ use attentive_task::{
     config::{RunRecipe, TaskRecipe},
     prepare,
 };
-use attentive_trainer::{Evaluate, Event};
+use attentive_trainer::Event;
 
 /// Writes a corpus, and a recipe whose updates have four micro-batches.
 fn write(folder: &Path) {

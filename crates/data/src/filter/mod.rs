@@ -98,7 +98,7 @@ impl CorpusFilter {
     /// Those of reading; [`DataError::Unpaired`] if one side has more lines than the other.
     pub fn next_block(&self, rows: &mut CorpusRows) -> Result<Option<JudgedBlock>, DataError> {
         let size = |row: &CorpusRow| row.texts.iter().map(String::len).sum();
-        let rows = chunk(rows, ROWS_AT_ONCE, BYTES_AT_ONCE, size)?;
+        let rows = chunk(rows, (ROWS_AT_ONCE, BYTES_AT_ONCE), size)?;
         let judge = |row: &CorpusRow| {
             let texts: Vec<&str> = row.texts.iter().map(String::as_str).collect();
             let problem = row.problem.map(Rejection::of);

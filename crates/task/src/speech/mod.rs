@@ -70,7 +70,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
         recipe.check_sound()?;
         let log_mel = LogMel::new(&recipe.features)?;
         let recordings = Recordings::open(&recipe.data, &log_mel, run.training.seed, log)?;
-        let texts = recordings.tokenizer_texts().into_iter().map(Ok::<_, crate::Error>);
+        let texts = recordings.tokenizer_texts().into_iter().map(Ok::<_, Error>);
         let tokenizer = start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(true, texts, log))?;
         if !start.fine_tunes {
             config.set_frames([recipe.features.n_frames(), recipe.features.n_mels]);
