@@ -34,6 +34,7 @@ mod log;
 
 mod causal_lm;
 mod classification;
+mod comparisons;
 pub mod config;
 mod conversations;
 mod corpus;
@@ -75,6 +76,7 @@ mod translation;
 
 pub use causal_lm::CausalLm;
 pub use classification::Classification;
+pub use comparisons::comparisons_json;
 pub use conversations::Conversations;
 pub use corpus::{Corpus, Directed, Split};
 pub use data2vec::{Pretraining, Unlabelled, of_model};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_metrics::{Comparisons, DEFAULT_SEED, Estimate, PairedTest, Resampling};
-use attentive_task::Segments;
+use attentive_metrics::{Comparisons, DEFAULT_SEED, PairedTest, Resampling};
+use attentive_task::{Segments, comparisons_json};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ impl Compare {
         let reports = scorers.iter().map(|scorer| Comparisons::new(&**scorer, &test, &named, &streams));
         let reports = reports.collect::<Result<Vec<_>, _>>()?;
         if self.json {
-            let metrics: Vec<Value> = reports.iter().map(as_json).collect();
+            let metrics: Vec<Value> = reports.iter().map(comparisons_json).collect();
             let method = if self.test.paired_ar { "ar" } else { "bs" };
             let names: Vec<&str> = references.iter().map(|reference| reference.name.as_str()).collect();
             let json = json!({
@@ -109,30 +109,4 @@ impl Compare {
 
 fn read(paths: &[PathBuf]) -> Result<Vec<Segments>> {
     paths.iter().map(segments).collect()
-}
-
-/// In sacreBLEU's words where it has some: `mean` and `ci` are of the resampled scores.
-fn as_json(report: &Comparisons) -> Value {
-    let system = |name: &str, estimate: &Estimate| {
-        json!({
-            "system": name,
-            "score": estimate.score,
-            "mean": estimate.interval.map(|interval| interval.mean),
-            "ci": estimate.interval.map(|interval| interval.half_width),
-        })
-    };
-    let compared = report.systems.iter().map(|(name, comparison)| {
-        let mut value = system(name, &comparison.system);
-        value["difference"] = (comparison.system.score - comparison.baseline.score).into();
-        value["p_value"] = comparison.p_value.into();
-        value["significant"] = comparison.is_significant().into();
-        value
-    });
-    json!({
-        "metric": report.metric,
-        "signature": report.signature.to_string(),
-        "lower_is_better": report.lower_is_better,
-        "baseline": system(&report.baseline.0, &report.baseline.1),
-        "systems": compared.collect::<Vec<_>>(),
-    })
 }
