@@ -1,6 +1,9 @@
 //! Several models that translate together, and samples of least risk.
 
+use std::fs;
+
 use attentive_metrics::{Chrf, Scorer};
+use serde_json::Value;
 
 use crate::support::{COPIED, Folder, TINY, contains};
 
@@ -39,6 +42,41 @@ fn models_translate_together() {
         let call = [&["translate", "--model", first], more, &["ab"]].concat();
         contains(&folder.fail(&call, ""), &[said]);
     }
+}
+
+#[test]
+fn models_that_translate_together_are_evaluated_together() {
+    let folder = folder();
+    let [first, second] = ["runs/copy-1", "runs/copy-2"];
+    let lines = COPIED.map(|line| format!("{line}\n")).concat();
+    folder.write("lines", &lines);
+    let eval = |args: &[&str]| -> Value {
+        let told = folder.succeed(&[&["eval", "--json", "--reference", "lines"], args].concat(), "");
+        serde_json::from_str(&told).unwrap()
+    };
+    let of_model = |model: &str, more: &[&str]| {
+        eval(&[&["--source", "lines", "--output", "out", "--model", model], more].concat())
+    };
+    let nats = |told: &Value| told["perplexity"].as_f64().expect("a perplexity").ln();
+    let [a, b] = [first, second].map(|model| nats(&of_model(model, &[])));
+    assert!((nats(&of_model(first, &["--with", first])) - a).abs() < 1e-4, "a model twice is the model");
+    for more in [&["--with", second][..], &["--with", second, "--weights", "1,3", "--log-linear"]] {
+        let translated = folder.succeed(&[&["translate", "--model", first], more].concat(), &lines);
+        folder.write("hypotheses", &translated);
+        let told = of_model(first, more);
+        assert_eq!(fs::read_to_string(folder.path("out")).unwrap(), translated);
+        assert_eq!(told["scores"], eval(&["--hypotheses", "hypotheses"])["scores"]);
+    }
+    // The logarithm of a mean is not below the mean of logarithms.
+    let together = nats(&of_model(first, &["--with", second]));
+    assert!(together <= (a + b) / 2.0 + 1e-4, "{together} of {a} and {b}");
+    folder.write("blank", "ab\n\n");
+    let call = ["eval", "--model", first, "--with", second, "--source", "blank", "--reference", "blank"];
+    let told = folder.run(&call, "");
+    assert!(told.status.success());
+    contains(&String::from_utf8_lossy(&told.stderr), &["no perplexity: a sentence is blank"]);
+    let call = ["eval", "--model", first, "--with", "runs/copy-3", "--source", "lines", "--reference", "lines"];
+    contains(&folder.fail(&call, ""), &["another tokenizer"]);
 }
 
 #[test]

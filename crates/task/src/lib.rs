@@ -97,7 +97,9 @@ pub use long_lines::{LongLines, OnLong, Translated, on_one_line};
 pub use masked_lm::MaskedLm;
 pub use preferences::Preferences;
 pub use prepared::{TaskVisitor, prepare};
-pub use score::{bleu_of, encode, likelihood, likelihood_of, pronoun_accuracy, special_ids, translate_all};
+pub use score::{
+    bleu_of, encode, likelihood, likelihood_by, likelihood_of, pronoun_accuracy, special_ids, translate_all,
+};
 pub use segments::{Segments, check_aligned, read_lines};
 pub use sentence_piece::{sentence_piece_bleu, sentence_piece_signature};
 pub use shared::{ended, together};

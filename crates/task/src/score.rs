@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{
-    Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Params, ScoreRecord, Search, TranslateError, Translator,
+    Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Params, ScoreRecord, Search, TextScore, TranslateError, Translator,
 };
 use attentive_collective::{Alone, Collective};
 use attentive_core::{EncoderDecoder, TokenId};
@@ -128,6 +128,25 @@ pub fn likelihood_of(
     batch_tokens: usize,
 ) -> Result<Option<Likelihood>> {
     bundle.model.visit(LikelihoodOf { bundle, device, sources, targets, batch_tokens })
+}
+
+/// The same of what `translator` searches by: several models that decide together, for example. None, too, if a sentence has no
+/// tokens. Of `config`, the settings that [`Translator::score`] follows are.
+///
+/// # Errors
+/// Those of [`Translator::score`].
+pub fn likelihood_by<M: EncoderDecoder>(
+    translator: &Translator<M>,
+    sources: &[String],
+    targets: &[String],
+    config: &DecodingConfig,
+) -> Result<Option<Likelihood>> {
+    let pairs: Vec<(&String, &String)> = sources.iter().zip(targets).collect();
+    let add = |sum: Likelihood, score: Option<TextScore>| {
+        let TextScore { log_prob, n_tokens, .. } = score?;
+        Some(Likelihood { loss_nats: sum.loss_nats - log_prob, n_units: sum.n_units + n_tokens as u64 })
+    };
+    Ok(translator.score(&pairs, config)?.into_iter().try_fold(Likelihood::default(), add))
 }
 
 /// What [`likelihood_of`] is asked.

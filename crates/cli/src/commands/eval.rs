@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{Search, Translator, WeightFormat};
 use attentive_metrics::{AnyScorer, BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
-use attentive_task::{LineFile, Log, Segments, likelihood_of};
+use attentive_task::{LineFile, Log, Segments, likelihood_by, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use super::{
     DecodingArgs, LINES_AT_ONCE, LongLines, ModelArgs, check_writable,
     numbers::{MANY_RESAMPLED, integer},
     open_model, refuse_overwriting,
+    translate::EnsembleArgs,
 };
 use crate::{
     metric::{MetricArgs, check_aligned, read_lines, segments, streams},
@@ -31,7 +32,7 @@ pub(crate) struct Eval {
     source: Option<PathBuf>,
     /// Score these translations, a line each, in place of the model's; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output", "model", "source_language",
-        "target_language", "beam", "length_penalty", "beam_rules", "min_length", "max_length", "no_repeat_ngram",
+        "target_language", "with", "beam", "length_penalty", "beam_rules", "min_length", "max_length", "no_repeat_ngram",
         "repetition_penalty", "batch_tokens", "no_shortlist", "precision", "on_long"])]
     hypotheses: Option<PathBuf>,
     /// Translations by people; may be given several times.
@@ -63,6 +64,8 @@ pub(crate) struct Eval {
     decoding: DecodingArgs,
     #[command(flatten)]
     of: ModelArgs,
+    #[command(flatten)]
+    ensemble: EnsembleArgs,
 }
 
 impl Eval {
@@ -149,9 +152,12 @@ impl Eval {
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
-        let bundle = self.of.languages.over(open_model(&self.of.model)?)?;
-        let config = self.decoding.over(&bundle.decoding)?;
-        let device = self.of.backend.device()?;
+        let folders = [&self.of.model].into_iter().chain(&self.ensemble.with);
+        let open = |folder: &PathBuf| self.of.languages.over(open_model(folder)?);
+        let bundles = folders.map(open).collect::<Result<Vec<_>>>()?;
+        let config = self.decoding.over(&bundles[0].decoding)?;
+        let (device, precision) = (self.of.backend.device()?, self.decoding.weights.precision);
+        let translator = || Translator::from_ensemble(&bundles, &device, precision, self.ensemble.together());
         let path = self.source.as_ref().context("--source is missing")?;
         let sources = read_lines(path)?;
         check_aligned(&path.display().to_string(), &sources, references)?;
@@ -160,11 +166,15 @@ impl Eval {
         let found = if self.sentence_level {
             None
         } else {
-            let found = likelihood_of(&bundle, &device, &sources, targets, config.batch_tokens)?;
-            let precision = self.decoding.weights.precision.unwrap_or(bundle.decoding.precision);
+            let found = match &bundles[..] {
+                [bundle] => likelihood_of(bundle, &device, &sources, targets, config.batch_tokens)?,
+                _ => likelihood_by(&translator()?, &sources, targets, &config)?,
+            };
+            let precision = precision.unwrap_or(config.precision);
             if found.is_none() {
-                warning!("warning: no perplexity: a sentence is longer than the model reads at once");
-            } else if precision != WeightFormat::F32 {
+                let or_blank = if bundles.len() > 1 { "blank, or " } else { "" };
+                warning!("warning: no perplexity: a sentence is {or_blank}longer than the model reads at once");
+            } else if precision != WeightFormat::F32 && bundles.len() == 1 {
                 warning!("note: the perplexity is that of the weights as saved; {precision} is for the translations");
             }
             found
@@ -177,7 +187,7 @@ impl Eval {
             Some([perplexity.value()?, bits.value()?])
         });
 
-        let translator = Translator::from_bundle(&bundle, &device, self.decoding.weights.precision)?;
+        let translator = translator()?;
         let log = Terminal::default();
         let mut output = self.output.as_deref().map(LineFile::create).transpose()?;
         let mut hypotheses = Vec::with_capacity(sources.len());

@@ -29,6 +29,27 @@ pub(super) enum Format {
     Jsonl,
 }
 
+/// Several models as one.
+#[derive(Debug, Args)]
+pub(super) struct EnsembleArgs {
+    /// The folder of another model of the same tokenizer, which decides on each token together with the others; as often as there
+    /// are such models.
+    #[arg(long, value_name = "DIR", help_heading = "Several models")]
+    pub(super) with: Vec<PathBuf>,
+    /// Weights of the models, the first of them that of --model; by default all alike.
+    #[arg(long, value_name = "W,W,…", value_delimiter = ',', requires = "with", help_heading = "Several models")]
+    weights: Vec<f64>,
+    /// Take the geometric mean of the models' probabilities, so that each can exclude a token, in place of their mean.
+    #[arg(long, requires = "with", help_heading = "Several models")]
+    log_linear: bool,
+}
+
+impl EnsembleArgs {
+    pub(super) fn together(&self) -> (&[f64], Combination) {
+        (&self.weights, if self.log_linear { Combination::LogLinear } else { Combination::Linear })
+    }
+}
+
 /// Translate lines of text.
 ///
 /// Each line becomes a line; that of a text without tokens is empty. Where a line has several translations, the number of
@@ -38,16 +59,8 @@ pub(crate) struct Translate {
     /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// The folder of another model of the same tokenizer, which decides on each token together with the others; as often as there
-    /// are such models.
-    #[arg(long, value_name = "DIR", help_heading = "Several models")]
-    with: Vec<PathBuf>,
-    /// Weights of the models, the first of them that of --model; by default all alike.
-    #[arg(long, value_name = "W,W,…", value_delimiter = ',', requires = "with", help_heading = "Several models")]
-    weights: Vec<f64>,
-    /// Take the geometric mean of the models' probabilities, so that each can exclude a token, in place of their mean.
-    #[arg(long, requires = "with", help_heading = "Several models")]
-    log_linear: bool,
+    #[command(flatten)]
+    ensemble: EnsembleArgs,
     /// What to translate; without it, the lines of standard input.
     text: Vec<String>,
     /// Translations of each line, best first; at most the beam.
@@ -116,7 +129,7 @@ impl Translate {
         self.tree.iter().try_for_each(|file| check_writable(file))?;
         let (Search::Best(n) | Search::Random(_, n) | Search::Constrained(_, n)) = search;
         let n_written = if self.least_risk { NonZeroUsize::MIN } else { n };
-        let folders = [&self.model].into_iter().chain(&self.with);
+        let folders = [&self.model].into_iter().chain(&self.ensemble.with);
         let open = |folder: &PathBuf| Ok(self.specials.over(self.languages.over(open_model(folder)?)?));
         let bundles = folders.map(open).collect::<Result<Vec<_>>>()?;
         let config = self.decoding.over(&bundles[0].decoding)?;
@@ -124,13 +137,7 @@ impl Translate {
             bail!("--n-best {} is more than the beam of {}: lower it, or raise --beam", self.n_best, config.beam);
         }
         let (device, precision) = (self.backend.device()?, self.decoding.weights.precision);
-        let translator = match &bundles[..] {
-            [bundle] => Translator::from_bundle(bundle, &device, precision)?,
-            _ => {
-                let combination = if self.log_linear { Combination::LogLinear } else { Combination::Linear };
-                Translator::from_ensemble(&bundles, &device, precision, (&self.weights, combination))?
-            }
-        };
+        let translator = Translator::from_ensemble(&bundles, &device, precision, self.ensemble.together())?;
         let aligner = self.alignment.map(|by| Aligner::new(&bundles[0], &device, by)).transpose()?;
         let (tokenizer, mut out) = (translator.tokenizer(), output::stdout());
         if let Some(file) = &self.tree {
