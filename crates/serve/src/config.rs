@@ -8,6 +8,7 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::WeightFormat;
+use attentive_decode::Combination;
 
 /// What is served, where, and within which limits.
 #[derive(Debug, Clone)]
@@ -52,8 +53,8 @@ impl ServeConfig {
     }
 }
 
-/// A model's name, folders and languages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A model's name, folders and languages, and those that decide with it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelSource {
     /// The name that clients call it by.
     pub name: String,
@@ -63,6 +64,12 @@ pub struct ModelSource {
     pub adapter: Option<PathBuf>,
     /// The languages that a translation model reads and writes, as codes (`en`, `de`), where its folder does not say them.
     pub languages: Option<(String, String)>,
+    /// The folders of other translation models of the same tokenizer, which decide on each token together with it.
+    pub with: Vec<PathBuf>,
+    /// The weight of each, its own first; none if all weigh alike.
+    pub weights: Vec<f64>,
+    /// How their distributions become one.
+    pub combination: Combination,
 }
 
 impl ModelSource {
@@ -70,7 +77,8 @@ impl ModelSource {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
-        Self { name, path, adapter: None, languages: None }
+        let combination = Combination::default();
+        Self { name, path, adapter: None, languages: None, with: Vec::new(), weights: Vec::new(), combination }
     }
 
     /// `DIR`, `NAME=DIR`, or `NAME=DIR+ADAPTER`, as a user writes it.
@@ -95,23 +103,60 @@ impl ModelSource {
         Self { path: path.to_owned(), adapter: adapter.map(Path::to_owned), ..Self::new(adapter.unwrap_or(path)) }
     }
 
-    /// Sets the languages of a model: `NAME=FROM:TO` as a user writes it, or `FROM:TO` for all.
+    /// Sets the languages of a model: `NAME=FROM:TO` as a user writes it after `--languages`, or `FROM:TO` for all.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn set_languages(models: &mut [Self], text: &str) -> Result<(), String> {
-        let (name, pair) = text.split_once('=').map_or((None, text), |(name, pair)| (Some(name), pair));
-        let Some((from, to)) = pair.split_once(':').filter(|(from, to)| !from.is_empty() && !to.is_empty()) else {
-            return Err("write FROM:TO, as en:de, or NAME=FROM:TO".to_owned());
-        };
-        let mut is_known = false;
-        for model in models.iter_mut().filter(|model| name.is_none_or(|name| model.name == name)) {
+        Self::set(models, ("--languages", text), |model, pair| {
+            let pair = pair.split_once(':').filter(|(from, to)| !from.is_empty() && !to.is_empty());
+            let (from, to) = pair.ok_or("write FROM:TO, as en:de, or NAME=FROM:TO")?;
             model.languages = Some((from.to_owned(), to.to_owned()));
-            is_known = true;
-        }
-        match (is_known, name) {
-            (false, Some(name)) => Err(format!("no model is called {name}")),
-            _ => Ok(()),
+            Ok(())
+        })
+    }
+
+    /// Lets another model decide with one: `NAME=DIR` as a user writes it after `--with`, or `DIR` for all.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add_model(models: &mut [Self], text: &str) -> Result<(), String> {
+        Self::set(models, ("--with", text), |model, folder| match folder {
+            "" => Err("write DIR, or NAME=DIR"),
+            _ => {
+                model.with.push(folder.into());
+                Ok(())
+            }
+        })
+    }
+
+    /// Sets the weights of models that decide together: `NAME=W,W` as a user writes it after `--weights`, or `W,W` for all.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn set_weights(models: &mut [Self], text: &str) -> Result<(), String> {
+        Self::set(models, ("--weights", text), |model, weights| {
+            let weights = weights.split(',').map(str::parse).collect::<Result<Vec<f64>, _>>();
+            model.weights = weights.map_err(|_| "write numbers with commas between them, as 2,1, or NAME=2,1")?;
+            Ok(())
+        })
+    }
+
+    /// Does `set` with what a user wrote after a flag, `NAME=WHAT`, to the model of the name, or to all without one.
+    fn set(
+        models: &mut [Self],
+        (flag, text): (&str, &str),
+        set: impl Fn(&mut Self, &str) -> Result<(), &'static str>,
+    ) -> Result<(), String> {
+        let (name, what) = match text.split_once('=') {
+            // A folder may have such a sign in its path.
+            Some((name, what)) if !Path::new(text).is_dir() => (Some(name), what),
+            _ => (None, text),
+        };
+        let mut meant = models.iter_mut().filter(|model| name.is_none_or(|name| model.name == name)).peekable();
+        match name {
+            Some(name) if meant.peek().is_none() => Err(format!("{flag} {text}: no model is called {name}")),
+            _ => meant.try_for_each(|model| set(model, what)).map_err(|why| format!("{flag} {text}: {why}")),
         }
     }
 }
@@ -176,5 +221,31 @@ mod tests {
         let text = path.to_str().unwrap();
         assert_eq!(parse(text), Ok(("a+b".into(), path.clone(), None)));
         assert_eq!(parse(&format!("de={text}")), Ok(("de".into(), path.clone(), None)));
+    }
+
+    #[test]
+    fn models_that_decide_together_are_of_the_name_that_is_given_or_of_all() {
+        let mut models = ["a=runs/1", "b=runs/2"].map(|text| ModelSource::parse(text).unwrap());
+        ModelSource::add_model(&mut models, "a=runs/3").unwrap();
+        ModelSource::add_model(&mut models, "runs/4").unwrap();
+        ModelSource::set_weights(&mut models, "a=2,1,.5").unwrap();
+        let folders =
+            |model: &ModelSource| model.with.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(models.each_ref().map(folders), [vec!["runs/3", "runs/4"], vec!["runs/4"]]);
+        assert_eq!(models.map(|model| model.weights), [vec![2.0, 1.0, 0.5], vec![]]);
+    }
+
+    #[test]
+    fn what_is_said_of_no_model_is_refused() {
+        let mut models = [ModelSource::new("a")];
+        for (refused, why) in [
+            (ModelSource::set_languages(&mut models, "a=en"), "--languages a=en: write FROM:TO"),
+            (ModelSource::add_model(&mut models, "a="), "--with a=: write DIR"),
+            (ModelSource::add_model(&mut models, "b=runs"), "no model is called b"),
+            (ModelSource::set_weights(&mut models, "a=2;1"), "--weights a=2;1: write numbers"),
+        ] {
+            assert!(refused.as_ref().is_err_and(|error| error.contains(why)), "{why}: {refused:?}");
+        }
+        assert_eq!(models, [ModelSource::new("a")]);
     }
 }

@@ -33,6 +33,14 @@ pub enum ServeError {
         /// Its family.
         family: &'static str,
     },
+    /// A model that does not translate is to decide together with others.
+    #[error("{name} is a {kind}, and only translation models decide together: leave out its --with and --weights")]
+    Together {
+        /// The model's name.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+    },
     /// A model has a shortlist, and runs where none is followed.
     #[error(
         "the shortlist of {path} is followed by packed weights alone: serve it with the backend flex, or write shortlist = \

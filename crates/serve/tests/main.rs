@@ -1,6 +1,7 @@
 //! Every test of this crate from outside, in one program: a program of its own would link all that the crate needs again.
 
 mod constraints;
+mod ensemble;
 mod interfaces;
 mod service;
 mod support;

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result};
+use attentive_decode::Combination;
 use attentive_serve::{Limits, ModelSource, ServeConfig, Server};
 use clap::Args;
 
@@ -25,6 +26,16 @@ pub(crate) struct Serve {
     /// where no model is named, the first answers that can do what is asked.
     #[arg(long, value_name = "[NAME=]DIR[+ADAPTER]", value_parser = ModelSource::parse, default_value = "runs/latest")]
     model: Vec<ModelSource>,
+    /// The folder of another model of the same tokenizer, which decides on each token together with that of the name, or with each;
+    /// may be given several times.
+    #[arg(long, value_name = "[NAME=]DIR", help_heading = "Several models")]
+    with: Vec<String>,
+    /// Weights of models that decide together, the first of them that of --model; by default all alike.
+    #[arg(long, value_name = "[NAME=]W,W,…", requires = "with", help_heading = "Several models")]
+    weights: Vec<String>,
+    /// Take the geometric mean of the models' probabilities, so that each can exclude a token, in place of their mean.
+    #[arg(long, requires = "with", help_heading = "Several models")]
+    log_linear: bool,
     /// The languages of a translation model, as en:de, where its folder does not say them.
     #[arg(long, value_name = "[NAME=]FROM:TO")]
     languages: Vec<String>,
@@ -110,31 +121,21 @@ fn seconds(seconds: f64) -> Duration {
 
 impl Serve {
     pub(super) fn run(self) -> Result<()> {
-        let Self {
-            mut model,
-            languages,
-            runs,
-            bind,
-            port,
-            api_key_file,
-            cors_origin,
-            grace,
-            limits,
-            precision,
-            backend,
-        } = self;
-        for text in &languages {
-            ModelSource::set_languages(&mut model, text).map_err(|why| anyhow!("--languages {text}: {why}"))?;
-        }
+        let mut models = self.model;
+        self.languages.iter().try_for_each(|text| ModelSource::set_languages(&mut models, text)).map_err(Error::msg)?;
+        self.with.iter().try_for_each(|text| ModelSource::add_model(&mut models, text)).map_err(Error::msg)?;
+        self.weights.iter().try_for_each(|text| ModelSource::set_weights(&mut models, text)).map_err(Error::msg)?;
+        let combination = if self.log_linear { Combination::LogLinear } else { Combination::Linear };
+        models.iter_mut().for_each(|model| model.combination = combination);
         let config = ServeConfig {
-            runs,
-            address: SocketAddr::from((bind, port)),
-            limits: limits.limits(),
-            keys: api_key_file,
-            origins: cors_origin,
-            grace: seconds(grace),
-            precision: precision.precision,
-            ..ServeConfig::new(model, backend.device()?)
+            runs: self.runs,
+            address: SocketAddr::from((self.bind, self.port)),
+            limits: self.limits.limits(),
+            keys: self.api_key_file,
+            origins: self.cors_origin,
+            grace: seconds(self.grace),
+            precision: self.precision.precision,
+            ..ServeConfig::new(models, self.backend.device()?)
         };
         let server = Server::new(config, |line| warning!("{line}"))?;
         for (name, kind) in server.models() {

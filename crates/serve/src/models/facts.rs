@@ -16,7 +16,10 @@ pub(crate) struct Facts {
     pub(crate) family: &'static str,
     /// The commands of `attentive` that use it.
     pub(crate) uses: Vec<&'static str>,
+    /// Of all models that decide together.
     pub(crate) n_parameters: usize,
+    /// Models that decide together.
+    pub(crate) n_models: usize,
     pub(crate) languages: Option<Languages>,
     /// Layers of encoder and decoder.
     pub(crate) layers: [usize; 2],
@@ -75,6 +78,7 @@ impl Facts {
             family: bundle.model.family(),
             uses,
             n_parameters: bundle.model.n_params(),
+            n_models: 1,
             languages: languages(bundle, source, is_builtin)?,
             layers: [encoder.unwrap_or(0), decoder.unwrap_or(0)],
             heads: number("n_heads").unwrap_or(0),
@@ -85,9 +89,19 @@ impl Facts {
         })
     }
 
+    /// Those of the model and of others that decide with it.
+    pub(crate) fn together_with<P>(mut self, others: &[Bundle<P>]) -> Self {
+        for other in others {
+            self.n_models += 1;
+            self.n_parameters += other.model.n_params();
+            self.max_len = self.max_len.into_iter().chain(other.model.max_len()).min();
+        }
+        self
+    }
+
     /// Whether it tells what it looks at.
     pub(crate) fn attends(&self) -> bool {
-        self.kind == "translation" && self.heads > 0
+        self.kind == "translation" && self.heads > 0 && self.n_models == 1
     }
 
     /// Whether it can be measured which of its heads find what "it" is: the built-in corpus tells that.

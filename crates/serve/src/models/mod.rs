@@ -8,7 +8,7 @@ mod language;
 mod translation;
 
 use std::{
-    fs,
+    fs, iter,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
@@ -41,8 +41,8 @@ pub(crate) struct Served {
     pub(crate) engine: Engine,
     /// The model of its folder, without an adapter.
     base: Bundle<SharedParams>,
-    /// Of its folder, and of its adapter's.
-    stamps: [Stamp; 2],
+    /// Of its folder, and of its adapter's and of those that decide with it.
+    stamps: Vec<Stamp>,
 }
 
 /// What a model is used by.
@@ -172,7 +172,9 @@ impl Served {
                 .map_err(|cause| ServeError::Adapter(Box::new(cause)))?,
             None => base.clone(),
         };
-        let facts = Facts::of(&bundle, source)?;
+        let with = source.with.iter().map(|folder| Bundle::open_shared(resolve(folder)));
+        let mut with = with.collect::<Result<Vec<_>, _>>()?;
+        let facts = Facts::of(&bundle, source)?.together_with(&with);
         // Those that the user gives are the model's usual ones.
         let given = source.languages.as_ref().filter(|_| facts.languages.as_ref().is_some_and(|known| known.are_told));
         if let Some((from, to)) = given {
@@ -180,12 +182,23 @@ impl Served {
             let refused =
                 |error: FrameError| ServeError::Languages { name: source.name.clone(), problem: error.to_string() };
             bundle.processor = usual.map_err(refused)?;
+            for other in &mut with {
+                // One that does not know them has another tokenizer, which is refused below.
+                if let Ok(usual) = other.processor.clone().between(Some(from), Some(to)) {
+                    other.processor = usual;
+                }
+            }
         }
         let tokenizer = Arc::clone(bundle.tokenizer()?);
         let (device, precision, meters) = (&config.device, config.precision, metrics.of_model(&source.name));
         let engine = match bundle.model.role() {
             Role::EncoderDecoder => {
-                Engine::Translation(Box::new(TranslationEngine::new(bundle, device, precision, meters)?))
+                let together = (&source.weights[..], source.combination);
+                let bundles = iter::once(bundle).chain(with).collect();
+                Engine::Translation(Box::new(TranslationEngine::new(bundles, together, device, precision, meters)?))
+            }
+            _ if !(with.is_empty() && source.weights.is_empty()) => {
+                return Err(ServeError::Together { name: source.name.clone(), kind: facts.kind });
             }
             Role::LanguageModel => Engine::Language(Box::new(LanguageEngine::new(&bundle, device, precision, meters)?)),
             Role::Encoder => Engine::Encoder(EncoderEngine::new(bundle, device, precision, meters.panics)?),
@@ -238,9 +251,10 @@ impl Served {
     }
 }
 
-/// Those of a model's folder and of its adapter's.
-fn stamps(source: &ModelSource) -> [Stamp; 2] {
-    [stamp(&resolve(&source.path)), source.adapter.as_ref().map(|folder| stamp(&resolve(folder))).unwrap_or_default()]
+/// Those of a model's folder, and then of its adapter's and of those that decide with it.
+fn stamps(source: &ModelSource) -> Vec<Stamp> {
+    let folders = iter::once(&source.path).chain(&source.adapter).chain(&source.with);
+    folders.map(|folder| stamp(&resolve(folder))).collect()
 }
 
 /// The names, sizes and times of a folder's files, sorted.

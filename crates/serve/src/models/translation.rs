@@ -12,7 +12,7 @@ use attentive_bundle::{
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
 use attentive_corpus::BuiltinConfig;
-use attentive_decode::SamplingConfig;
+use attentive_decode::{Combination, SamplingConfig};
 use attentive_inspect::{InspectError, PronounHeads, TranslationViewer, pronoun_heads};
 use attentive_tokenizer::{PairFrame, Tokenizer};
 use tokio::sync::OnceCell;
@@ -45,7 +45,8 @@ pub(crate) struct TranslationEngine {
     /// How often its heads find what "it" is, once that is measured.
     pub(crate) heads: OnceCell<Vec<PronounHeads>>,
     device: Device,
-    looking: Mutex<Looking>,
+    /// Of one model: several tell nothing.
+    looking: Option<Mutex<Looking>>,
 }
 
 /// The model on tensors, which tells what it looks at: made of the bundle when that is first asked for.
@@ -97,13 +98,17 @@ pub(crate) struct ScoredToken {
 }
 
 impl TranslationEngine {
+    /// The model of a bundle, or those of several, which decide together: by the first's settings, with their weights.
     pub(crate) fn new(
-        bundle: Bundle<SharedParams>,
+        mut bundles: Vec<Bundle<SharedParams>>,
+        together: (&[f64], Combination),
         device: &Device,
         precision: Option<WeightFormat>,
         meters: Meters,
     ) -> Result<Self, ServeError> {
-        let model = bundle.translation_model(device, precision)?;
+        let model = TranslationModel::of_bundles(&bundles, device, precision, together)?;
+        let is_alone = bundles.len() == 1;
+        let bundle = bundles.swap_remove(0);
         let tokenizer = Arc::clone(bundle.tokenizer()?);
         let model = Shared::new(Measured::new(model, meters));
         // What it lacks is told now, and not at the first request.
@@ -119,7 +124,7 @@ impl TranslationEngine {
             decoding: bundle.decoding.clone(),
             heads: OnceCell::new(),
             device: device.clone(),
-            looking: Mutex::new(Looking::Not(Box::new(bundle))),
+            looking: is_alone.then(|| Mutex::new(Looking::Not(Box::new(bundle)))),
         })
     }
 
@@ -245,9 +250,9 @@ impl TranslationEngine {
         }
         let target: Vec<TokenId> = [pair.begin].into_iter().chain(pair.target.iter().copied()).collect();
         match self.look(ticket, |viewer| viewer.look_at(&pair.source, &target))? {
-            Ok(views) => Ok(Views(views)),
-            Err(InspectError::NoAttention { .. }) => Ok(Views::default()),
-            Err(error) => Err(Failure::broken(&error)),
+            Some(Ok(views)) => Ok(Views(views)),
+            None | Some(Err(InspectError::NoAttention { .. })) => Ok(Views::default()),
+            Some(Err(error)) => Err(Failure::broken(&error)),
         }
     }
 
@@ -257,18 +262,20 @@ impl TranslationEngine {
         let config =
             BuiltinConfig { n_train: 0, n_validation: 0, n_test: 0, n_pronouns: N_SENTENCES, ..Default::default() };
         let sentences = config.generate().pronouns;
-        self.look(ticket, |viewer| pronoun_heads(viewer, &sentences))?.map_err(|error| Failure::broken(&error))
+        let found = self.look(ticket, |viewer| pronoun_heads(viewer, &sentences))?;
+        found.unwrap_or_else(|| Ok(Vec::new())).map_err(|error| Failure::broken(&error))
     }
 
-    /// What `ask` gets of the model that tells what it looks at, one request at a time.
-    fn look<T>(&self, ticket: &Ticket, ask: impl FnOnce(&TranslationViewer) -> T) -> Result<T, Failure> {
-        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What `ask` gets of the model that tells what it looks at, one request at a time; nothing of several.
+    fn look<T>(&self, ticket: &Ticket, ask: impl FnOnce(&TranslationViewer) -> T) -> Result<Option<T>, Failure> {
+        let Some(looking) = &self.looking else { return Ok(None) };
+        let mut looking = looking.lock().unwrap_or_else(PoisonError::into_inner);
         if let Looking::Not(bundle) = &*looking {
             let made = TranslationViewer::new(bundle, &self.device);
             *looking = made.map_or_else(|error| Looking::Fails(error.to_string()), Looking::Looks);
         }
         match &*looking {
-            Looking::Looks(viewer) => ticket.over().map_or_else(|| Ok(ask(viewer)), Err),
+            Looking::Looks(viewer) => ticket.over().map_or_else(|| Ok(Some(ask(viewer))), Err),
             Looking::Fails(problem) => Err(Failure::new(Kind::Broken, problem.clone())),
             Looking::Not(_) => unreachable!("made above"),
         }

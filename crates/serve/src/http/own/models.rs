@@ -31,6 +31,7 @@ fn entry(served: &Served) -> Value {
         "uses": facts.uses,
         "family": facts.family,
         "n_parameters": facts.n_parameters,
+        "n_models": facts.n_models,
         "languages": languages,
         "layers": { "encoder": encoder, "decoder": decoder },
         "heads": facts.heads,
