@@ -37,9 +37,10 @@ pub(crate) fn read(
     let taken = templates.remove(DEFAULT);
     if !templates.is_empty() {
         let names = templates.into_keys().collect::<Vec<_>>().join(", ");
-        notes.push(format!("{file}: chat templates beside the default one are left out: {names}"));
+        let left_out = if taken.is_some() { "beside the default one" } else { "without a default one" };
+        notes.push(format!("{file}: chat templates {left_out} are left out: {names}"));
     }
-    Ok(of_text(taken, file, tokens, notes))
+    Ok(of_text(taken, &format!("the chat template of {file}"), tokens, notes))
 }
 
 /// The template of a text that stands in `place`; one that can't be read is noted.
@@ -90,12 +91,15 @@ fn of_files(folder: &Path) -> Result<Templates, InterchangeError> {
     Ok((TEMPLATE, templates))
 }
 
-/// A template, or a list of named ones.
+/// A template, or several by name, as a list or an object.
 fn of_setting(path: &Path, setting: &Value) -> Result<BTreeMap<String, String>, InterchangeError> {
     let named = |item: &Value| Some((item["name"].as_str()?.to_owned(), item["template"].as_str()?.to_owned()));
     let templates = match setting {
         Value::String(text) => Some(BTreeMap::from([(DEFAULT.to_owned(), text.clone())])),
         Value::Array(items) => items.iter().map(named).collect(),
+        Value::Object(items) => {
+            items.iter().map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned()))).collect()
+        }
         _ => None,
     };
     templates.ok_or_else(|| {

@@ -46,6 +46,10 @@ fn a_template_is_found_wherever_it_is() {
     for (files, notes) in [
         (vec![settings(&json!({ "chat_template": TEMPLATE }))], vec![]),
         (vec![settings(&json!({ "chat_template": named }))], left_out("tokenizer_config.json")),
+        (
+            vec![settings(&json!({ "chat_template": { "tool_use": "t", "default": TEMPLATE } }))],
+            left_out("tokenizer_config.json"),
+        ),
         (vec![settings(&json!({ "chat_template": other() })), ("chat_template.jinja", TEMPLATE.into())], vec![]),
         (vec![settings(&json!({})), ("chat_template.json", json!({ "chat_template": TEMPLATE }).to_string())], vec![]),
         (
@@ -78,10 +82,11 @@ fn what_is_not_a_template_is_told() {
     let only_tools = json!([{ "name": "tool_use", "template": "t" }]);
     let Imported { bundle, notes, .. } = read(folder(&[settings(&json!({ "chat_template": only_tools }))]).path());
     assert_eq!(text(&bundle), None);
-    assert!(notes.len() == 1 && notes[0].contains("tool_use"), "{notes:?}");
+    assert_eq!(notes, ["tokenizer_config.json: chat templates without a default one are left out: tool_use"]);
     let Imported { bundle, notes, .. } = read(folder(&[("chat_template.jinja", "a\n{% if %}".into())]).path());
     assert_eq!(text(&bundle), None);
-    assert!(notes.len() == 1 && notes[0].contains("chat_template.jinja") && notes[0].contains("line 2"), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0].contains("line 2"), "{notes:?}");
+    assert!(notes[0].starts_with("the chat template of chat_template.jinja is left out"), "{notes:?}");
     let odd = folder(&[settings(&json!({ "chat_template": 3 }))]);
     let error = import(odd.path(), &ImportConfig::default()).unwrap_err().to_string();
     assert!(error.contains("tokenizer_config.json") && error.contains("chat_template"), "{error}");
