@@ -171,7 +171,7 @@ impl Translate {
                 match self.format {
                     Format::Text => self.write_lines(&mut out, line, (&translations, &aligned), are_several)?,
                     Format::Jsonl => {
-                        let object = as_json(tokenizer, line, (&translations, &aligned), &unmet);
+                        let object = as_json(tokenizer, line, (&translations, &aligned), (&unmet, are_several));
                         writeln!(out, "{object}")?;
                     }
                 }
@@ -211,7 +211,7 @@ fn as_json(
     tokenizer: &dyn Tokenizer,
     line: &Line,
     (translations, aligned): (&[Translation], &[Alignment]),
-    unmet: &[Vec<&str>],
+    (unmet, are_several): (&[Vec<&str>], bool),
 ) -> Value {
     let one = |(idx, (translation, unmet)): (usize, (&Translation, &Vec<&str>))| {
         let mut object = translation.to_json(tokenizer);
@@ -226,7 +226,7 @@ fn as_json(
     let all: Vec<Value> = translations.iter().zip(unmet).enumerate().map(one).collect();
     let mut object = all.first().cloned().unwrap_or_else(|| json!({}));
     (object["id"], object["source"]) = (json!(line.at.number), json!(line.text));
-    if all.len() > 1 {
+    if are_several {
         object["hypotheses"] = Value::Array(all);
     }
     object
