@@ -31,7 +31,8 @@ pub trait TaskVisitor {
 /// Reads the data of a task, whose vocabulary sizes it fills in, and hands the task to `visitor`.
 ///
 /// `tokenizer` is the file of a run that has begun: a model that it began from is not read again. Without it, a tokenizer is
-/// read or learnt as the settings say. `cache` is where runs find the tokens of a text that others have encoded, with any tokenizer.
+/// read or learnt as the settings say. `cache` is where runs find the tokens of a text that others have encoded, with any
+/// tokenizer.
 ///
 /// # Errors
 /// Those of the data, of the tokenizer, of the model's settings, and of `visitor`.
