@@ -61,6 +61,7 @@ mod score;
 mod segments;
 mod sentence_piece;
 mod shared;
+mod shared_blocks;
 mod shortlist;
 mod sizes;
 mod span_corruption;
@@ -103,6 +104,7 @@ pub use score::{
 pub use segments::{Segments, check_aligned, read_lines};
 pub use sentence_piece::{sentence_piece_bleu, sentence_piece_signature};
 pub use shared::{ended, together};
+pub use shared_blocks::{of_first, share_blocks};
 pub use shortlist::ShortlistLearning;
 pub use sizes::Sizes;
 pub use span_corruption::Infilling;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use attentive_data::LineReader;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Result};
 
@@ -17,7 +18,7 @@ const BYTES_AT_ONCE: usize = 1 << 22;
 pub const MAX_LINE_BYTES: usize = 1 << 24;
 
 /// A line of input.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Line {
     /// Where it is.
     pub at: At,
@@ -39,6 +40,20 @@ pub struct At {
     file: Option<Arc<Path>>,
     /// Counted from 1.
     pub number: u64,
+}
+
+/// As a file's name, if it is of one, and a number.
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.file.as_ref().map(|file| file.display().to_string()), self.number).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (file, number) = <(Option<PathBuf>, u64)>::deserialize(deserializer)?;
+        Ok(Self { file: file.map(Arc::from), number })
+    }
 }
 
 impl fmt::Display for At {

@@ -6,7 +6,7 @@ use attentive_backend::{Device, Objective};
 use attentive_bundle::{
     Bundle, DecodingConfig, Input, MAX_TEXT_TOKENS, Params, ScoreRecord, Search, TextScore, TranslateError, Translator,
 };
-use attentive_collective::{Alone, Collective};
+use attentive_collective::Collective;
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
@@ -116,18 +116,20 @@ pub(crate) fn mean_nats(Likelihood { loss_nats, n_units }: Likelihood) -> f64 {
 }
 
 /// The negative log-likelihood that a bundle's model gives to `targets`, `</s>` included, as translations of `sources`;
-/// none if a sentence is longer than the model has positions for, or than [`MAX_TEXT_TOKENS`] if it has no limit.
+/// none if a sentence is longer than the model has positions for, or than [`MAX_TEXT_TOKENS`] if it has no limit. Shared by
+/// processes, each of which calls it.
 ///
 /// # Errors
 /// The model is not an encoder–decoder, or its parts do not fit.
 pub fn likelihood_of(
+    peers: &dyn Collective,
     bundle: &Bundle<impl Params>,
     device: &Device,
     sources: &[String],
     targets: &[String],
     batch_tokens: usize,
 ) -> Result<Option<Likelihood>> {
-    bundle.model.visit(LikelihoodOf { bundle, device, sources, targets, batch_tokens })
+    bundle.model.visit(LikelihoodOf { peers, bundle, device, sources, targets, batch_tokens })
 }
 
 /// The same of what `translator` searches by: several models that decide together, for example. None, too, if a sentence has no
@@ -151,6 +153,7 @@ pub fn likelihood_by<M: EncoderDecoder>(
 
 /// What [`likelihood_of`] is asked.
 struct LikelihoodOf<'a, P> {
+    peers: &'a dyn Collective,
     bundle: &'a Bundle<P>,
     device: &'a Device,
     sources: &'a [String],
@@ -168,11 +171,12 @@ impl<P: Params> FamilyVisitor for LikelihoodOf<'_, P> {
     fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
         let pairs = self.sources.iter().zip(self.targets);
         let model = self.bundle.model::<C>(self.device)?;
-        likelihood_under(&model, &**self.bundle.tokenizer()?, pairs, self.batch_tokens)
+        likelihood_under(self.peers, &model, &**self.bundle.tokenizer()?, pairs, self.batch_tokens)
     }
 }
 
 fn likelihood_under<'a>(
+    peers: &dyn Collective,
     model: &impl TeacherForced,
     tokenizer: &dyn Tokenizer,
     pairs: impl Iterator<Item = (&'a String, &'a String)>,
@@ -185,7 +189,7 @@ fn likelihood_under<'a>(
     }
     let config = BatchConfig { max_tokens: Size::Of(batch_tokens.max(longest)), ..BatchConfig::default() };
     let batches = PairBatcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
-    likelihood(&Alone, model, &batches).map(Some)
+    likelihood(peers, model, &batches).map(Some)
 }
 
 /// The ids of a sentence on its side of a pair, in the usual languages of models that are told them.

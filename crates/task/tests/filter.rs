@@ -8,6 +8,7 @@ use std::{
 
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, Translator};
+use attentive_collective::Alone;
 use attentive_data::{Duplicates, FilterConfig, FilterRule};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_task::{Filtering, PairScoring, filter_rules, likelihood_of};
@@ -79,7 +80,7 @@ impl Made {
 fn mean(model: &Path, source: &str, target: &str, device: &Device) -> f64 {
     let bundle = Bundle::read(model).unwrap();
     let [source, target] = [source, target].map(|text| vec![text.to_owned()]);
-    let told = likelihood_of(&bundle, device, &source, &target, 100).unwrap().unwrap();
+    let told = likelihood_of(&Alone, &bundle, device, &source, &target, 100).unwrap().unwrap();
     -told.loss_nats / told.n_units as f64
 }
 

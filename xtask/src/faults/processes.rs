@@ -60,6 +60,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     all(killed(&mut lab, N_KILLS[usize::from(is_short)])?);
     all(terminated(&mut lab)?);
     all(other_data(&mut lab)?);
+    all(input(&mut lab)?);
     say!("\n{}", page::table(&tallies));
     if !is_short {
         page::write(page::OF_PROCESSES, &tallies)?;
@@ -228,5 +229,35 @@ fn other_data(lab: &mut Lab) -> Outcome<Tally> {
         amiss.push("the folder of a run that did not begin".into());
     }
     tally.add(0, amiss);
+    Ok(tally)
+}
+
+/// Input of some blocks that 2, 3 and 4 processes share.
+fn input(lab: &mut Lab) -> Outcome<Tally> {
+    let mut tally = Tally::new("None: 2, 3 and 4 processes translate and score", "the output of one");
+    let failed = |e: std::io::Error| Failure::Message(format!("input of several blocks: {e}"));
+    let run = lab.new_run();
+    train(lab, 2, &run)?.succeeded()?;
+    let pairs = fs::read_to_string(lab.path("held-out.tsv")).map_err(failed)?;
+    let pairs = pairs.lines().filter_map(|line| line.split_once('\t')).cycle().take(1_100);
+    let (sources, references): (Vec<&str>, Vec<&str>) = pairs.unzip();
+    fs::write(lab.path("source.txt"), sources.join("\n")).map_err(failed)?;
+    fs::write(lab.path("reference.txt"), references.join("\n")).map_err(failed)?;
+    let mut translate = lab.program(&["translate", "--scores", "--model"]);
+    translate.arg(&run).args(&sources);
+    let mut eval = lab.program(&["eval", "--source", "source.txt", "--reference", "reference.txt", "--model"]);
+    eval.arg(&run);
+    for command in [translate, eval] {
+        let said =
+            |n: usize| -> Outcome<String> { Ok(Session::start(&mut among(n, &command))?.wait()?.succeeded()?.stdout) };
+        let alone = said(1)?;
+        let mut amiss = Vec::new();
+        for n in [2, 3, 4] {
+            if said(n)? != alone {
+                amiss.push(format!("the output of {n} processes"));
+            }
+        }
+        tally.add(0, amiss);
+    }
     Ok(tally)
 }

@@ -4,19 +4,21 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{Search, Translator, WeightFormat};
+use attentive_collective::Collective;
 use attentive_metrics::{AnyScorer, BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
-use attentive_task::{LineFile, Log, Segments, likelihood_by, likelihood_of};
+use attentive_task::{LineFile, Log, Segments, likelihood_by, likelihood_of, of_first, share_blocks};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
     DecodingArgs, LINES_AT_ONCE, LongLines, ModelArgs, check_writable,
     numbers::{MANY_RESAMPLED, integer},
-    open_model, refuse_overwriting,
+    open_model, processes, refuse_overwriting,
     translate::EnsembleArgs,
 };
 use crate::{
-    metric::{MetricArgs, check_aligned, read_lines, segments, streams},
+    input,
+    metric::{MetricArgs, check_aligned, segments, streams},
     terminal::Terminal,
 };
 
@@ -70,6 +72,14 @@ pub(crate) struct Eval {
 
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| match &self.hypotheses {
+            Some(_) if peers.rank() > 0 => Ok(()),
+            _ => self.eval(peers),
+        })
+    }
+
+    /// Translates together with other processes, of which the first one scores.
+    fn eval(&self, peers: &dyn Collective) -> Result<()> {
         if self.source.is_none() && self.hypotheses.is_none() {
             bail!(
                 "nothing to score: give the sentences to translate with --source FILE, or translations that exist with \
@@ -90,7 +100,10 @@ impl Eval {
                 (lines, None)
             }
             None => {
-                let (lines, likelihoods) = self.translate(&references)?;
+                let (lines, likelihoods) = self.translate(&references, peers)?;
+                if peers.rank() > 0 {
+                    return Ok(());
+                }
                 self.metrics.warn("the translations", &lines)?;
                 (lines, likelihoods)
             }
@@ -151,7 +164,7 @@ impl Eval {
     }
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
-    fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
+    fn translate(&self, references: &[Segments], peers: &dyn Collective) -> Result<(Vec<String>, Option<[f64; 2]>)> {
         let folders = [&self.of.model].into_iter().chain(&self.ensemble.with);
         let open = |folder: &PathBuf| self.of.languages.over(open_model(folder)?);
         let bundles = folders.map(open).collect::<Result<Vec<_>>>()?;
@@ -159,7 +172,7 @@ impl Eval {
         let (device, precision) = (self.of.backend.device()?, self.decoding.weights.precision);
         let translator = || Translator::from_ensemble(&bundles, &device, precision, self.ensemble.together());
         let path = self.source.as_ref().context("--source is missing")?;
-        let sources = read_lines(path)?;
+        let sources = of_first(peers, || attentive_task::read_lines(path, input::warn))?;
         check_aligned(&path.display().to_string(), &sources, references)?;
 
         let targets = &references[0].lines;
@@ -167,14 +180,14 @@ impl Eval {
             None
         } else {
             let found = match &bundles[..] {
-                [bundle] => likelihood_of(bundle, &device, &sources, targets, config.batch_tokens)?,
+                [bundle] => likelihood_of(peers, bundle, &device, &sources, targets, config.batch_tokens)?,
                 _ => likelihood_by(&translator()?, &sources, targets, &config)?,
             };
             let precision = precision.unwrap_or(config.precision);
-            if found.is_none() {
+            if found.is_none() && peers.rank() == 0 {
                 let or_blank = if bundles.len() > 1 { "blank, or " } else { "" };
                 warning!("warning: no perplexity: a sentence is {or_blank}longer than the model reads at once");
-            } else if precision != WeightFormat::F32 && bundles.len() == 1 {
+            } else if precision != WeightFormat::F32 && bundles.len() == 1 && peers.rank() == 0 {
                 warning!("note: the perplexity is that of the weights as saved; {precision} is for the translations");
             }
             found
@@ -189,22 +202,25 @@ impl Eval {
 
         let translator = translator()?;
         let log = Terminal::default();
-        let mut output = self.output.as_deref().map(LineFile::create).transpose()?;
+        let output = self.output.as_deref().filter(|_| peers.rank() == 0);
+        let mut output = output.map(LineFile::create).transpose()?;
         let mut hypotheses = Vec::with_capacity(sources.len());
-        for block in sources.chunks(LINES_AT_ONCE) {
-            let n_before = hypotheses.len();
-            let place = |idx: usize| format!("{}:{}", path.display(), n_before + idx + 1);
+        let translated = |first: &usize| {
+            let block = &sources[*first..sources.len().min(first + LINES_AT_ONCE)];
+            let place = |idx: usize| format!("{}:{}", path.display(), first + idx + 1);
             let search = Search::Best(NonZeroUsize::MIN);
             let (found, refused) = self.long.translate(&translator, block, "", (&config, search), place)?;
-            hypotheses.extend(found.into_iter().map(|mut best| best.swap_remove(0).text));
+            Ok((found.into_iter().map(|mut best| best.swap_remove(0).text).collect(), refused))
+        };
+        let blocks = (0..sources.len()).step_by(LINES_AT_ONCE).map(Ok);
+        share_blocks(peers, blocks, translated, |found: Vec<String>| -> Result<()> {
             if let Some(output) = &mut output {
-                output.write(&hypotheses[n_before..])?;
+                output.write(&found)?;
             }
-            if let Some(refused) = refused {
-                return Err(refused.into());
-            }
+            hypotheses.extend(found);
             log.progress("translating", hypotheses.len(), sources.len());
-        }
+            Ok(())
+        })?;
         Ok((hypotheses, likelihoods))
     }
 

@@ -25,6 +25,7 @@ mod paper;
 mod pictures;
 mod play;
 mod plot;
+mod processes;
 mod recipes;
 mod reproduce;
 mod rerank;

@@ -4,22 +4,21 @@ use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, bail};
 use attentive_bundle::{Input, Search, Translation, TranslationConstraints, Translator};
+use attentive_collective::Collective;
 use attentive_decode::{Combination, SamplingConfig};
-use attentive_inspect::{AlignBy, Aligner, Alignment, InspectError, SearchTree};
-use attentive_task::least_risk;
-use attentive_tokenizer::Tokenizer;
+use attentive_inspect::{AlignBy, Aligner, Alignment, SearchTree, translation_json};
+use attentive_task::{Context, least_risk, share_blocks};
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
 
 use super::{
     BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, SamplingArgs, SpecialsArgs, check_writable,
     constraints::ConstraintArgs,
     numbers::{MANY, integer},
-    on_one_line, open_model,
+    on_one_line, open_model, processes,
 };
 use crate::{
     input::{self, Line},
-    output::{self, Output},
+    output,
 };
 
 /// The form of output.
@@ -108,6 +107,11 @@ pub(crate) struct Translate {
 
 impl Translate {
     pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| self.translate(peers))
+    }
+
+    /// Translates blocks of lines in turn with other processes, of which the first one speaks.
+    fn translate(&self, peers: &dyn Collective) -> Result<()> {
         let sampling = self.sampling.over(&SamplingConfig::default());
         let constraints = self.constraints.read()?;
         let n_best = self.constraints.alternatives.unwrap_or(self.n_best);
@@ -140,7 +144,7 @@ impl Translate {
         let translator = Translator::from_ensemble(&bundles, &device, precision, self.ensemble.together())?;
         let aligner = self.alignment.map(|by| Aligner::new(&bundles[0], &device, by)).transpose()?;
         let (tokenizer, mut out) = (translator.tokenizer(), output::stdout());
-        if let Some(file) = &self.tree {
+        if let Some(file) = self.tree.as_ref().filter(|_| peers.rank() == 0) {
             let text = &self.text[0];
             let (_, trace) = translator.trace(Input::from(text), &self.prefix, &config, search, config.beam)?;
             let tree = SearchTree::new(text, &trace, tokenizer).to_file(file)?;
@@ -148,10 +152,9 @@ impl Translate {
         }
         let nothing = TranslationConstraints::default();
         let constraints = constraints.as_ref().unwrap_or(&nothing);
-        for block in input::of_command(self.text.clone()).blocks(LINES_AT_ONCE) {
-            let block = block?;
-            let place = |idx: usize| &block[idx].at;
-            let (found, refused) = self.long.translate(&translator, &block, &self.prefix, (&config, search), place)?;
+        let translated = |block: &Vec<Line>| {
+            let (mut text, place) = (String::new(), |idx: usize| &block[idx].at);
+            let (found, refused) = self.long.translate(&translator, block, &self.prefix, (&config, search), place)?;
             for (line, mut translations) in block.iter().zip(found) {
                 if self.least_risk {
                     translations = least_risk(translations)?;
@@ -165,69 +168,35 @@ impl Translate {
                     );
                 }
                 let align = |one: &Translation| aligner.as_ref().map(|aligner| aligner.align(&line.text, &one.tokens));
-                let aligned =
-                    translations.iter().filter_map(align).collect::<Result<Vec<Alignment>, InspectError>>()?;
+                let aligned = translations.iter().filter_map(align).collect::<Result<Vec<Alignment>, _>>();
+                let aligned = aligned.context("words are not aligned")?;
+                let all = (&translations[..], &aligned[..]);
                 let are_several = n_written > NonZeroUsize::MIN;
-                match self.format {
-                    Format::Text => self.write_lines(&mut out, line, (&translations, &aligned), are_several)?,
+                text += &match self.format {
+                    Format::Text => self.lines(line, all, are_several),
                     Format::Jsonl => {
-                        let object = as_json(tokenizer, line, (&translations, &aligned), (&unmet, are_several));
-                        writeln!(out, "{object}")?;
+                        let line = (line.at.number, line.text.as_str());
+                        format!("{}\n", translation_json(tokenizer, line, all, (&unmet, are_several)))
                     }
-                }
+                };
             }
-            out.flush()?;
-            if let Some(refused) = refused {
-                return Err(refused.into());
-            }
-        }
-        Ok(())
+            Ok((text, refused))
+        };
+        let blocks = input::of_command(self.text.clone()).blocks(LINES_AT_ONCE);
+        share_blocks(peers, blocks, translated, |text: String| {
+            out.write_all(text.as_bytes())?;
+            Ok(out.flush()?)
+        })
     }
 
     /// The translations of a line, each on a line of its own; with the line's number if several are asked for.
-    fn write_lines(
-        &self,
-        out: &mut Output,
-        line: &Line,
-        (translations, aligned): (&[Translation], &[Alignment]),
-        are_several: bool,
-    ) -> Result<()> {
-        for (idx, Translation { text, score, log_prob, .. }) in translations.iter().enumerate() {
-            if are_several {
-                write!(out, "{}\t", line.at.number)?;
-            }
-            if self.scores {
-                write!(out, "{score:.4}\t{log_prob:.4}\t")?;
-            }
+    fn lines(&self, line: &Line, (translations, aligned): (&[Translation], &[Alignment]), are_several: bool) -> String {
+        let one = |(idx, Translation { text, score, log_prob, .. }): (usize, &Translation)| {
+            let number = if are_several { format!("{}\t", line.at.number) } else { String::new() };
+            let scores = if self.scores { format!("{score:.4}\t{log_prob:.4}\t") } else { String::new() };
             let alignment = aligned.get(idx).map_or_else(String::new, |alignment| format!("\t{alignment}"));
-            writeln!(out, "{}{alignment}", on_one_line(text))?;
-        }
-        Ok(())
+            format!("{number}{scores}{}{alignment}\n", on_one_line(text))
+        };
+        translations.iter().enumerate().map(one).collect()
     }
-}
-
-/// An object of a line and its translations, the first of which is that of the object.
-fn as_json(
-    tokenizer: &dyn Tokenizer,
-    line: &Line,
-    (translations, aligned): (&[Translation], &[Alignment]),
-    (unmet, are_several): (&[Vec<&str>], bool),
-) -> Value {
-    let one = |(idx, (translation, unmet)): (usize, (&Translation, &Vec<&str>))| {
-        let mut object = translation.to_json(tokenizer);
-        if let Some(alignment) = aligned.get(idx) {
-            object["alignment"] = json!(alignment.pairs());
-        }
-        if !unmet.is_empty() {
-            object["unmet"] = json!(unmet);
-        }
-        object
-    };
-    let all: Vec<Value> = translations.iter().zip(unmet).enumerate().map(one).collect();
-    let mut object = all.first().cloned().unwrap_or_else(|| json!({}));
-    (object["id"], object["source"]) = (json!(line.at.number), json!(line.text));
-    if are_several {
-        object["hypotheses"] = Value::Array(all);
-    }
-    object
 }

@@ -1,7 +1,6 @@
 //! `attentive train`.
 
 mod interrupt;
-mod processes;
 
 pub(super) use interrupt::{INTERRUPTED, flag};
 
@@ -13,7 +12,7 @@ use attentive_run::{Ended, Log, Recipe, Run, TrainOptions};
 use attentive_trainer::{Callback, OnDamage};
 use clap::Args;
 
-use super::{BackendArgs, command_name};
+use super::{BackendArgs, command_name, processes};
 use crate::{
     progress::{Progress, StopFlag},
     terminal::Terminal,

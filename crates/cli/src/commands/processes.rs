@@ -1,4 +1,4 @@
-//! The processes that train together.
+//! The processes that work together.
 
 use std::{rc::Rc, thread, time::Duration};
 
@@ -19,7 +19,7 @@ pub(super) fn start() -> Result<Rc<dyn Collective>> {
         Some((name, size)) => bail!(
             "{size} processes were started ({name}), and MPI sees one: the launcher is not that of the MPI that attentive is \
              built with. Start it by that one's mpirun, or on Slurm by srun --mpi=pmix or --mpi=pmi2; a single process by \
-             env -u {name} attentive train …"
+             env -u {name} attentive …"
         ),
         None => Ok(Rc::new(Alone)),
     }
@@ -34,6 +34,13 @@ pub(super) fn start() -> Result<Rc<dyn Collective>> {
         ),
         None => Ok(Rc::new(Alone)),
     }
+}
+
+/// Does work together with the others if a launcher has started several of a command that is built for them.
+pub(super) fn together(work: impl FnOnce(&dyn Collective) -> Result<()>) -> Result<()> {
+    let peers: Rc<dyn Collective> =
+        if cfg!(feature = "mpi") && launched().is_some() { start()? } else { Rc::new(Alone) };
+    work(&*peers).inspect(|_| peers.finish()).inspect_err(|error| end(&*peers, error))
 }
 
 /// How many processes a launcher has started, and the variable that says so, if there are several.
