@@ -148,8 +148,16 @@ impl<'a> Reader<'a> {
         let mut named = defaults;
         let settings = self.settings.iter();
         named.extend(settings.filter_map(|(key, value)| Some((name_of(key)?.to_owned(), value.clone()))));
-        let config = T::deserialize(Value::Object(named));
-        let config = config.map_err(InterchangeError::damaged(&self.config_path()))?;
+        let config = T::deserialize(Value::Object(named)).map_err(|error| {
+            let is_cause = |(key, value): &(&String, &Value)| {
+                let alone = name_of(key).map(|name| Map::from_iter([(name.to_owned(), (*value).clone())]));
+                let alone = alone.and_then(|alone| T::deserialize(Value::Object(alone)).err());
+                alone.is_some_and(|alone| alone.to_string() == error.to_string())
+            };
+            let cause = self.settings.iter().find(is_cause);
+            let cause = cause.map(|setting| settings::described(setting) + ": ").unwrap_or_default();
+            InterchangeError::damaged(&self.config_path())(format!("{cause}{error}"))
+        })?;
         let known = settings::fields_of::<T>();
         let is_read = |key: &str| name_of(key).is_some_and(|name| known.contains(&name));
         self.note_settings(

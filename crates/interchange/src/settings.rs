@@ -256,7 +256,7 @@ pub(crate) fn unread<'a>(settings: impl Iterator<Item = (&'a String, &'a Value)>
 }
 
 /// A setting for a note, cut short where its value is long.
-fn described((key, value): (&String, &Value)) -> String {
+pub(crate) fn described((key, value): (&String, &Value)) -> String {
     const LONGEST: usize = 40;
     let value = value.to_string();
     // It acts on logits there, and counts in what a beam is worth.

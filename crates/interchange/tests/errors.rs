@@ -71,6 +71,10 @@ fn architectures_and_settings_that_are_not_here() {
     says(import(odd.path()), &["\"quick_gelu\"", "decoder_ffn_dim is 9", "decoder_attention_heads is 3"]);
     let none = folder(|config| config["d_model"] = json!(0));
     says(import(none.path()), &["d_model is 0"]);
+    let text = folder(|config| config["d_model"] = json!("6"));
+    says(import(text.path()), &["config.json is damaged", "d_model = \"6\": invalid type: string"]);
+    let renamed = copy("distilbert-model", "config.json", |config| config["dim"] = json!(6.5));
+    says(import(renamed.path()), &["dim = 6.5: invalid type: floating point"]);
     let damaged = folder(|_| ());
     fs::write(damaged.path().join("config.json"), "{").unwrap();
     says(import(damaged.path()), &["config.json is damaged"]);
