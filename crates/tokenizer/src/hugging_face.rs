@@ -228,9 +228,25 @@ impl HuggingFace {
 /// errors here.
 fn parse(json: &str) -> Result<tokenizers::Tokenizer, String> {
     match panic::catch_unwind(|| json.parse::<tokenizers::Tokenizer>()) {
-        Ok(parsed) => parsed.map_err(|error| error.to_string()),
+        Ok(parsed) => parsed.map_err(|error| without_types(&error.to_string())),
         Err(_) => Err("it panics at it".to_owned()),
     }
+}
+
+/// A message of the library that names the part of a file, and not the type that the library has for it.
+fn without_types(message: &str) -> String {
+    const UNKNOWN: &str = "data did not match any variant of untagged enum ";
+    let Some((before, after)) = message.split_once(UNKNOWN) else { return message.to_owned() };
+    let (name, rest) = after.split_at(after.find(|c: char| !c.is_alphanumeric()).unwrap_or(after.len()));
+    let part = match name.trim_end_matches("Untagged").trim_end_matches("Wrapper") {
+        "Normalizer" => "normalizer",
+        "PreTokenizer" => "pre_tokenizer",
+        "Model" => "model",
+        "PostProcessor" => "post_processor",
+        "Decoder" => "decoder",
+        _ => "part",
+    };
+    format!("{before}it has a {part} of an unknown kind{rest}")
 }
 
 impl Tokenizer for HuggingFace {

@@ -204,6 +204,9 @@ fn damaged_files_are_errors() {
     let table = r#""normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"},"was":"#;
     let error = read(&json.replace(r#""normalizer":"#, table)).unwrap_err();
     assert!(matches!(error, TokenizerError::Library { .. }), "{error}");
+    let unknown = r#""pre_tokenizer":{"type":"Foo"},"was":"#;
+    let error = read(&json.replace(r#""pre_tokenizer":"#, unknown)).unwrap_err().to_string();
+    assert!(error.contains("it has a pre_tokenizer of an unknown kind at line 1"), "{error}");
     let error = read(&json.replace(r#""unk_token":"[UNK]""#, r#""unk_token":"[unknown]""#)).unwrap_err();
     assert!(matches!(error, TokenizerError::Invalid { .. }), "{error}");
 }

@@ -177,6 +177,14 @@ fn causes_are_told_once() {
 }
 
 #[test]
+fn ranks_of_tiktoken_that_are_called_as_a_model_are_named() {
+    let ranks: &[u8] = b"IQ== 0\nIg== 1\nIyM= 2\n";
+    let folder = folder(&[("tokenizer.model", ranks), ("config.json", br#"{"model_type": "llama"}"#)]);
+    let error = open(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("tokenizer.model") && error.contains("a list of tiktoken's ranks"), "{error}");
+}
+
+#[test]
 fn a_tokenizer_json_that_their_library_panics_at_is_an_error_that_names_it() {
     let json = br#"{"version": "1.0", "added_tokens": [], "pre_tokenizer": null, "post_processor": null,
         "decoder": null, "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"},

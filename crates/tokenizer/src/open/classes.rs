@@ -69,7 +69,7 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
             None => {
                 let problem = format!(
                     "the class {class} is read from its tokenizer.json alone, and there is none; save the folder again \
-                     with transformers 5, which writes it"
+                     with transformers 5, which writes it for most classes"
                 );
                 return Err(TokenizerError::Unsupported { path: folder, problems: vec![problem] });
             }

@@ -220,7 +220,7 @@ fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
     if let Some(kind) = settings.unknown_type() {
         let problem = format!(
             "the tokenizers of {kind} models are read from tokenizer.json alone, and there is none; save the folder again \
-             with transformers 5, which writes it, or name the tokenizer_class in {CONFIG}"
+             with transformers 5, which writes it for most classes, or name the tokenizer_class in {CONFIG}"
         );
         return Err(settings.unsupported(problem));
     }

@@ -6,18 +6,21 @@ use super::normalizer::NormalizerSpec;
 use super::protobuf::{Message, Value, fields};
 use super::{Algorithm, PieceKind, SentencePiece, SentencePieceFile};
 use crate::error::{Problem, TokenizerError};
-use crate::files;
 use crate::specials::Specials;
 use crate::tokenizer::TokenId;
+use crate::{files, formats};
 
 impl SentencePiece {
     /// Reads a `.model` file of the SentencePiece library, of the Unigram or the BPE kind.
     ///
     /// # Errors
     /// [`Io`](TokenizerError::Io) if it cannot be read, [`Invalid`](TokenizerError::Invalid) if it is damaged,
-    /// [`Unsupported`](TokenizerError::Unsupported) if it is of another kind or has a piece of more than 1,024 bytes.
+    /// [`Format`](TokenizerError::Format) if it is another tool's, [`Unsupported`](TokenizerError::Unsupported) if it is of another kind or has a piece of more than 1,024 bytes.
     pub fn from_model(path: &Path) -> Result<Self, TokenizerError> {
         let bytes = files::read(path)?;
+        if !Self::is_model(&bytes) {
+            formats::refuse_other_tools(path, &bytes)?;
+        }
         let file = parse_model(&bytes).and_then(Self::new);
         file.map_err(TokenizerError::invalid(path))
     }
