@@ -29,7 +29,7 @@ impl TranslationModel {
         let device = model.device();
         match packable(spec, &device) {
             Some(config) => {
-                let params = attentive_weights::params(&model);
+                let params = attentive_weights::params(&model.materialize());
                 Ok(Self::of(CpuTransformer::new(config, &params, WeightFormat::F32)?))
             }
             None => Ok(Self::of(model)),

@@ -66,7 +66,9 @@ fn is_likely(head: &[u8], order: ByteOrder) -> bool {
         |is_so: fn(u8) -> bool| 10 * units.iter().filter(|unit| is_so(unit.to_be_bytes()[0])).count() > 6 * units.len();
     let has_blanks = units.iter().any(|unit| [0x0a, 0x20].contains(unit));
     let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
-    mostly(format::is_control) || has_blanks && (mostly(|upper| upper < 0x20) || !is_utf8)
+    // U+7Fxx are Chinese.
+    mostly(|upper| upper != 0x7f && format::is_control(upper))
+        || has_blanks && (mostly(|upper| upper < 0x20) || !is_utf8)
 }
 
 /// The error of a text that ends in half a unit or half a character.
@@ -202,7 +204,18 @@ mod tests {
     fn other_bytes_are_not_utf_16() {
         let numbers: Vec<u8> = (0..200_u16).flat_map(u16::to_le_bytes).collect();
         let latin = b"gr\xfc\xdfe\0 an alle\n";
-        for bytes in [&[0; 64][..], &numbers, latin, b"one\0two three\n", b"a\0b\nc\n", b"", b"a", b"\n", b"ab"] {
+        for bytes in [
+            &[0; 64][..],
+            &numbers,
+            latin,
+            b"one\0two three\n",
+            b"a\0b\nc\n",
+            b"\x7f\x7f\n\x7f\x7f\x7f\n",
+            b"",
+            b"a",
+            b"\n",
+            b"ab",
+        ] {
             assert_eq!(recognise(bytes), None, "{bytes:?}");
         }
     }

@@ -232,8 +232,8 @@ fn a_model_that_panics_fails_those_of_its_step_alone() {
     assert_eq!(search(&model, 1), before, "the worker goes on");
 }
 
-/// A token that a model panics at.
-const BAD: TokenId = 22;
+/// A token that a model panics at, beyond those that it writes.
+const BAD: TokenId = 23;
 
 /// A model with a fault.
 struct Fragile(Counting);

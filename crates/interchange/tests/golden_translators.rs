@@ -315,7 +315,7 @@ fn what_files_of_marian_ask_for_is_followed_or_refused() {
         (Box::new(with_options("right-left: false", "right-left: true ")), "right-left is \"true\""),
         (Box::new(with_options("dec-depth: 1", "dec-depth: 9")), "dec-depth is 9"),
         (Box::new(with_options("transformer-dim-ffn: 7", "transformer-dim-ffn: 8")), "encoder_l1_ffn_W1: [8, 8]"),
-        (Box::new(with_options("dim-emb: 8", "dim-emb: x")), "dim-emb is Some(\"x\"), not a number"),
+        (Box::new(with_options("dim-emb: 8", "dim-emb: x")), "dim-emb is \"x\", not a number"),
         (Box::new(with_options("dim-emb: 8", "dim-emb= 8")), "model.npz is damaged"),
         (Box::new(|folder| fs::remove_file(folder.join("source.spm")).unwrap()), "put the SentencePiece models"),
         (Box::new(|folder| fs::write(folder.join("vocab.yml"), "</s>: 0\n<unk>: 2\n").unwrap()), "where 1 should come"),

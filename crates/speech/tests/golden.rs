@@ -52,8 +52,10 @@ fn files_of_every_kind_are_read_as_libsndfile_reads_them() {
         let name = case["file"].as_str().unwrap();
         let Recording { samples, rate } = Recording::read(&golden().path(name)).unwrap();
         assert_eq!((u64::from(rate), samples.len() as u64), (11_025, case["n"].as_u64().unwrap()), "{name}");
-        let found: Vec<f32> = samples.into_iter().step_by(7).collect();
-        let error = largest_error(&found, &Golden::tensor(&case, "samples"));
+        let expected = Golden::tensor(&case, "samples");
+        // What a coder appends to the last of its blocks is not compared.
+        let found: Vec<f32> = samples.into_iter().step_by(7).take(expected.len()).collect();
+        let error = largest_error(&found, &expected);
         let is_lossy = ["tone.mp3", "vorbis.ogg", "ima.wav"].contains(&name);
         if is_lossy { &mut lossy } else { &mut lossless }.case(name, error);
     }

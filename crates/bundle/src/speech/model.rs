@@ -28,7 +28,7 @@ impl RecognizerModel {
     pub fn new<C: SpeechSpec>(model: C::Model, spec: &C) -> Result<Self, WeightsError> {
         match packable(spec, &model.device()) {
             Some(config) => {
-                let params = attentive_weights::params(&model);
+                let params = attentive_weights::params(&model.materialize());
                 Ok(Self::of(CpuWhisper::new(config, &params, WeightFormat::F32)?))
             }
             None => Ok(Self::of(model)),
