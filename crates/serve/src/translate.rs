@@ -42,11 +42,16 @@ pub(crate) fn translate(
             Format::Html => Text::Html(markup::nodes(text)),
         })
         .collect();
-    let of_texts: Vec<Vec<&str>> = read.iter().map(|text| cut.sentences(text)).collect();
-    let (found, _) = cut.find(&of_texts.concat(), wish)?;
+    let of_texts: Vec<(Vec<&str>, Wish)> =
+        read.iter().zip(texts).map(|(read, text)| (cut.sentences(read), cut.wish_of(read, text, wish))).collect();
+    let mut found = Vec::new();
+    for alike in of_texts.chunk_by(|(_, a), (_, b)| a.target == b.target) {
+        let sentences: Vec<&str> = alike.iter().flat_map(|(sentences, _)| sentences).copied().collect();
+        found.extend(cut.find(&sentences, &alike[0].1)?.0);
+    }
     let mut found = found.into_iter();
     let mut translated = Vec::with_capacity(texts.len());
-    for (text, sentences) in read.iter().zip(&of_texts) {
+    for (text, (sentences, wish)) in read.iter().zip(&of_texts) {
         let own: Vec<Vec<Translation>> = found.by_ref().take(sentences.len()).collect();
         let n_best = own.iter().map(Vec::len).max().unwrap_or(1).max(1);
         let mut ranked = Vec::with_capacity(n_best);
@@ -75,7 +80,7 @@ pub(crate) struct TranslatedParts<'t> {
     pub(crate) n_read: usize,
 }
 
-/// Translates a text of any length; `wish` has the model's own names of languages.
+/// Translates a text of any length; `wish` is that [of the text](TranslationEngine::wish_of).
 pub(crate) fn translate_parts<'t>(turn: &Turn, text: &'t str, wish: &Wish) -> Result<TranslatedParts<'t>, Failure> {
     let cut = Cut::of(turn, wish)?;
     let parts = cut.parts(text);
@@ -144,6 +149,18 @@ impl<'a> Cut<'a> {
     fn parts<'t>(&self, text: &'t str) -> Vec<Part<'t>> {
         let language = self.language.map(|name| name.split(['_', '-']).next().unwrap_or(name));
         sentences::parts(text, language, &|sentence| self.engine.fits(sentence))
+    }
+
+    /// The wish for a text; a page says its language where its first text begins.
+    fn wish_of(&self, read: &Text<'_>, text: &str, wish: &Wish) -> Wish {
+        let of_run = |node: &Node<'_>| match node {
+            Node::Run(run) if !run.text.trim().is_empty() => Some(self.engine.wish_of(&run.text, wish)),
+            _ => None,
+        };
+        match read {
+            Text::Plain(_) => self.engine.wish_of(text, wish),
+            Text::Html(nodes) => nodes.iter().find_map(of_run).unwrap_or_else(|| wish.clone()),
+        }
     }
 
     /// The sentences of a text, in their order.

@@ -96,6 +96,35 @@ fn the_languages_of_a_vocabulary_are_targets_as_if_the_text_said_them() {
 }
 
 #[test]
+fn a_language_that_a_text_says_is_that_of_all_its_sentences() {
+    const TEXT: &str = "the animal was tired.  the dog slept.\nthe cat";
+    // Scores, as the texts of a random model may be alike.
+    let scores = |server: &Running, prompt: &str| {
+        let body = json!({ "model": "opus", "prompt": prompt, "logprobs": 1 });
+        server.post("/v1/completions", &body).ok()["choices"][0]["logprobs"].clone()
+    };
+    let server = Running::of(&["opus"]);
+    let said = |target: &str| scores(&server, &format!(">>{target}<< {TEXT}"));
+    let mut config = support::config(&["opus"]);
+    config.models[0].languages = Some(("en".to_owned(), "fra".to_owned()));
+    let french = Running::new(config);
+    assert_eq!(said("fra"), scores(&french, TEXT));
+    assert_eq!(said("de"), scores(&french, &format!(">>de<< {TEXT}")));
+    assert_ne!(said("de"), said("fra"));
+
+    // Each text of a request, and each page, says its own.
+    for (format, signs) in [("text", [">>", "<<"]), ("html", ["&gt;&gt;", "&lt;&lt;"])] {
+        let translate = |q: Value, target: &str| {
+            let body = json!({ "q": q, "source": "en", "target": target, "format": format });
+            server.post("/translate", &body).ok()["translatedText"].clone()
+        };
+        let said = |target: &str| signs.join(target) + " " + TEXT;
+        let told = ["fra", "de", "de"].map(|target| translate(json!(TEXT), target));
+        assert_eq!(translate(json!([said("fra"), said("de"), TEXT]), "de"), json!(told));
+    }
+}
+
+#[test]
 fn languages_are_detected_among_those_of_the_models() {
     let [english, german] = [
         "Two young people are talking to each other in front of the house.",

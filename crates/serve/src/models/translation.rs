@@ -169,6 +169,18 @@ impl TranslationEngine {
         self.n_tokens(sentence) + FRAME <= self.model.max_len().unwrap_or(MAX_SENTENCE)
     }
 
+    /// The wish for a text: into the language that it begins with by itself, as OPUS-MT's may with `>>fra<<`. All of its
+    /// sentences are told it, and not the first alone.
+    pub(crate) fn wish_of(&self, text: &str, wish: &Wish) -> Wish {
+        let said = || {
+            let (name, _) = text.trim_start().strip_prefix(">>")?.split_once("<<")?;
+            let languages = self.tokenizer.framing()?.languages.as_ref().filter(|all| all.sources.is_some())?;
+            let id = *languages.ids.get(name)?;
+            (self.tokenizer.encode(&format!(">>{name}<<")) == [id]).then(|| name.to_owned())
+        };
+        Wish { target: said().or_else(|| wish.target.clone()), ..wish.clone() }
+    }
+
     pub(crate) fn n_tokens(&self, text: &str) -> usize {
         if text.trim().is_empty() { 0 } else { self.tokenizer.encode(text).len() }
     }

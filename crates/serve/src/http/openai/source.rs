@@ -88,6 +88,7 @@ fn translated(turn: &Turn, text: &str, wanted: &Wanted) -> Result<(Vec<Told>, Ou
     let sampling = settings.temperature.filter(|&temperature| temperature > 0.0).map(|_| sampling);
     let max_tokens = settings.max_tokens(&turn.app.config.limits)?;
     let wish = own_languages(&turn.served, &Wish { n_best: n, max_tokens, sampling, ..Wish::default() })?;
+    let wish = turn.served.translation()?.wish_of(text, &wish);
     let TranslatedParts { parts, found, n_read } = translate_parts(turn, text, &wish)?;
     let mut all = Translations { n_read, ..Translations::default() };
     for of in 0..n {
