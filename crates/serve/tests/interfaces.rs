@@ -87,12 +87,17 @@ fn the_languages_of_a_vocabulary_are_targets_as_if_the_text_said_them() {
     assert_eq!(french["translatedText"], said("fra")["text"]);
     is_refused(&server.post("/translate", &body("it")), 400, "it");
 
-    // Interfaces without a target translate into the one that the server was given.
-    let mut config = support::config(&["opus"]);
-    config.models[0].languages = Some(("en".to_owned(), "fra".to_owned()));
-    let chat = json!({ "model": "opus", "messages": [{ "role": "user", "content": SENTENCE }] });
-    let answer = Running::new(config).post("/v1/chat/completions", &chat).ok();
-    assert_eq!(answer["choices"][0]["message"]["content"], french["translatedText"]);
+    // Interfaces without a target translate into the one that the server was given, by any name that a client may use.
+    for target in ["fra", "fr"] {
+        let mut config = support::config(&["opus"]);
+        config.models[0].languages = Some(("en".to_owned(), target.to_owned()));
+        let server = Running::new(config);
+        let languages = json!([{ "code": "en", "name": "English", "targets": ["fra"] }]);
+        assert_eq!(server.get("/languages").ok(), languages);
+        let chat = json!({ "model": "opus", "messages": [{ "role": "user", "content": SENTENCE }] });
+        let answer = server.post("/v1/chat/completions", &chat).ok();
+        assert_eq!(answer["choices"][0]["message"]["content"], french["translatedText"]);
+    }
 }
 
 #[test]

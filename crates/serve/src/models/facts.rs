@@ -122,13 +122,16 @@ fn languages(
     match (&source.languages, of_tokenizer) {
         (Some(_), _) if !is_translation => refuse("it does not translate: leave them out"),
         (Some((from, to)), Some(known)) => {
-            let reads = known.are_open() || known.of_sources().contains(&from.as_str());
-            match known.ids.contains_key(to) {
-                true if reads => {
-                    Ok(Some(Languages::told(vec![from.clone()], vec![to.clone()], known.sources.is_none())))
+            // By the names that clients may use.
+            let sources: Vec<String> = known.of_sources().into_iter().map(str::to_owned).collect();
+            let targets: Vec<String> = known.ids.keys().cloned().collect();
+            let own_from = if known.are_open() { Some(&**from) } else { Languages::own(&sources, from) };
+            match (own_from, Languages::own(&targets, to)) {
+                (Some(from), Some(to)) => {
+                    Ok(Some(Languages::told(vec![from.to_owned()], vec![to.to_owned()], known.sources.is_none())))
                 }
                 // A model of one code may write another language without it.
-                false if known.are_open() && known.ids.len() == 1 => Ok(Some(Languages::untold(from, to))),
+                (_, None) if known.are_open() && known.ids.len() == 1 => Ok(Some(Languages::untold(from, to))),
                 _ => refuse("the model does not know them: leave them out, and clients choose among its own"),
             }
         }

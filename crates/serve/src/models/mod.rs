@@ -175,9 +175,9 @@ impl Served {
         let with = source.with.iter().map(|folder| Bundle::open_shared(resolve(folder)));
         let mut with = with.collect::<Result<Vec<_>, _>>()?;
         let facts = Facts::of(&bundle, source)?.together_with(&with);
-        // Those that the user gives are the model's usual ones.
-        let given = source.languages.as_ref().filter(|_| facts.languages.as_ref().is_some_and(|known| known.are_told));
-        if let Some((from, to)) = given {
+        // Those that the user gives are the model's usual ones, by its own names.
+        let told = facts.languages.as_ref().filter(|known| known.are_told && source.languages.is_some());
+        if let Some((from, to)) = told.and_then(|known| known.source.first().zip(known.target.first())) {
             let usual = bundle.processor.clone().between(Some(from), Some(to));
             let refused =
                 |error: FrameError| ServeError::Languages { name: source.name.clone(), problem: error.to_string() };
