@@ -21,7 +21,7 @@ use crate::framing::{Framed, FramedFile, Framing};
 use crate::hugging_face::{HuggingFace, HuggingFaceFile};
 use crate::m2m100::{M2m100, M2m100File};
 use crate::marian::{Marian, MarianFile};
-use crate::sentencepiece::{SentencePiece, SentencePieceFile};
+use crate::sentencepiece::{Algorithm, SentencePiece, SentencePieceFile};
 use crate::tokenizer::Tokenizer;
 use crate::tokenizer_json;
 use crate::wordpiece::{WordPiece, WordPieceFile};
@@ -160,6 +160,18 @@ impl Model {
             Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, added, frame)),
             Self::WordPiece(file) => Some(tokenizer_json::of_wordpiece(file, added, frame)),
             _ => None,
+        }
+    }
+
+    /// Whether it is BPE of any kind.
+    pub(crate) fn is_bpe(&self) -> bool {
+        match self {
+            Self::Bpe(_) | Self::ByteLevelBpe(_) | Self::DictionaryBpe(_) => true,
+            Self::SentencePiece(file) => file.algorithm == Algorithm::Bpe,
+            Self::HuggingFace(file) => file.is_bpe(),
+            Self::WithAddedTokens(file) => file.tokenizer.is_bpe(),
+            Self::Framed(file) => file.tokenizer.is_bpe(),
+            _ => false,
         }
     }
 

@@ -114,6 +114,11 @@ impl HuggingFaceFile {
         normalizer["lowercase"].as_bool().filter(|_| normalizer["type"] == "BertNormalizer")
     }
 
+    /// Whether its model is BPE, which alone has merges.
+    pub(crate) fn is_bpe(&self) -> bool {
+        serde_json::from_str(&self.json).is_ok_and(|file: serde_json::Value| file["model"]["merges"].is_array())
+    }
+
     /// The SentencePiece model that it has the pieces of.
     pub(crate) fn sentencepiece(&self) -> Option<SentencePieceFile> {
         let specials = HuggingFace::new(self.clone()).ok()?.specials;

@@ -102,6 +102,26 @@ fn settings_that_are_not_known_are_noted_and_lengths_are_read() {
 }
 
 #[test]
+fn spaces_that_transformers_takes_away_in_decoding_are_noted() {
+    let bpe = br#"{"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": {"1": 0, "2": 1, "12": 2}, "merges": [["1", "2"]]}}"#;
+    let pieces = fs::read(golden("sentencepiece.unigram.model")).unwrap();
+    let notes = |name: &str, content: &[u8], value: &str| {
+        let settings = format!(r#"{{"clean_up_tokenization_spaces": {value}}}"#);
+        let notes = opened(&[(name, content), ("tokenizer_config.json", settings.as_bytes())]).notes;
+        notes.iter().filter(|note| note.contains("clean_up_tokenization_spaces = true is not followed")).count()
+    };
+    for (value, n) in [("true", 1), ("false", 0), ("null", 0)] {
+        assert_eq!(notes("vocab.txt", WORDS.as_bytes(), value), n);
+        assert_eq!(notes("spiece.model", &pieces, value), n);
+    }
+    assert_eq!(notes("tokenizer.json", bpe, "true"), 0, "as in transformers 5");
+}
+
+#[test]
 fn settings_that_change_ids_and_are_not_followed_are_refused() {
     let vocab = ("vocab.txt", WORDS.as_bytes());
     refused(&[vocab, ("tokenizer_config.json", br#"{"do_basic_tokenize": false}"#)], "do_basic_tokenize = false");

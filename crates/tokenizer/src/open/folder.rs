@@ -41,6 +41,14 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, Token
         (Some((path, text, value)), false) => open_json(&mut settings, options, &path, text, value)?,
     };
     opened.languages = languages::of(&mut settings, &*opened.tokenizer);
+    // transformers 5 does not follow it of BPE either.
+    let cleans_up = settings.flag("clean_up_tokenization_spaces") == Some(true);
+    if cleans_up && opened.tokenizer.to_model().is_none_or(|model| !model.is_bpe()) {
+        settings.notes.push(format!(
+            "{CONFIG}: clean_up_tokenization_spaces = true is not followed; transformers takes the spaces before marks and \
+             contractions (. ? ! , 's) away from the texts that it decodes"
+        ));
+    }
     opened.model_max_length = settings.model_max_length();
     opened.special_names = settings.names;
     opened.notes.append(&mut settings.notes);

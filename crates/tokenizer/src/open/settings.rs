@@ -298,10 +298,11 @@ impl Settings {
 }
 
 /// Settings that are true or false.
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 12] = [
     "add_bos_token",
     "add_eos_token",
     "add_prefix_space",
+    "clean_up_tokenization_spaces",
     "do_lower_case",
     "keep_accents",
     "legacy",
@@ -312,13 +313,14 @@ const FLAGS: [&str; 11] = [
     "tokenize_chinese_chars",
 ];
 
-/// Settings that are followed, or refused where they cannot be.
-const FOLLOWED: [&str; 25] = [
+/// Settings that are followed, or refused or noted where they cannot be.
+const FOLLOWED: [&str; 26] = [
     "add_bos_token",
     "add_eos_token",
     "add_prefix_space",
     "added_tokens_decoder",
     "additional_special_tokens",
+    "clean_up_tokenization_spaces",
     "do_basic_tokenize",
     "do_lower_case",
     "extra_ids",
@@ -342,11 +344,10 @@ const FOLLOWED: [&str; 25] = [
 ];
 
 /// Settings that change nothing that a tokenizer here does.
-const WITHOUT_EFFECT: [&str; 41] = [
+const WITHOUT_EFFECT: [&str; 40] = [
     "auto_map",
     "backend",
     "chat_template",
-    "clean_up_tokenization_spaces",
     "errors",
     "from_slow",
     "full_tokenizer_file",
