@@ -155,6 +155,19 @@ impl Format {
         // Folders of CTranslate2 are known by their files.
         self.family().import.is_some() || self == Self::CTranslate2
     }
+
+    /// The classes of transformers whose folders are read; none of families that know their classes themselves.
+    fn classes(self) -> Vec<String> {
+        let ends: &[&str] = match (self, self.role()) {
+            (Self::Marian, _) => &["MTModel"],
+            (Self::Gpt2, _) => &["LMHeadModel"],
+            (Self::Gemma3, _) => &["ForCausalLM", "ForConditionalGeneration"],
+            (_, Role::LanguageModel) => &["ForCausalLM"],
+            (_, Role::EncoderDecoder | Role::SpeechRecognizer) => &["ForConditionalGeneration"],
+            _ => &[],
+        };
+        ends.iter().map(|end| format!("{}{end}", self.family().class_prefix)).collect()
+    }
 }
 
 impl fmt::Display for Format {
@@ -281,6 +294,30 @@ pub(crate) fn known_classes<C: Copy>(
         true => Ok(found),
         false => Err(InterchangeError::Unsupported { path: reader.config_path(), problems }),
     }
+}
+
+/// What an import of this architecture fails by, said of the class that `config.json` names, if that is another than what
+/// is read: without its head, with another, or half of it. One that fits is read, whatever it is called.
+pub(crate) fn by_class(error: InterchangeError, architecture: &str, reader: &Reader<'_>) -> InterchangeError {
+    let (InterchangeError::Mismatch { problems, .. } | InterchangeError::Unsupported { problems, .. }) = &error else {
+        return error;
+    };
+    let Some(format) = Format::ALL.iter().find(|format| format.name() == architecture) else { return error };
+    let (read, classes) = (format.classes(), reader.classes());
+    let is_other = |class: &&String| is_class(class, format.family().class_prefix) && !read.contains(class);
+    let Some(class) = classes.iter().find(is_other).filter(|_| !read.is_empty()) else { return error };
+    let lacks = |problem: &String| {
+        let is_half = problem.starts_with("is_encoder_decoder is false");
+        is_half || problem.starts_with("missing: ") || problem.contains("there are tensors of 0 such")
+    };
+    let is_left = |problem: &String| problem.starts_with("not in the model: ");
+    let what = match () {
+        () if problems.iter().any(lacks) => ", which has what this lacks",
+        () if problems.iter().any(is_left) => "; drop_unknown leaves its head out",
+        () => return error,
+    };
+    let problem = format!("architectures has {class:?}; there is {}{what}", read.join(", "));
+    InterchangeError::Unsupported { path: reader.config_path(), problems: vec![problem] }
 }
 
 /// Whether a class of transformers is of the family whose classes' names begin with `prefix`.

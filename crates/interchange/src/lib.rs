@@ -247,7 +247,7 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
         nearest: family::nearest(&named(), family::importable_names()),
         known: family::importable_names().collect::<Vec<_>>().join(", "),
     })?;
-    let mut bundle = import(&mut reader)?;
+    let mut bundle = import(&mut reader).map_err(|error| family::by_class(error, architecture, &reader))?;
     if bundle.model.role() == Role::LanguageModel {
         bundle.chat = chat::read(&place, std::mem::take(&mut reader.special_names), &mut reader.notes)?;
     }

@@ -6,7 +6,7 @@ use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_bundle::Bundle;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::ModelConfig;
-use attentive_weights::HostTensor;
+use attentive_weights::{HostTensor, Tensors};
 use serde_json::{Value, json};
 
 fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
@@ -144,6 +144,49 @@ fn what_is_there_in_the_place_of_a_model_is_told() {
     // Weights of another class than the one that config.json names.
     let other = copy("bert-classification", |config| config["model_type"] = json!("roberta"));
     says(import(other.path()), &["there are tensors of 0 such, encoder.layer.…; the first tensor is bert."]);
+}
+
+#[test]
+fn classes_without_the_head_that_is_read_are_refused_by_name() {
+    type Change = fn(&mut Tensors);
+    let only_encoder: Change = |tensors| tensors.retain(|name, _| !name.starts_with("decoder."));
+    let without_head: Change = |tensors| {
+        let all = std::mem::take(tensors).into_iter();
+        tensors.extend(all.filter_map(|(name, tensor)| Some((name.strip_prefix("model.")?.to_owned(), tensor))));
+    };
+    let classifier: Change = |tensors| {
+        tensors.insert("classification_head.dense.bias".into(), HostTensor { shape: vec![1], values: vec![0.0] });
+    };
+    let cases = [
+        ("t5", "T5EncoderModel", only_encoder, "there is T5ForConditionalGeneration, which has what this lacks"),
+        ("llama", "LlamaModel", without_head, "there is LlamaForCausalLM, which has what this lacks"),
+        (
+            "bart",
+            "BartForSequenceClassification",
+            classifier,
+            "there is BartForConditionalGeneration; drop_unknown leaves its head out",
+        ),
+        // The class that is read, and one of another project, have no more to say than their tensors.
+        ("llama", "LlamaForCausalLM", without_head, "do not fit its config.json"),
+        ("bart", "OursForEverything", classifier, "not in the model: classification_head.dense.bias"),
+    ];
+    for (model, class, change, expected) in cases {
+        let folder = copy(model, |config| config["architectures"] = json!([class]));
+        let path = folder.path().join("model.safetensors");
+        let mut tensors = attentive_weights::read(&path).unwrap();
+        change(&mut tensors);
+        attentive_weights::write(&path, &tensors, &Default::default()).unwrap();
+        let found = import(folder.path()).err().expect("an error").to_string();
+        let is_by_class = found.contains(&format!("architectures has {class:?}"));
+        assert_eq!((is_by_class, found.contains(expected)), (expected.starts_with("there is "), true), "{found}");
+    }
+    let half = copy("t5", |config| {
+        config["architectures"] = json!(["T5EncoderModel"]);
+        config["is_encoder_decoder"] = json!(false);
+    });
+    says(import(half.path()), &["architectures has \"T5EncoderModel\"; there is T5ForConditionalGeneration"]);
+    // One whose tensors fit is read under any name.
+    assert!(import(copy("bart", |config| config["architectures"] = json!(["BartModel"])).path()).is_ok());
 }
 
 #[test]
