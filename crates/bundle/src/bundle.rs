@@ -15,7 +15,7 @@ use toml::Table;
 
 use crate::{
     Adapter, AdapterMismatch, BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig,
-    Processor, ReadingConfig, Shortlist, TrainingRecord, WeightFormat,
+    Lengths, Processor, ReadingConfig, Shortlist, TrainingRecord, WeightFormat,
     folder::{self, CHAT, CONFIG, Folder, PROCESSOR, Parts, SHORTLIST, TOKENIZER, WEIGHTS},
     packed::WithBlocks,
     shared::SharedParams,
@@ -39,6 +39,8 @@ pub struct Bundle<P = Tensors> {
     pub embedding: EmbeddingConfig,
     /// How two texts are read at once, and what a score is.
     pub reading: ReadingConfig,
+    /// How long texts may be, as the folder said that it was imported from.
+    pub lengths: Lengths,
     /// What turns a user's input into what the model reads.
     pub processor: Processor,
     /// How a conversation is written, if the model was trained for them.
@@ -69,6 +71,8 @@ struct ConfigFile {
     embedding: EmbeddingConfig,
     #[serde(default, skip_serializing_if = "ReadingConfig::is_default")]
     reading: ReadingConfig,
+    #[serde(default, skip_serializing_if = "Lengths::is_default")]
+    lengths: Lengths,
     #[serde(default, skip_serializing_if = "ChatSettings::is_default")]
     chat: ChatSettings,
 }
@@ -102,6 +106,7 @@ impl Bundle {
             generation: GenerationConfig::default(),
             embedding: EmbeddingConfig::default(),
             reading: ReadingConfig::default(),
+            lengths: Lengths::default(),
             processor: processor.into(),
             chat: None,
             shortlist: None,
@@ -200,6 +205,7 @@ impl Bundle {
             generation,
             embedding,
             reading,
+            lengths,
             processor,
             chat,
             shortlist,
@@ -216,6 +222,7 @@ impl Bundle {
             embedding: embedding.clone(),
             chat: ChatSettings { tokens: chat.as_ref().map(|chat| chat.tokens().clone()).unwrap_or_default() },
             reading: reading.clone(),
+            lengths: *lengths,
         };
         let chat = chat.as_ref().map(ChatTemplate::text);
         let shortlist = shortlist.as_deref().map(Shortlist::to_json);
@@ -313,6 +320,7 @@ impl<P> Bundle<P> {
             generation: self.generation.clone(),
             embedding: self.embedding.clone(),
             reading: self.reading.clone(),
+            lengths: self.lengths,
             processor: self.processor.clone(),
             chat: self.chat.clone(),
             shortlist: self.shortlist.clone(),
@@ -337,9 +345,10 @@ impl<P: Params> Bundle<P> {
         let text = folder.text(CONFIG)?;
         let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
         let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
-        let ConfigFile { model, decoding, generation, embedding, reading, chat } =
+        let ConfigFile { model, decoding, generation, embedding, reading, lengths, chat } =
             toml::from_str(&text).map_err(not_toml)?;
-        let is_own = |key: &str| ["model", "decoding", "generation", "embedding", "reading", "chat"].contains(&key);
+        let own = ["model", "decoding", "generation", "embedding", "reading", "lengths", "chat"];
+        let is_own = |key: &str| own.contains(&key);
         let recipe: Table = toml::from_str(&text).map_err(not_toml)?;
         let recipe = recipe.into_iter().filter(|(key, _)| !is_own(key)).collect();
         model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
@@ -385,6 +394,7 @@ impl<P: Params> Bundle<P> {
             generation,
             embedding,
             reading,
+            lengths,
             processor,
             chat,
             shortlist,
@@ -497,6 +507,7 @@ impl<P: Params> std::fmt::Debug for Bundle<P> {
             generation,
             embedding,
             reading,
+            lengths,
             processor,
             chat,
             shortlist,
@@ -513,6 +524,7 @@ impl<P: Params> std::fmt::Debug for Bundle<P> {
             .field("generation", generation)
             .field("embedding", embedding)
             .field("reading", reading)
+            .field("lengths", lengths)
             .field("processor", processor)
             .field("chat", chat)
             .field("has_shortlist", &shortlist.is_some())

@@ -80,7 +80,7 @@ pub use input::{Input, MAX_PROMPT_TOKENS, MAX_TEXT_TOKENS, Pair, Sequence, TooLo
 pub use nearest::{Nearest, cosine, nearest};
 pub use policy::{History, PlayError, Policy};
 pub use processor::Processor;
-pub use reading::{ReadingConfig, ScoreActivation};
+pub use reading::{Lengths, ReadingConfig, ScoreActivation};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use shared::SharedParams;
 pub use shortlist::Shortlist;

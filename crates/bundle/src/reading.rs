@@ -13,6 +13,31 @@ pub struct ReadingConfig {
     pub score: ScoreActivation,
 }
 
+/// The longest texts that the folder of an imported model names where its positions have no end, for an export: the table
+/// `[lengths]` of a bundle's `config.toml`. Nothing is cut by them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lengths {
+    /// `max_position_embeddings` of `config.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<usize>,
+    /// `model_max_length` of `tokenizer_config.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<usize>,
+}
+
+impl Lengths {
+    /// What other systems' files say; numbers that TOML does not have are no lengths.
+    pub fn new(model: Option<usize>, tokenizer: Option<usize>) -> Self {
+        let is_length = |n: &usize| i64::try_from(*n).is_ok();
+        Self { model: model.filter(is_length), tokenizer: tokenizer.filter(is_length) }
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A function of a score.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -108,16 +108,33 @@ pub use registry::architectures;
 /// How to export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExportConfig {
-    /// The longest text that the exported model takes, where the format has such a limit: its tables of sinusoids.
-    pub max_len: usize,
+    /// The longest text that the exported model takes, where the format has such a limit: its tables of sinusoids, and what its
+    /// settings say of positions without an end. Without it, of the latter what the folder said that the model came from, and
+    /// else [`MAX_LEN`](Self::MAX_LEN).
+    pub max_len: Option<usize>,
     /// How CTranslate2's weights are stored.
     pub quantization: Quantization,
 }
 
 impl Default for ExportConfig {
-    /// 1,024 positions, f32.
+    /// As long texts as the model came with, f32.
     fn default() -> Self {
-        Self { max_len: 1024, quantization: Quantization::Float32 }
+        Self { max_len: None, quantization: Quantization::Float32 }
+    }
+}
+
+impl ExportConfig {
+    /// The longest text where nothing says it.
+    pub const MAX_LEN: usize = 1024;
+
+    /// The longest text of a table of positions.
+    pub(crate) fn n_positions(&self) -> usize {
+        self.max_len.unwrap_or(Self::MAX_LEN)
+    }
+
+    /// The longest text of a model whose positions have no end.
+    pub(crate) fn context(&self, bundle: &Bundle) -> usize {
+        self.max_len.or(bundle.lengths.model).unwrap_or(Self::MAX_LEN)
     }
 }
 

@@ -282,7 +282,7 @@ pub(crate) fn export_gpt2(
 }
 
 /// Writes a tokenizer as `AutoTokenizer` reads it beside a decoder, where that is possible, else in our own file; `has_begin`
-/// says whether a text begins with a token: `begin`, or the end-of-text token.
+/// says whether a text begins with a token: `begin`, or the end-of-text token. Texts have up to `max_len` tokens, if it says so.
 ///
 /// The note, if there is one, names what was left out.
 ///
@@ -291,8 +291,8 @@ pub(crate) fn export_gpt2(
 pub(crate) fn export_decoder(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
-    has_begin: bool,
-    begin: Option<TokenId>,
+    (has_begin, begin): (bool, Option<TokenId>),
+    max_len: Option<usize>,
 ) -> Result<Option<String>, InterchangeError> {
     let specials = tokenizer.specials();
     let before = begin.or(specials.eos).filter(|_| has_begin).into_iter().collect();
@@ -302,7 +302,7 @@ pub(crate) fn export_decoder(
     };
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
     let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
-    let config = json!({
+    let mut config = json!({
         "tokenizer_class": FAST,
         "bos_token": name(specials.bos),
         "eos_token": name(specials.eos),
@@ -311,6 +311,9 @@ pub(crate) fn export_decoder(
         "mask_token": name(specials.mask),
         "clean_up_tokenization_spaces": false,
     });
+    if let Some(max_len) = max_len {
+        config["model_max_length"] = json!(max_len);
+    }
     files::write_json(&folder.join(SETTINGS), &config)?;
     Ok(None)
 }

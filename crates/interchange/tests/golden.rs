@@ -134,7 +134,7 @@ fn a_shortlist_is_said_to_be_left_out() {
 fn is_written_as_it_was_read(original: &Path, name: &str, format: Format) {
     let folder = tempfile::tempdir().unwrap();
     let bundle = import(original).unwrap();
-    let notes = export(&bundle, format, &ExportConfig { max_len: 64, ..ExportConfig::default() }, folder.path());
+    let notes = export(&bundle, format, &ExportConfig { max_len: Some(64), ..ExportConfig::default() }, folder.path());
     assert_eq!(notes.unwrap(), [""; 0]);
     let read = |folder: &Path| attentive_weights::read(&folder.join("model.safetensors")).unwrap();
     let what = format!("weights of a {name} model written");
@@ -267,7 +267,7 @@ fn ctranslate2_s_files_are_those_of_its_own_converter() {
     for case in golden().cases("ctranslate2.json") {
         let folder = tempfile::tempdir().unwrap();
         let quantization: Quantization = field::<String>(&case, "quantization").parse().unwrap();
-        let options = ExportConfig { max_len: 32, quantization };
+        let options = ExportConfig { max_len: Some(32), quantization };
         export(&bundle(&case), Format::CTranslate2, &options, folder.path()).unwrap();
         let name: String = field(&case, "name");
         let file = |file: &str| {

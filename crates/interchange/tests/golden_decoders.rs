@@ -1,9 +1,9 @@
 //! Decoders against transformers (`tests/golden/generate_decoders.py`): one configuration here, an architecture each there.
 
-use std::{fs, ops::ControlFlow};
+use std::{fs, ops::ControlFlow, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, Generator};
+use attentive_bundle::{Bundle, Generator, Lengths};
 use attentive_core::LanguageModel;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export, import};
 use attentive_model::GptConfig;
@@ -150,7 +150,8 @@ fn models_are_written_as_they_were_read() {
     for (name, format) in FOLDERS {
         let folder = tempfile::tempdir().unwrap();
         let bundle = read(name).bundle;
-        let notes = export(&bundle, format, &ExportConfig { max_len: 64, ..ExportConfig::default() }, folder.path());
+        let notes =
+            export(&bundle, format, &ExportConfig { max_len: Some(64), ..ExportConfig::default() }, folder.path());
         assert_eq!(notes.unwrap_or_else(|error| panic!("{name}: {error}")), [""; 0], "{name}");
         let again = import(folder.path(), &options(name)).unwrap().bundle;
         assert_eq!(again.params, bundle.params, "{name}");
@@ -161,6 +162,36 @@ fn models_are_written_as_they_were_read() {
         let ids = |bundle: &Bundle| bundle.tokenizer().unwrap().encode("the animal was too  wide");
         assert_eq!((ids(&again), again.generation.begin_id), (ids(&bundle), bundle.generation.begin_id), "{name}");
     }
+}
+
+#[test]
+fn the_longest_text_is_written_as_it_was_read() {
+    let written = |folder: &Path| {
+        let json = |file: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap() };
+        let number = |file: &str, key: &str| json(file)[key].as_u64();
+        [number("config.json", "max_position_embeddings"), number("tokenizer_config.json", "model_max_length")]
+    };
+    let folders = || (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (name, format) in FOLDERS {
+        let ((saved, folder), bundle) = (folders(), read(name).bundle);
+        bundle.save(saved.path().join("bundle")).unwrap();
+        let bundle = Bundle::read(saved.path().join("bundle")).unwrap();
+        export(&bundle, format, &ExportConfig::default(), folder.path()).unwrap();
+        // Of pictures, the texts' settings are a table of their own there.
+        assert_eq!(written(folder.path()), [Some(64), None], "{name}");
+    }
+    // What is asked for counts, and is kept from then on.
+    let ((first, second), bundle) = (folders(), read("llama").bundle);
+    let options = ExportConfig { max_len: Some(77), ..ExportConfig::default() };
+    export(&bundle, Format::Llama, &options, first.path()).unwrap();
+    let again = import(first.path(), &ImportConfig::default()).unwrap().bundle;
+    export(&again, Format::Llama, &ExportConfig::default(), second.path()).unwrap();
+    assert_eq!([first, second].map(|folder| written(folder.path())), [[Some(77); 2]; 2]);
+    // A model that was not imported says nothing.
+    let (folder, _) = folders();
+    let own = Bundle { lengths: Lengths::default(), ..bundle };
+    export(&own, Format::Llama, &ExportConfig::default(), folder.path()).unwrap();
+    assert_eq!(written(folder.path()), [Some(ExportConfig::MAX_LEN as u64), None]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn models_are_written_as_transformers_writes_them() {
     let mut again_read = comparison("vectors and scores of ModernBERTs written and read".into(), ALLOWED);
     for name in FOLDERS {
         let (original, bundle, folder) = (golden().path(name), import(name), tempfile::tempdir().unwrap());
-        let options = ExportConfig { max_len: 32, ..ExportConfig::default() };
+        let options = ExportConfig { max_len: Some(32), ..ExportConfig::default() };
         let notes = export(&bundle, Format::ModernBert, &options, folder.path()).unwrap();
         assert!(folder.path().join("tokenizer.json").is_file(), "{name}");
         assert_eq!(notes, [""; 0], "{name}");
@@ -119,6 +119,11 @@ fn models_are_written_as_transformers_writes_them() {
         assert_eq!(notes, [""; 0], "{name}");
         assert_eq!((&again.model, &again.params), (&bundle.model, &bundle.params), "{name}");
         assert_eq!(again.reading, bundle.reading, "{name}");
+        // The longest text, asked for above, is that of the folder where nothing is.
+        assert_eq!((bundle.lengths.model, again.lengths.model), (Some(32), Some(32)), "{name}");
+        export(&bundle, Format::ModernBert, &ExportConfig::default(), folder.path()).unwrap();
+        let longest = [("config.json", "max_position_embeddings"), ("tokenizer_config.json", "model_max_length")];
+        assert_eq!(longest.map(|(file, key)| json(folder.path(), file)[key].as_u64()), [Some(32); 2], "{name}");
         let (ours, theirs, case) = (again.tokenizer().unwrap(), bundle.tokenizer().unwrap(), case(name));
         assert_eq!(ours.specials(), theirs.specials(), "{name}");
         for text in field::<Vec<String>>(&case, "texts") {

@@ -84,7 +84,7 @@ fn an_exported_folder_comes_back() {
     let model = read(&golden().path("marian")).unwrap().bundle;
     for quantization in Quantization::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let options = ExportConfig { max_len: 16, quantization };
+        let options = ExportConfig { max_len: Some(16), quantization };
         export(&model, Format::CTranslate2, &options, folder.path()).unwrap();
         let again = read(folder.path()).unwrap();
         assert_eq!(again.notes, [""; 0]);
@@ -362,7 +362,7 @@ fn norms_of_embeddings_and_fairseq_s_sinusoids_come_back_from_ctranslate2() {
         let bundle = read(&golden().path(name)).unwrap().bundle;
         let config = |bundle: &Bundle| bundle.model.spec::<TransformerConfig>().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let max_len = bundle.model.max_len().unwrap_or(16);
+        let max_len = bundle.model.max_len().or(Some(16));
         let options = ExportConfig { max_len, ..ExportConfig::default() };
         export(&bundle, Format::CTranslate2, &options, folder.path()).unwrap();
         let again = read(folder.path()).unwrap_or_else(|error| panic!("{name}: {error}"));

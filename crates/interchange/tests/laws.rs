@@ -84,7 +84,7 @@ fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
 /// Writes and reads a model; where the format has the tokenizer, without the help of our own file.
 fn comes_back(bundle: &Bundle, format: Format, has_tokenizer: bool) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
-    export(bundle, format, &ExportConfig { max_len: 16, ..ExportConfig::default() }, folder.path()).unwrap();
+    export(bundle, format, &ExportConfig { max_len: Some(16), ..ExportConfig::default() }, folder.path()).unwrap();
     if has_tokenizer {
         fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
     }

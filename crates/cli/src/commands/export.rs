@@ -33,10 +33,9 @@ pub(crate) struct Export {
     /// Write over the files that are in the folder.
     #[arg(long)]
     force: bool,
-    /// The longest text, in tokens, that the exported model takes.
-    #[arg(long, value_name = "N", default_value_t = ExportConfig::default().max_len)]
-    #[arg(value_parser = integer(1..=MANY_TOKENS), conflicts_with = "adapter")]
-    max_len: usize,
+    /// The longest text, in tokens, that the exported model takes: 1024, or what it was imported with.
+    #[arg(long, value_name = "N", value_parser = integer(1..=MANY_TOKENS), conflicts_with = "adapter")]
+    max_len: Option<usize>,
     /// How CTranslate2's matrices are stored: float32 or int8.
     #[arg(long, value_name = "NAME", default_value_t = ExportConfig::default().quantization, conflicts_with = "adapter")]
     quantization: Quantization,
@@ -66,7 +65,8 @@ impl Export {
             if self.adapter || self.quantization != Quantization::Float32 {
                 bail!("a graph is of a whole model, as f32: leave --adapter and --quantization out");
             }
-            let notes = attentive_interchange::export_onnx(&bundle, self.max_len, &self.out)?;
+            let max_len = self.max_len.unwrap_or(ExportConfig::MAX_LEN);
+            let notes = attentive_interchange::export_onnx(&bundle, max_len, &self.out)?;
             self.wrote("ONNX Runtime", &notes);
             return Ok(());
         };

@@ -73,7 +73,7 @@ impl FromStr for Quantization {
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
 fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
     let config = &config_for::<TransformerConfig>(bundle, FAMILY.name)?;
-    check(config, options.max_len)?;
+    check(config, options.n_positions())?;
     let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
     let entries = tokenizers::entries(&**bundle.tokenizer()?, config.target_vocab_size);
     let of_sources = tokenizers::source_entries(&**bundle.tokenizer()?, config.source_vocab_size);

@@ -59,7 +59,7 @@ impl Variables {
         }
         if let Some(fixed) = config.positions.sinusoids(config.d_model) {
             let [of_decoder, of_encoder] = ["decoder", "encoder"].map(positions);
-            variables.float(of_decoder.clone(), sinusoids(&fixed, options.max_len));
+            variables.float(of_decoder.clone(), sinusoids(&fixed, options.n_positions()));
             variables.aliases.insert(of_encoder, of_decoder);
         }
         Ok(variables)

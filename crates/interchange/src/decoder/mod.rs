@@ -23,7 +23,7 @@ use std::{
 };
 
 use attentive_attention::{Activation, NormKind, PositionsConfig, Rotary, RotaryScaling};
-use attentive_bundle::{Bundle, GenerationConfig};
+use attentive_bundle::{Bundle, GenerationConfig, Lengths};
 use attentive_model::{GptConfig, ModelSpec};
 use attentive_weights::Tensors;
 use serde::Serialize;
@@ -95,7 +95,7 @@ const BUFFERS: [&str; 3] = [".rotary_emb.inv_freq", ".attention.bias", ".attenti
 /// # Errors
 /// [`InterchangeError`] lists all settings or tensors that do not fit.
 fn import<A: Architecture + ?Sized>(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
-    let mut config = reader.read_keys(A::read)?;
+    let (mut config, context) = reader.read_keys(|keys| Ok((A::read(keys)?, keys.find(CONTEXT)?)))?;
     config.validate()?;
     match rotary::for_length(&mut config.positions, reader.options.long_context) {
         Ok(note) => reader.notes.extend(note),
@@ -130,6 +130,7 @@ fn import<A: Architecture + ?Sized>(reader: &mut Reader<'_>) -> Result<Bundle, I
     let first = reader.frame.as_ref().and_then(|frame| frame.before.first().copied());
     bundle.generation.begin = first.is_some();
     bundle.generation.begin_id = first.filter(|_| first != eos);
+    bundle.lengths = Lengths::new(context, reader.tokenizer_max_len);
     Ok(bundle)
 }
 
@@ -145,7 +146,7 @@ fn export<A: Architecture + ?Sized>(
     let config = &config_for::<GptConfig>(bundle, A::MODEL_TYPE)?;
     let mut theirs = A::write(config);
     theirs.insert("model_type".into(), json!(A::MODEL_TYPE));
-    theirs.entry(CONTEXT).or_insert(json!(options.max_len));
+    theirs.entry(CONTEXT).or_insert(json!(options.context(bundle)));
     check_expressed::<A>(config, &theirs)?;
     let specials = bundle.tokenizer()?.specials();
     theirs.extend([
@@ -169,7 +170,8 @@ fn export<A: Architecture + ?Sized>(
     files::write_json(&folder.join(GENERATION), &settings::of_language_model(bundle, specials, &mut notes))?;
     check_shared::<A>(bundle, config)?;
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    notes.extend(tokenizers::export_decoder(folder, &**bundle.tokenizer()?, begin, begin_id)?);
+    let longest = options.max_len.or(bundle.lengths.tokenizer);
+    notes.extend(tokenizers::export_decoder(folder, &**bundle.tokenizer()?, (begin, begin_id), longest)?);
     Ok(notes)
 }
 
@@ -178,7 +180,7 @@ fn places<A: Architecture + ?Sized>(bundle: &Bundle) -> Result<Places, Interchan
     let config = &config_for::<GptConfig>(bundle, A::MODEL_TYPE)?;
     let mut theirs = A::write(config);
     theirs.insert("model_type".into(), json!(A::MODEL_TYPE));
-    theirs.entry(CONTEXT).or_insert(json!(ExportConfig::default().max_len));
+    theirs.entry(CONTEXT).or_insert(json!(ExportConfig::MAX_LEN));
     check_expressed::<A>(config, &theirs)?;
     Ok(Places { gain_offset: A::NAMES.gain_offset, ..Places::new(A::NAMES.slots(config), Order::SAME) })
 }

@@ -6,7 +6,7 @@ mod metadata;
 use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use attentive_attention::{PositionsConfig, Rotary, RotaryScaling};
-use attentive_bundle::{Bundle, WeightFormat};
+use attentive_bundle::{Bundle, Lengths, WeightFormat};
 use attentive_model::{GptConfig, ModelConfig, ModelSpec};
 use attentive_tokenizer::{Lists, Specials, TokenId, Tokenizer};
 use attentive_weights::{Gguf, check_finite};
@@ -61,7 +61,8 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     })?;
     let tied = shape_of(&format!("{}.weight", names.projection)).is_none();
     let mut config = architecture.config(&mut metadata, vocab_size, tied)?;
-    let context = metadata.size("context_length")?.unwrap_or(1);
+    let longest = metadata.size("context_length")?;
+    let context = longest.unwrap_or(1);
     let original = metadata.size("rope.scaling.original_context_length")?.unwrap_or(context);
     let amplitude = metadata.float(AMPLITUDE)?.unwrap_or(1.0);
     let (tokenizer, begin) = read_tokenizer(&mut metadata, path)?;
@@ -121,7 +122,7 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     }
     let eos = tokenizer.specials().eos;
     let mut bundle = Bundle::new(path, ModelConfig::from(config), tokenizer, params);
-    (bundle.chat, bundle.record) = (chat, new_record());
+    (bundle.chat, bundle.record, bundle.lengths) = (chat, new_record(), Lengths::new(longest, None));
     if n_kept > 0 {
         bundle.decoding.precision = WeightFormat::Blocks;
         notes.push(format!(

@@ -73,7 +73,7 @@ fn export(
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
     let config = &config_for::<TransformerConfig>(bundle, architecture.model_type())?;
-    let max_len = options.max_len;
+    let max_len = options.n_positions();
     let tokenizer = &**bundle.tokenizer()?;
     if matches!(architecture, Architecture::MBart | Architecture::M2M100) && tokenizers::tells_targets(tokenizer) {
         let problem = format!(

@@ -7,7 +7,7 @@ mod names;
 use std::{collections::BTreeMap, path::Path};
 
 use attentive_attention::Activation;
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, Lengths};
 use attentive_model::{BertConfig, ModelSpec, PoolerActivation};
 use serde_json::{Value, json};
 
@@ -110,7 +110,7 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     let of_folder = json!({
         "model_type": MODEL_TYPE,
         "architectures": [head.class()],
-        "max_position_embeddings": options.max_len,
+        "max_position_embeddings": options.context(bundle),
         "bos_token_id": specials.bos.or(specials.cls),
         "cls_token_id": specials.cls.or(specials.bos),
         "eos_token_id": specials.eos.or(specials.sep),
@@ -123,7 +123,8 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     score::write_config(folder, &theirs, bundle.reading.score, config.labels.len())?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    tokenizers::export_framed(folder, tokenizer, Some(options.max_len), bundle.reading.separators)
+    let longest = options.max_len.or(bundle.lengths.tokenizer).unwrap_or(options.context(bundle));
+    tokenizers::export_framed(folder, tokenizer, Some(longest), bundle.reading.separators)
 }
 
 /// Every parameter under the names of the class of the model's head.
@@ -165,6 +166,7 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     let n_labels = config.labels.len();
     let mut bundle = reader.bundle(config, tokenizer, params)?;
     bundle.reading.score = score::activation(reader, n_labels)?;
+    bundle.lengths = Lengths::new(reader.number("max_position_embeddings"), reader.tokenizer_max_len);
     Ok(bundle)
 }
 
