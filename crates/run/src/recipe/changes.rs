@@ -176,4 +176,31 @@ mod tests {
         std::fs::write(&path, older).unwrap();
         assert_eq!(Recipe::of_run(&path, &[]).unwrap().to_toml(), text);
     }
+
+    #[test]
+    fn recordings_are_read_or_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let with = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            Recipe::of_command(Some(Path::new("morse")), &settings)
+        };
+        // The recipe makes some; files that are named after that stand in for them.
+        let (files, sizes) = ("data.train.tsv=a.tsv", "data.morse.sizes=[5, 5, 5]");
+        let text = with(&[sizes, files]).unwrap().to_toml();
+        let error = with(&[files, sizes]).unwrap_err().to_string();
+        assert!(error.contains("data.morse: Morse code is made where there is no data.train"), "{error}");
+        let mine = folder.path().join("mine.toml");
+        std::fs::write(&mine, "extends = 'morse'\n[data]\nexamples = 3\ntrain.tsv = 'a.tsv'").unwrap();
+        assert!(Recipe::load(&mine).is_ok());
+        std::fs::write(&mine, "extends = 'morse'\n[data]\ntrain.tsv = 'a.tsv'\nmorse.sizes = [5, 5, 5]").unwrap();
+        assert!(Recipe::load(&mine).unwrap_err().to_string().contains("mine.toml:4"));
+        // What a run has resolved is read again, and that of an older one, which ignored them.
+        std::fs::write(&path, &text).unwrap();
+        assert!(Recipe::load(&path).is_ok());
+        let older = text.replace("sizes = [8000, 200, 1000]", "sizes = [5, 5, 5]");
+        assert_ne!(older, text);
+        std::fs::write(&path, older).unwrap();
+        assert_eq!(Recipe::of_run(&path, &[]).unwrap().to_toml(), text);
+    }
 }

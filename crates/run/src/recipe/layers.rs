@@ -119,8 +119,11 @@ impl Layers {
         Ok(layers)
     }
 
-    /// Takes out settings of a tokenizer that nothing reads: runs of versions that let them stand have them.
+    /// Takes out settings that nothing reads: runs of versions that let them stand have them.
     fn forget_unread(&mut self) {
+        if self.table.get("data").is_some_and(|data| data.get("train").is_some()) {
+            forget_rivals(&mut self.table, "data.train");
+        }
         let translates = self.table.get("task").is_none_or(|task| task.as_str() == Some(TRANSLATION));
         let Some(tokenizer) = self.table.get_mut("tokenizer").and_then(Value::as_table_mut) else { return };
         if !translates {
@@ -242,7 +245,9 @@ const TRANSLATION: &str = "translation";
 const SAMPLING: [&str; 2] = ["bpe_dropout", "unigram_alpha"];
 
 /// Settings, and those of the same table that they stand in for: the one made last holds.
-const RIVALS: [(&str, &[&str]); 6] = [
+const RIVALS: [(&str, &[&str]); 7] = [
+    // Recordings are read or made.
+    ("data.train", &["morse"]),
     ("batch.tokens", &["max_tokens", "rows"]),
     ("batch.max_tokens", &["tokens", "rows"]),
     ("batch.rows", &["tokens", "max_tokens"]),
@@ -255,9 +260,10 @@ const RIVALS: [(&str, &[&str]); 6] = [
     ("tokenizer.vocab_size", &["path"]),
 ];
 
-/// Takes out the settings that one stands in for.
+/// Takes out the settings that one, or the table that it is in, stands in for.
 fn forget_rivals(table: &mut Table, key: &str) {
-    let Some((_, rivals)) = RIVALS.iter().find(|(of, _)| *of == key) else { return };
+    let is_in = |of: &str| key.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let Some((_, rivals)) = RIVALS.iter().find(|(of, _)| is_in(of)) else { return };
     let name = key.split('.').next().unwrap_or_default();
     if let Some(table) = table.get_mut(name).and_then(Value::as_table_mut) {
         rivals.iter().for_each(|&rival| drop(table.remove(rival)));

@@ -131,6 +131,9 @@ impl SpokenRecipe {
     fn validate(&self) -> Result<(), Problem> {
         if self.train.is_none() {
             refuse_beside_builtin([("validation", self.validation.is_some()), ("test", self.test.is_some())])?;
+        } else if self.morse != MorseRecipe::default() {
+            let text = "Morse code is made where there is no data.train: leave one of the two out";
+            return Err(Problem::at("data.morse", text));
         }
         for (part, files) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
             validate_columns(&format!("data.{part}"), files.as_ref().and_then(LabeledFiles::columns))?;
