@@ -18,12 +18,24 @@ fn header(bytes: &[u8], path: &Path) -> Result<(Vec<usize>, usize), VisionError>
     Ok((sizes, 4 + 4 * usize::from(*n_axes)))
 }
 
+/// The bytes that a file with this beginning has by its header.
+pub(crate) fn n_bytes(head: &[u8], path: &Path) -> Result<u64, VisionError> {
+    let (axes, start) = header(head, path)?;
+    let n_values = axes.iter().try_fold(1_u64, |product, &size| product.checked_mul(size as u64));
+    Ok(n_values.and_then(|n| n.checked_add(start as u64)).unwrap_or(u64::MAX))
+}
+
 /// The values after a header of these axes.
 fn body<'a>(bytes: &'a [u8], start: usize, axes: &[usize], path: &Path) -> Result<&'a [u8], VisionError> {
     let expected = axes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
     let found = bytes.len() - start;
     match expected {
         Some(expected) if expected == found => Ok(&bytes[start..]),
+        // The rest has not been read.
+        Some(expected) if expected < found => {
+            let problem = format!("has more values than the {expected} that its header says: copy it again");
+            Err(VisionError::damaged(path, problem))
+        }
         expected => {
             let expected = expected.map_or_else(|| "more than any file".to_owned(), |expected| expected.to_string());
             Err(VisionError::damaged(

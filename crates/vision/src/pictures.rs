@@ -15,8 +15,12 @@ use crate::{
     AugmentConfig, CifarKind, ClassFolder, ImageProcessor, Picture, SHAPE_LABELS, Shapes, VisionError, folder::hex, idx,
 };
 
-/// The most bytes of a file of packed pictures, decompressed: a small file must not fill the memory.
-const MAX_PACKED: u64 = 1 << 34;
+/// The most bytes of an IDX file, decompressed, whatever its header says.
+const MAX_IDX: u64 = 1 << 34;
+
+/// The most bytes of a file of CIFAR's, which does not say how many it has, decompressed: those of CIFAR itself have 184 MB
+/// together.
+const MAX_CIFAR: u64 = 1 << 30;
 
 /// Pictures of one size that are held in memory, 8 bits a value.
 #[derive(Debug, Clone)]
@@ -62,6 +66,7 @@ impl Pictures {
     /// # Errors
     /// [`VisionError`] names the file, and what is wrong with it.
     pub fn of_idx(images: &Path, labels: &Path) -> Result<Self, VisionError> {
+        let unpacked = |path| unpacked(path, MAX_IDX, |head| idx::n_bytes(head, path));
         let bytes = [unpacked(images)?, unpacked(labels)?];
         let packed = idx::read([&bytes[0], &bytes[1]], [images, labels])?;
         Ok(Self::packed(packed, &bytes))
@@ -75,7 +80,7 @@ impl Pictures {
         let mut packed = kind.empty(files.first().ok_or(VisionError::Empty)?);
         let mut all = Vec::with_capacity(files.len());
         for path in files {
-            let bytes = unpacked(path)?;
+            let bytes = unpacked(path, MAX_CIFAR, |_| Ok(MAX_CIFAR))?;
             kind.read(&bytes, path, &mut packed)?;
             all.push(Sha256::digest(&bytes).to_vec());
         }
@@ -185,14 +190,25 @@ impl Pictures {
     }
 }
 
-/// The bytes of a file, decompressed.
-fn unpacked(path: &Path) -> Result<Vec<u8>, VisionError> {
+/// The bytes of a file, decompressed: few more than `promised` says of its beginning, as a small file must not fill the memory.
+fn unpacked(
+    path: &Path,
+    most: u64,
+    promised: impl FnOnce(&[u8]) -> Result<u64, VisionError>,
+) -> Result<Vec<u8>, VisionError> {
+    /// The longest header, an IDX file's of 255 axes.
+    const HEAD: u64 = 4 + 4 * 255;
     let mut bytes = Vec::new();
     let read = |cause| DataError::Read { path: path.to_owned(), after_line: 0, cause };
-    attentive_data::open_bytes(path)?.take(MAX_PACKED + 1).read_to_end(&mut bytes).map_err(read)?;
+    let mut file = attentive_data::open_bytes(path)?;
+    file.by_ref().take(HEAD).read_to_end(&mut bytes).map_err(read)?;
+    if bytes.is_empty() {
+        return Err(VisionError::damaged(path, "is empty: copy it again"));
+    }
+    let n_bytes = promised(&bytes)?.min(most);
+    file.take((n_bytes + 1).saturating_sub(HEAD)).read_to_end(&mut bytes).map_err(read)?;
     match bytes.len() as u64 {
-        0 => Err(VisionError::damaged(path, "is empty: copy it again")),
-        n if n > MAX_PACKED => Err(VisionError::damaged(path, format!("has more than {MAX_PACKED} bytes: cut it up"))),
+        n if n > most => Err(VisionError::damaged(path, format!("has more than {most} bytes: cut it up"))),
         _ => Ok(bytes),
     }
 }
@@ -338,5 +354,25 @@ impl Epochs for PictureBatcher {
         let first = batch_idx as usize * self.rows;
         let last = (first + self.rows).min(epoch.order.len());
         self.together(epoch.number, &epoch.order[first..last])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_small_file_does_not_fill_the_memory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = flate2::write::GzEncoder::new(file.reopen().unwrap(), flate2::Compression::fast());
+        writer.write_all(&[0; 1 << 20]).unwrap();
+        writer.finish().unwrap();
+        let read = |most, promised| unpacked(file.path(), most, |_| Ok(promised));
+        assert_eq!(read(1 << 30, 2000).unwrap().len(), 2001, "one more than there should be");
+        assert_eq!(read(1 << 20, u64::MAX).unwrap().len(), 1 << 20);
+        let error = read(2000, u64::MAX).unwrap_err().to_string();
+        assert!(error.ends_with("has more than 2000 bytes: cut it up"), "{error}");
     }
 }

@@ -101,12 +101,15 @@ fn damaged_idx_files_are_named() {
     let images = idx(&[2, 1, 1], &[1, 2]);
     let huge = idx(&[u32::MAX; 4], &[]);
     let labels = &idx(&[2], &[0, 1])[..];
-    let cases: [(&[u8], &[u8], &str); 8] = [
+    let bomb = gzip(&idx(&[1, 1, 2], &[0; 1 << 20]));
+    let cases: [(&[u8], &[u8], &str); 10] = [
         (b"", b"", "images is empty"),
         (b"PNG", labels, "images is not an IDX file"),
         (&[0, 0, 13, 1, 0, 0, 0, 0], labels, "images is an IDX file of other numbers than bytes"),
         (&images[..images.len() - 1], labels, "images has 1 values, and its header says 2"),
         (&images[..9], labels, "images ends in its header"),
+        (&bomb, labels, "images has more values than the 2 that its header says"),
+        (&images, &gzip(&idx(&[2], &[0; 1 << 20])), "labels has more values than the 2 that its header says"),
         (&huge, labels, "images has the axes [4294967295, 4294967295, 4294967295, 4294967295]"),
         (&idx(&[u32::MAX; 3], &[]), labels, "images has 0 values, and its header says"),
         (&images, &idx(&[3], &[0, 1, 2]), "labels has the axes [3], and"),
