@@ -57,6 +57,11 @@ pub enum PlayError {
         /// Those of the environment.
         environment: (usize, ActionSpace, usize),
     },
+    /// Scores of actions that are NaN.
+    #[error(
+        "the model's scores of actions are not numbers: its weights are too large, or an observation is not finite"
+    )]
+    NotNumbers,
     /// The environment refuses an action.
     #[error(transparent)]
     Action(#[from] WrongAction),
@@ -132,11 +137,11 @@ impl<M: PolicyModel> Policy<M> {
     /// What the agent does next in each of some episodes: of discrete actions, the one with the highest score.
     ///
     /// # Errors
-    /// [`DeviceError`] if the device does not hand over its results.
+    /// [`PlayError`]: the device does not hand over its results, or these are not numbers.
     ///
     /// # Panics
     /// If observations have another width than the model's, or an episode is longer than its longest.
-    pub fn act(&self, histories: &[&History]) -> Result<Vec<Action>, DeviceError> {
+    pub fn act(&self, histories: &[&History]) -> Result<Vec<Action>, PlayError> {
         let window = |History { episode, returns }: &&History| {
             let n_steps = episode.n_steps();
             n_steps.saturating_sub(self.processor.context)..n_steps.min(returns.len())
@@ -152,7 +157,8 @@ impl<M: PolicyModel> Policy<M> {
             let first = (row * n_steps + window.steps.len() - 1) * width;
             self.processor.actions.choose(&scores[first..first + width])
         };
-        Ok(windows.iter().enumerate().map(last).collect())
+        let actions: Option<Vec<Action>> = windows.iter().enumerate().map(last).collect();
+        actions.ok_or(PlayError::NotNumbers)
     }
 
     /// Plays an episode for each seed and the return that is asked for in it, in environments that `new` makes.

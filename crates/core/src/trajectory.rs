@@ -32,17 +32,17 @@ impl ActionSpace {
         matches!(self, Self::Discrete(_))
     }
 
-    /// The action that a model's scores, or its numbers, are for: `[width]`.
-    ///
-    /// # Panics
-    /// If there is not a number for each action.
-    pub fn choose(self, scores: &[f32]) -> Action {
+    /// The action that a model's scores, or its numbers, are for: `[width]`; `None` if one of them is NaN, or there are none.
+    pub fn choose(self, scores: &[f32]) -> Option<Action> {
+        if scores.iter().any(|score| score.is_nan()) {
+            return None;
+        }
         match self {
             Self::Discrete(_) => {
                 let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-                Action::Discrete(best.expect("a score for each action").0 as u32)
+                best.map(|(action, _)| Action::Discrete(action as u32))
             }
-            Self::Continuous(_) => Action::Continuous(scores.to_vec()),
+            Self::Continuous(_) => Some(Action::Continuous(scores.to_vec())),
         }
     }
 }
@@ -426,6 +426,17 @@ mod tests {
         episode.go_on(&Action::Discrete(2), 4.0, Some(&[3.0, 7.0]));
         episode.go_on(&Action::Discrete(0), -1.0, Some(&[5.0, 7.0]));
         episode
+    }
+
+    #[test]
+    fn no_action_is_chosen_by_scores_that_are_not_numbers() {
+        let [discrete, continuous] = [ActionSpace::Discrete(3), ActionSpace::Continuous(3)];
+        assert_eq!(discrete.choose(&[0.5, f32::INFINITY, -1.0]), Some(Action::Discrete(1)));
+        assert_eq!(continuous.choose(&[0.5, 2.0, -1.0]), Some(Action::Continuous(vec![0.5, 2.0, -1.0])));
+        for nan in [f32::NAN, -f32::NAN] {
+            assert_eq!([discrete, continuous].map(|space| space.choose(&[0.5, nan, 1.0])), [None, None]);
+        }
+        assert_eq!(ActionSpace::Discrete(0).choose(&[]), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, Processor};
+use attentive_bundle::{Bundle, History, PlayError, Policy, Processor};
 use attentive_core::{ActionSpace, Steps, TrajectoryProcessor};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export};
 use attentive_model::{DecisionTransformerConfig, ModelConfig};
@@ -78,6 +78,14 @@ fn the_context_is_that_of_the_files_and_scaling_is_noted() {
         assert!(notes[0].contains("read as they are"), "{notes:?}");
         assert_eq!(notes.len(), 1, "{notes:?}");
     }
+}
+
+#[test]
+fn a_policy_does_not_act_on_what_is_not_a_number() {
+    let policy = Policy::from_bundle(&import(FOLDERS[0]).bundle, &BackendKind::NdArray.device().unwrap()).unwrap();
+    let act = |observation: f32| policy.act(&[&History::begin(&[observation; 5], ActionSpace::Continuous(3), 1.0)]);
+    assert_eq!(act(0.5).unwrap().len(), 1);
+    assert!(matches!(act(f32::NAN), Err(PlayError::NotNumbers)));
 }
 
 #[test]
