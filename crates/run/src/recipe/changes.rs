@@ -1,9 +1,9 @@
 //! What may change in the recipe of a run that goes on.
 
-use attentive_task::Result;
+use attentive_task::{Result, config::TASKS};
 use toml::{Table, Value};
 
-use super::layers;
+use super::{check, layers, schema};
 
 /// Settings that may change when a run goes on: what it has learnt until then does not depend on them, those excepted that
 /// [`IN_PREFERENCES`] names.
@@ -61,6 +61,10 @@ pub(super) fn check(setting: &str, recipe: &Table) -> Result<()> {
     let is_in = |top: &str| key.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let now = key.split_once('.').and_then(|(table, part)| recipe.get(table)?.get(part));
     if !MAY_CHANGE.iter().any(|top| is_in(top)) && !is_data_file(key, now) {
+        let task = recipe.get("task").and_then(Value::as_str).unwrap_or(TASKS[0]);
+        if let Some(problem) = schema::of_task(task).and_then(|schema| check::unknown(schema, key)) {
+            refuse!("--set {setting}: {problem}");
+        }
         refuse!(
             "--set {setting}: {key} can't change when a run goes on, for what it has learnt depends on it; these can: {}, \
              and the paths of files that have moved (data.train.tsv)",
@@ -103,10 +107,25 @@ mod tests {
             "training.seed=2",
             "training={}",
             "model.dropout=0.2",
-            "schedules.peak=1.0",
+            "tokenizer.merges=5",
+            "data.temperature=2.0",
+            "extends=other.toml",
         ] {
             let error = with(setting).unwrap_err().to_string();
             assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
+        }
+        // What there is not is not said to be fixed.
+        for (setting, expected) in [
+            (
+                "training.patience=3",
+                "training.patience: no such setting; did you mean `training.early_stopping.patience`?",
+            ),
+            ("training.seet=3", "training.seet: no such setting; did you mean `seed`?"),
+            ("schedules.peak=1.0", "schedules: no such setting; did you mean `schedule`?"),
+            ("model.qqq=1", "model.qqq: no such setting; there are: "),
+        ] {
+            let error = with(setting).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--set {setting}: {expected}")), "{error}");
         }
     }
 

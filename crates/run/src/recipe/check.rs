@@ -1,5 +1,7 @@
 //! A recipe held against its schema: every key and value at once, in one walk.
 
+use std::collections::BTreeSet;
+
 use attentive_task::config::{PATH_FORMAT, Problem, advice, nearest};
 use serde_json::{Map, Value as Json};
 use toml::{Table, Value};
@@ -16,6 +18,43 @@ const LONGEST: usize = 60;
 /// schemas.
 pub(super) fn check(schema: &Json, value: &Value, path: &str, problems: &mut Problems) {
     Checker { problems, n_steps: 0 }.check(schema, value, path);
+}
+
+/// What is wrong with the key of a setting that no recipe of a schema has, whatever else it says.
+pub(super) fn unknown(schema: &Json, key: &str) -> Option<Problem> {
+    let (mut path, mut schemas) = (String::new(), vec![schema]);
+    for part in key.split('.') {
+        let name = part.split_once('[').map_or(part, |(name, _)| name);
+        let tables: Vec<_> = schemas.into_iter().flat_map(tables).collect();
+        schemas = tables.iter().filter_map(|table| table.get(name)).collect();
+        if schemas.is_empty() {
+            return (!tables.is_empty()).then(|| Problem::at(join(&path, part), no_such(&tables, &path, name)));
+        }
+        path = join(&path, part);
+    }
+    None
+}
+
+/// The settings of each of the tables that a value may be, or have.
+fn tables(schema: &Json) -> Vec<&Map<String, Json>> {
+    match (alternatives(schema), schema.get("items")) {
+        (Some(schemas), _) => schemas.iter().flat_map(tables).collect(),
+        (None, Some(items)) => tables(items),
+        (None, None) => schema["properties"].as_object().into_iter().collect(),
+    }
+}
+
+/// Says that these tables, which are at `path`, do not have a setting: with one that is like it, or of its name further in.
+fn no_such(tables_there: &[&Map<String, Json>], path: &str, key: &str) -> String {
+    let settings = || tables_there.iter().flat_map(|table| table.iter());
+    let known: BTreeSet<&str> = settings().map(|(name, _)| name.as_str()).collect();
+    let inside = settings().find(|(_, schema)| tables(schema).iter().any(|table| table.contains_key(key)));
+    match inside {
+        Some((table, _)) if nearest(key, &known.iter().copied().collect::<Vec<_>>()).is_none() => {
+            format!("no such setting; did you mean `{}`?", join(&join(path, table), key))
+        }
+        _ => format!("no such setting; {}", advice(key, known)),
+    }
 }
 
 struct Checker<'a> {
@@ -47,10 +86,7 @@ impl Checker<'_> {
         for (key, value) in table {
             match properties.get(key) {
                 Some(schema) => self.check(schema, value, &join(path, key)),
-                None => {
-                    let known = properties.keys().map(String::as_str);
-                    self.add(&join(path, key), format!("no such setting; {}", advice(key, known)));
-                }
+                None => self.add(&join(path, key), no_such(&[properties], path, key)),
             }
         }
         for key in required(schema).filter(|&key| !table.contains_key(key)) {
