@@ -25,16 +25,19 @@ impl Directions {
         if learnt.len() > 1 { Ok(with_languages(tokenizer, &names)?) } else { Ok(tokenizer) }
     }
 
-    /// The directions of the model of a tokenizer; the first one is the usual one from now on, where it has names.
+    /// The directions of the model of a tokenizer; the first one is the usual one from now on, where it has names. In a run that
+    /// goes on, it is so already: one that began before the codes of OPUS-MT were languages has told none, and goes on without.
     ///
     /// # Errors
     /// The model is not told languages, and they are several; it does not have one of them.
     pub(crate) fn of(
         learnt: Vec<Direction>,
         tokenizer: Arc<dyn Tokenizer>,
+        goes_on: bool,
         log: &dyn Log,
     ) -> Result<(Self, Arc<dyn Tokenizer>)> {
-        let are_told = tokenizer.framing().is_some_and(|framing| framing.languages.is_some());
+        let languages = tokenizer.framing().and_then(|framing| framing.languages.as_ref());
+        let are_told = languages.is_some_and(|known| !(goes_on && known.are_open() && known.target.is_none()));
         let directions = Self { learnt, are_told };
         if !are_told && directions.learnt.len() > 1 {
             refuse!(
@@ -112,4 +115,34 @@ pub(crate) fn by_direction(corpora: &[Directed]) -> Vec<(&Direction, Vec<&Direct
         }
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use attentive_data::Side;
+
+    use super::*;
+
+    /// As OPUS-MT has languages: `>>de<<` is in the vocabulary.
+    #[test]
+    fn a_run_goes_on_with_the_languages_that_it_began_with() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/marian");
+        let tokenizer = || -> Arc<dyn Tokenizer> { attentive_tokenizer::open(&golden).unwrap().into() };
+        let german = Direction { source: Some("en".to_owned()), target: Some("de".to_owned()) };
+        let of = |tokenizer, goes_on| Directions::of(vec![german.clone()], tokenizer, goes_on, &()).unwrap();
+        let n_of_source = |(directions, tokenizer): &(Directions, Arc<dyn Tokenizer>)| {
+            directions.around(&**tokenizer, &german).unwrap().put(Side::Source, vec![7]).len()
+        };
+        let begun = of(tokenizer(), false);
+        assert_eq!((n_of_source(&begun), begun.0.key(&german)), (2, "en-de".to_owned()));
+        // The run's own tokenizer says the usual language.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        attentive_tokenizer::save(&*begun.1, file.path()).unwrap();
+        assert_eq!(n_of_source(&of(attentive_tokenizer::load(file.path()).unwrap().into(), true)), 2);
+        // That of a run of before does not.
+        let older = of(tokenizer(), true);
+        assert_eq!((n_of_source(&older), older.0.key(&german)), (1, String::new()));
+    }
 }

@@ -85,7 +85,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             let texts = corpus.texts(&recipe.rules)?;
             Directions::extend(&learnt, recipe.tokenizer.read_or_train(true, texts, log)?)
         })?;
-        let (directions, tokenizer) = Directions::of(learnt, tokenizer, log)?;
+        let (directions, tokenizer) = Directions::of(learnt, tokenizer, start.tokenizer.is_some(), log)?;
         recipe.model = config.clone().into();
 
         let reader = Reader { tokenizer: &*tokenizer, directions: &directions, rules: &recipe.rules };
