@@ -289,3 +289,28 @@ fn one_base_of_all_layers_is_written_as_such() {
     let again = config(&import(folder.path(), &ImportConfig::default()).unwrap().bundle);
     assert_eq!((again.positions, again.window, again.window_theta), (before.positions, before.window, None));
 }
+
+#[test]
+fn norms_that_two_sub_layers_have_each_become_one() {
+    let (device, rows) = (BackendKind::Flex.device().unwrap(), field::<Vec<Vec<u32>>>(&case("phi"), "ids"));
+    let mut bundle = read("phi").bundle;
+    for (name, tensor) in &mut bundle.params {
+        if name.contains("feed_forward_add_norm.norm.") {
+            tensor
+                .values
+                .iter_mut()
+                .enumerate()
+                .for_each(|(at, value)| *value = *value * 0.75 + 0.01 * at as f32 - 0.05);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    export(&bundle, Format::Phi, &ExportConfig::default(), &folder.path().join("phi")).unwrap();
+    let again = import(&folder.path().join("phi"), &ImportConfig::default()).unwrap().bundle;
+    let [found, expected] = [&again, &bundle].map(|bundle| logits(bundle, &rows, &device));
+    let changed = logits(&read("phi").bundle, &rows, &device);
+    assert!(largest_error(&found, &expected) < 1e-5 && largest_error(&changed, &expected) > 1e-3);
+    // A gain of 0 hides what the second norm reads.
+    bundle.params.get_mut("decoder.layers.1.self_attention_add_norm.norm.gamma").unwrap().values[0] = 0.0;
+    let refused = export(&bundle, Format::Phi, &ExportConfig::default(), &folder.path().join("none")).unwrap_err();
+    assert!(refused.to_string().contains("the two norms of layer 1 differ"), "{refused}");
+}

@@ -14,6 +14,7 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 pub(crate) mod rotary;
+mod shared_norm;
 mod starcoder2;
 pub(crate) mod windows;
 
@@ -156,6 +157,12 @@ fn export<A: Architecture + ?Sized>(
         ("pad_token_id".to_owned(), json!(specials.pad)),
     ]);
     let places = Places::new(A::NAMES.slots(config), Order::SAME);
+    let n_shared = if A::NAMES.attention_norm == A::NAMES.feed_forward_norm { config.n_layers } else { 0 };
+    let shared = shared_norm::share(bundle, n_shared).map_err(|n| {
+        let problem = format!("the two norms of layer {n} differ, and there is one for both");
+        InterchangeError::Inexpressible { format: A::MODEL_TYPE, problems: vec![problem] }
+    })?;
+    let bundle = &*shared;
     let tensors = if A::NAMES.gain_offset == 0.0 {
         places.export(bundle)?
     } else {
@@ -168,7 +175,6 @@ fn export<A: Architecture + ?Sized>(
     files::write_json(&folder.join(CONFIG), &theirs)?;
     let (mut notes, GenerationConfig { begin, begin_id, .. }) = (Vec::new(), bundle.generation.clone());
     files::write_json(&folder.join(GENERATION), &settings::of_language_model(bundle, specials, &mut notes))?;
-    check_shared::<A>(bundle, config)?;
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     let longest = options.max_len.or(bundle.lengths.tokenizer);
     notes.extend(tokenizers::export_decoder(folder, &**bundle.tokenizer()?, (begin, begin_id), longest)?);
@@ -246,26 +252,6 @@ fn normal(config: &GptConfig) -> GptConfig {
         dropout: 0.0,
         attention_dropout: 0.0,
         ..config.clone()
-    }
-}
-
-/// Two norms of ours that are one tensor there must be equal.
-fn check_shared<A: Architecture + ?Sized>(bundle: &Bundle, config: &GptConfig) -> Result<(), InterchangeError> {
-    if A::NAMES.attention_norm != A::NAMES.feed_forward_norm {
-        return Ok(());
-    }
-    let differs = |n: &usize| {
-        ["gamma", "beta"].iter().any(|kind| {
-            let of = |part: &str| bundle.params.get(&format!("decoder.layers.{n}.{part}_add_norm.norm.{kind}"));
-            of("self_attention") != of("feed_forward")
-        })
-    };
-    match (0..config.n_layers).find(differs) {
-        None => Ok(()),
-        Some(n) => {
-            let problem = format!("the two norms of layer {n} differ, and there is one for both");
-            Err(InterchangeError::Inexpressible { format: A::MODEL_TYPE, problems: vec![problem] })
-        }
     }
 }
 
