@@ -6,7 +6,7 @@ use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, To
 use attentive_engine::{CpuTransformer, WeightFormat};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
 use attentive_weights::WeightsError;
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 
 use crate::{
     Bundle, BundleError, Params,

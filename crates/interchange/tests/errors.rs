@@ -73,7 +73,7 @@ fn architectures_and_settings_that_are_not_here() {
     says(import(none.path()), &["d_model is 0"]);
     let text = folder(|config| config["d_model"] = json!("6"));
     says(import(text.path()), &["config.json is damaged", "d_model = \"6\": invalid type: string"]);
-    let renamed = copy("distilbert-model", "config.json", |config| config["dim"] = json!(6.5));
+    let renamed = copy("distilbert-model", |config| config["dim"] = json!(6.5));
     says(import(renamed.path()), &["dim = 6.5: invalid type: floating point"]);
     let damaged = folder(|_| ());
     fs::write(damaged.path().join("config.json"), "{").unwrap();
@@ -176,7 +176,7 @@ fn classes_without_the_head_that_is_read_are_refused_by_name() {
         let mut tensors = attentive_weights::read(&path).unwrap();
         change(&mut tensors);
         attentive_weights::write(&path, &tensors, &Default::default()).unwrap();
-        let found = import(folder.path()).err().expect("an error").to_string();
+        let found = import(folder.path()).expect_err("an error").to_string();
         let is_by_class = found.contains(&format!("architectures has {class:?}"));
         assert_eq!((is_by_class, found.contains(expected)), (expected.starts_with("there is "), true), "{found}");
     }

@@ -164,6 +164,6 @@ fn settings_and_files_that_do_not_fit_are_refused_by_name() {
     let processor = Processor::from(TrajectoryProcessor::plain(4, ActionSpace::Continuous(3), 20));
     processor.write(folder.path()).unwrap();
     let bundle = attentive_interchange::import(folder.path(), &ImportConfig::default()).unwrap().bundle;
-    let error = attentive_bundle::Policy::from_bundle(&bundle, &BackendKind::Flex.device().unwrap()).unwrap_err();
+    let error = Policy::from_bundle(&bundle, &BackendKind::Flex.device().unwrap()).unwrap_err();
     assert!(error.to_string().contains("do not belong together"), "{error}");
 }

@@ -159,8 +159,9 @@ fn n_as_in_data(model: &impl PolicyModel, batch: &TrajectoryBatch) -> usize {
     let width = model.actions().width();
     let scores = values(model.predict(&batch.steps, None));
     let places = scores.chunks_exact(width).zip(batch.classes()).zip(batch.padding());
-    let is_same =
-        |((scores, class), padding): (_, bool)| !padding && model.actions().choose(scores) == Action::Discrete(class);
+    let is_same = |((scores, class), padding): (_, bool)| {
+        !padding && model.actions().choose(scores) == Some(Action::Discrete(class))
+    };
     places.map(is_same).filter(|&is_same| is_same).count()
 }
 

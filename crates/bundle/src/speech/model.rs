@@ -6,7 +6,7 @@ use attentive_core::{DeviceError, NextToken, Scores, Spectrograms, SpeechRecogni
 use attentive_engine::{CpuWhisper, WeightFormat};
 use attentive_model::{FamilyVisitor, ModelSpec, Role, SpeechModel, SpeechSpec};
 use attentive_weights::WeightsError;
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 
 use crate::{
     Bundle, BundleError, Params,
