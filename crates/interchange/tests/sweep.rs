@@ -57,7 +57,10 @@ const UNSUPPORTED: [&str; 27] = [
     "word_embed_proj_dim",
 ];
 /// Tensors of a decoder that has no projection, or a classifier in its place.
-const HEADS: [&str; 3] = ["missing: lm_head.", "missing: embed_out.", "not in the model: score."];
+const HEADS: [&str; 4] =
+    ["missing: lm_head.", "missing: embed_out.", "not in the model: score.", "not in the model: model.score."];
+/// Models of ours that no configuration makes.
+const IMPOSSIBLE: [&str; 2] = ["is not a multiple of patch_size", "scaling.long-rope has 2 divisors"];
 /// The line of a refusal that says how to read such a model.
 const REMEDY: &str = "drop_unknown leaves out";
 /// How far a value may be from the other system's.
@@ -197,6 +200,9 @@ fn is_by_name(error: &InterchangeError, kind: &Value) -> bool {
         InterchangeError::UnknownArchitecture { found, .. } => return UNREAD.contains(&found.as_str()),
         InterchangeError::Unsupported { problems, .. } => (problems, &UNSUPPORTED[..]),
         InterchangeError::Mismatch { problems, .. } => (problems, &HEADS[..]),
+        InterchangeError::Config(error) => {
+            return IMPOSSIBLE.iter().any(|problem| error.to_string().contains(problem));
+        }
         _ => return false,
     };
     let is_known = |problem: &String| problem.contains(REMEDY) || known.iter().any(|name| problem.contains(name));

@@ -17,7 +17,7 @@ const FOLDER: &str = "ATTENTIVE_SWEEP";
 const NAMED: [&str; 3] =
     ["with which transformers 5 reads it", "transformers gives it a new id", "to the caller, unlike in transformers"];
 /// What a refusal says: that a class is read from `tokenizer.json` alone, or that ByT5 has other entries than it always has.
-const REASONS: [&str; 2] = ["tokenizer.json alone", "ByT5's 125"];
+const REASONS: [&str; 3] = ["tokenizer.json alone", "ByT5's 125", "by the vocabulary"];
 /// Differences of a folder that are shown.
 const N_SHOWN: usize = 3;
 
