@@ -49,8 +49,8 @@ fn models_that_translate_together_are_evaluated_together() {
     let folder = Folder::new();
     // So that they write text.
     folder.write_copying("copy", [40, 20, 20], TINY);
-    for seed in ["training.seed=1", "training.seed=5"] {
-        folder.succeed(&["train", "copy.toml", "--set", seed, "--set", "schedule.lr=0.01"], "");
+    for other in ["training.seed=1", "training.seed=5", "tokenizer.merges=3"] {
+        folder.succeed(&["train", "copy.toml", "--set", other, "--set", "schedule.lr=0.01"], "");
     }
     let [first, second] = ["runs/copy-1", "runs/copy-2"];
     let lines = COPIED.map(|line| format!("{line}\n")).concat();
