@@ -44,10 +44,11 @@ pub(crate) fn translate(
         .collect();
     let of_texts: Vec<(Vec<&str>, Wish)> =
         read.iter().zip(texts).map(|(read, text)| (cut.sentences(read), cut.wish_of(read, text, wish))).collect();
+    cut.reads(of_texts.iter().flat_map(|(sentences, _)| sentences).copied())?;
     let mut found = Vec::new();
     for alike in of_texts.chunk_by(|(_, a), (_, b)| a.target == b.target) {
         let sentences: Vec<&str> = alike.iter().flat_map(|(sentences, _)| sentences).copied().collect();
-        found.extend(cut.find(&sentences, &alike[0].1)?.0);
+        found.extend(cut.find(&sentences, &alike[0].1)?);
     }
     let mut found = found.into_iter();
     let mut translated = Vec::with_capacity(texts.len());
@@ -84,7 +85,9 @@ pub(crate) struct TranslatedParts<'t> {
 pub(crate) fn translate_parts<'t>(turn: &Turn, text: &'t str, wish: &Wish) -> Result<TranslatedParts<'t>, Failure> {
     let cut = Cut::of(turn, wish)?;
     let parts = cut.parts(text);
-    let (found, n_read) = cut.find(&sentences_of(&parts), wish)?;
+    let sentences = sentences_of(&parts);
+    let n_read = cut.reads(sentences.iter().copied())?;
+    let found = cut.find(&sentences, wish)?;
     Ok(TranslatedParts { parts, found, n_read })
 }
 
@@ -138,12 +141,17 @@ impl<'a> Cut<'a> {
         Ok(Self { turn, engine, language: wish.source.as_deref().or(turn.served.source_language()) })
     }
 
-    /// The translations of sentences, best first, and their tokens, which are counted, and refused where they are too many.
-    fn find(&self, sentences: &[&str], wish: &Wish) -> Result<(Vec<Vec<Translation>>, usize), Failure> {
-        let Turn { app, ticket, .. } = self.turn;
-        let n_read = sentences.iter().map(|one| self.engine.n_tokens(one)).sum();
+    /// The tokens of sentences, which are counted, and refused where those of a request are too many together.
+    fn reads<'s>(&self, sentences: impl IntoIterator<Item = &'s str>) -> Result<usize, Failure> {
+        let n_read = sentences.into_iter().map(|one| self.engine.n_tokens(one)).sum();
         self.turn.reads_tokens(n_read)?;
-        Ok((self.engine.sentences(sentences, wish, &app.config.limits, ticket)?, n_read))
+        Ok(n_read)
+    }
+
+    /// The translations of sentences, best first.
+    fn find(&self, sentences: &[&str], wish: &Wish) -> Result<Vec<Vec<Translation>>, Failure> {
+        let Turn { app, ticket, .. } = self.turn;
+        self.engine.sentences(sentences, wish, &app.config.limits, ticket)
     }
 
     fn parts<'t>(&self, text: &'t str) -> Vec<Part<'t>> {

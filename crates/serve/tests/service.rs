@@ -77,6 +77,22 @@ fn an_answer_is_the_same_alone_and_among_64() {
 }
 
 #[test]
+fn texts_into_several_languages_are_under_one_limit() {
+    let texts = ["fra", "de"].map(|target| format!(">>{target}<< the animal was tired"));
+    let own = Running::of(&["opus"]).post("/api/translate", &json!({ "text": texts[0] })).ok();
+    // Room for one text and its frame.
+    let input_tokens = own["source_tokens"].as_array().unwrap().len();
+    let server = with(&["opus"], |config| config.limits = Limits { input_tokens, ..Limits::default() });
+    let translate = |q: &[String]| server.post("/translate", &json!({ "q": q, "source": "en", "target": "de" }));
+    for text in texts.chunks(1) {
+        translate(text).ok();
+    }
+    let refused = translate(&texts);
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("split them"), "{}", refused.text());
+}
+
+#[test]
 fn limits_are_told() {
     let limits =
         Limits { body_bytes: 2000, characters: 300, texts: 3, input_tokens: 60, output_tokens: 5, ..Limits::default() };
