@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use attentive_core::describes;
 use attentive_model::AdapterConfig;
-use attentive_weights::{HostTensor, LowRank, Source, Tensors};
+use attentive_weights::{HostTensor, LowRank, Source, Tensors, check_tensor};
 use toml::Table;
 
 use crate::{
@@ -94,8 +94,8 @@ impl Adapter {
     /// Checks that these are changes of a model's parameters.
     pub(crate) fn check(&self, params: &dyn Source) -> Result<(), AdapterMismatch> {
         let endless = |name: &str, tensor: &HostTensor| {
-            let is_finite = tensor.values.iter().all(|value| value.is_finite());
-            (!is_finite).then(|| format!("{name}: the adapter has values that are not finite"))
+            let checked = check_tensor(name, tensor);
+            checked.is_err().then(|| format!("{name}: the adapter has values that are not finite"))
         };
         let of_change = |(path, change): (&String, &LowRankChange)| match change.shape() {
             Some(shape) => mismatch(params, &of_map(path), &shape)
