@@ -2,7 +2,9 @@
 
 use std::{
     cell::Cell,
+    panic::resume_unwind,
     sync::mpsc::{Receiver, Sender, channel},
+    thread,
 };
 
 use crate::{Collective, CollectiveError};
@@ -34,6 +36,19 @@ impl Threads {
         }
         let peers = senders.into_iter().zip(receivers).enumerate();
         peers.map(|(rank, (senders, receivers))| Self { rank, senders, receivers, bytes_sent: Cell::new(0) }).collect()
+    }
+
+    /// What each of `size` peers, a thread each, makes of `work`, in the order of their ranks.
+    ///
+    /// # Panics
+    /// If `work` does.
+    pub fn each<R: Send>(size: usize, work: impl Fn(Self) -> R + Sync) -> Vec<R> {
+        thread::scope(|scope| {
+            let work = &work;
+            let threads = Self::new(size).into_iter().map(|peer| scope.spawn(move || work(peer)));
+            let threads = threads.collect::<Vec<_>>().into_iter();
+            threads.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sums and copies of every number of peers, held against a scalar tree.
 
-use std::{ops::Range, thread};
+use std::ops::Range;
 
 use attentive_collective::{
     Alone, BalancedSum, Collective, CollectiveError, Exchange, Threads, all_gather, any, broadcast, collect,
@@ -8,13 +8,8 @@ use attentive_collective::{
 };
 use proptest::prelude::*;
 
-/// What each of `size` peers, a thread each, makes of `work`, in the order of ranks.
 fn each<R: Send>(size: usize, work: impl Fn(&Threads) -> R + Sync) -> Vec<R> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads = Threads::new(size).into_iter().map(|peer| scope.spawn(move || work(&peer)));
-        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
+    Threads::each(size, |peer| work(&peer))
 }
 
 /// The sum of parts, halved again and again: the definition.

@@ -1,6 +1,6 @@
 //! Parameters that processes, here threads, update in parts.
 
-use std::{ops::Range, thread};
+use std::ops::Range;
 
 use attentive_backend::BackendKind;
 use attentive_collective::{Threads, piece_of};
@@ -55,22 +55,14 @@ impl Model {
     }
 }
 
-fn each<R: Send>(size: usize, work: impl Fn(&Threads) -> R + Sync) -> Vec<R> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads = Threads::new(size).into_iter().map(|peer| scope.spawn(move || work(&peer)));
-        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
-}
-
 #[test]
 fn parts_are_all_values_once_and_about_as_many() {
     for size in 1..=8 {
-        let mut parts: Vec<(usize, [Range<usize>; 3])> = each(size, |peer| {
-            let shards = Shards::of(&Model::new(), peer);
+        let mut parts: Vec<(usize, [Range<usize>; 3])> = Threads::each(size, |peer| {
+            let shards = Shards::of(&Model::new(), &peer);
             assert_eq!(shards.len(), N.iter().sum::<usize>());
             assert!(shards.part("other").is_empty());
-            let rank = attentive_collective::Collective::rank(peer);
+            let rank = attentive_collective::Collective::rank(&peer);
             (piece_of(rank, size), ["a", "b", "seldom"].map(|name| shards.part(name)))
         });
         parts.sort_by_key(|(piece, _)| *piece);
@@ -109,20 +101,20 @@ fn shared_updates_are_those_of_one() {
         };
         let (expected, moments) = (model.values(), state(adam.state()));
 
-        let found = each(size, |peer| {
-            let rank = attentive_collective::Collective::rank(peer);
+        let found = Threads::each(size, |peer| {
+            let rank = attentive_collective::Collective::rank(&peer);
             let (mut model, mut adam) = (Model::new(), config.init().unwrap());
-            let shards = Shards::of(&model, peer);
+            let shards = Shards::of(&model, &peer);
             for update in 1..=3 {
                 let gradients = model.gradients(seed(rank, update), has_seldom(rank, update));
-                let gradients = gradients.reduce(&shards, peer).unwrap();
+                let gradients = gradients.reduce(&shards, &peer).unwrap();
                 assert_eq!(gradients.squared_norms(), norms[update as usize - 1]);
                 model = gradients.step(&mut adam, model, step).unwrap();
             }
             let n_own: usize = adam.state().values().map(|tensor| tensor.dims()[0]).sum();
             let device = BackendKind::Flex.device().unwrap();
-            let whole = state(shards.gather_state(&adam.state(), &device, peer).unwrap());
-            let parts = shards.scatter_state(whole.iter().cloned().collect(), peer).unwrap();
+            let whole = state(shards.gather_state(&adam.state(), &device, &peer).unwrap());
+            let parts = shards.scatter_state(whole.iter().cloned().collect(), &peer).unwrap();
             assert_eq!(parts.into_iter().collect::<Vec<_>>(), state(adam.state()), "each gets back what it gave");
             (model.values(), n_own, whole)
         });

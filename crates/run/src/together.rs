@@ -198,19 +198,13 @@ impl EncodingPeers for Preparing {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use attentive_collective::Threads;
 
     use super::*;
 
     /// What each of some peers says, of what it has.
     fn each<T: Sync, R: Send>(of_peers: &[T], say: impl Fn(&Threads, &T) -> R + Sync) -> Vec<R> {
-        thread::scope(|scope| {
-            let (peers, say) = (Threads::new(of_peers.len()).into_iter().zip(of_peers), &say);
-            let threads = peers.map(|(peer, of_peer)| scope.spawn(move || say(&peer, of_peer)));
-            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
-        })
+        Threads::each(of_peers.len(), |peer| say(&peer, &of_peers[peer.rank()]))
     }
 
     /// What each of some peers says of its facts.
@@ -268,24 +262,19 @@ mod tests {
 
     /// What each of some processes says that encode `n` texts each, but for the one of that number, which fails after them.
     fn prepared(n: &[usize], failing: usize) -> Vec<String> {
-        thread::scope(|scope| {
-            let threads = Threads::new(n.len()).into_iter().zip(n).map(|(peer, &n)| {
-                scope.spawn(move || {
-                    let rank = peer.rank();
-                    let preparing = Preparing::new(Rc::new(peer));
-                    let encoded = (0..n).try_for_each(|text| -> Result<(), DataError> {
-                        let all = preparing.gather(&[rank as u8; 3][..text])?;
-                        assert!((0..all.len()).all(|rank| all[rank] == [rank as u8; 3][..text]), "{all:?}");
-                        Ok(())
-                    });
-                    let prepared = encoded.map_err(Error::Data).and_then(|()| match rank == failing {
-                        true => Err(Error::Refused("no file".into())),
-                        false => preparing.done(),
-                    });
-                    prepared.map_err(|error| preparing.failed(error)).unwrap_err().to_string()
-                })
+        Threads::each(n.len(), |peer| {
+            let rank = peer.rank();
+            let preparing = Preparing::new(Rc::new(peer));
+            let encoded = (0..n[rank]).try_for_each(|text| -> Result<(), DataError> {
+                let all = preparing.gather(&[rank as u8; 3][..text])?;
+                assert!((0..all.len()).all(|rank| all[rank] == [rank as u8; 3][..text]), "{all:?}");
+                Ok(())
             });
-            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+            let prepared = encoded.map_err(Error::Data).and_then(|()| match rank == failing {
+                true => Err(Error::Refused("no file".into())),
+                false => preparing.done(),
+            });
+            prepared.map_err(|error| preparing.failed(error)).unwrap_err().to_string()
         })
     }
 

@@ -1,6 +1,6 @@
 //! A run that several processes, here threads, train: the folder of one, written by the first; and what may change on the way.
 
-use std::{cell::RefCell, collections::BTreeMap, fs, ops::ControlFlow, path::Path, rc::Rc, thread};
+use std::{cell::RefCell, collections::BTreeMap, fs, ops::ControlFlow, path::Path, rc::Rc};
 
 use attentive_backend::BackendKind;
 use attentive_collective::{Alone, Collective, Threads};
@@ -29,11 +29,7 @@ fn recipe(folder: &Path, settings: &[&str]) -> Recipe {
 
 /// What each of `size` processes makes of `work`.
 fn each<R: Send>(size: usize, work: impl Fn(Rc<dyn Collective>) -> R + Sync) -> Vec<R> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads = Threads::new(size).into_iter().map(|peer| scope.spawn(move || work(Rc::new(peer))));
-        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
+    Threads::each(size, |peer| work(Rc::new(peer)))
 }
 
 fn train(run: Run) -> Result<Ended> {

@@ -92,27 +92,16 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use attentive_collective::Threads;
 
     use super::*;
 
-    /// What each of `size` processes, here threads, makes of `work`.
-    fn each<R: Send>(size: usize, work: impl Fn(&Threads) -> R + Sync) -> Vec<R> {
-        thread::scope(|scope| {
-            let work = &work;
-            let threads = Threads::new(size).into_iter().map(|peer| scope.spawn(move || work(&peer)));
-            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
-        })
-    }
-
     #[test]
     fn things_are_done_once_and_come_in_their_order() {
         for (size, n) in [(1, 3), (2, 0), (2, 5), (3, 2), (4, 8), (5, 13)] {
-            let done = each(size, |peer| {
+            let done = Threads::each(size, |peer| {
                 let one = |idx| format!("{idx} by\n\"{}\"", peer.rank());
-                shared(peer, n, |ours| Ok(ours.into_iter().map(one).collect())).unwrap()
+                shared(&peer, n, |ours| Ok(ours.into_iter().map(one).collect())).unwrap()
             });
             let expected: Vec<String> = (0..n).map(|idx| format!("{idx} by\n\"{}\"", idx % size)).collect();
             assert!(done.iter().all(|done| *done == expected), "{size} processes: {done:?}");
@@ -121,8 +110,8 @@ mod tests {
 
     #[test]
     fn all_hear_what_one_can_not_do() {
-        let said = each(3, |peer| {
-            let done = shared::<u32>(peer, 6, |ours| match peer.rank() {
+        let said = Threads::each(3, |peer| {
+            let done = shared::<u32>(&peer, 6, |ours| match peer.rank() {
                 1 => refuse!("no room"),
                 _ => Ok(vec![0; ours.len()]),
             });

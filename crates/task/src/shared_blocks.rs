@@ -99,37 +99,30 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use attentive_collective::Threads;
 
     use super::*;
 
     /// What each of `size` processes, here threads, writes of blocks, and the error that ends it.
     fn written(size: usize, blocks: &[Result<&str, &str>]) -> Vec<(String, Option<String>)> {
-        thread::scope(|scope| {
-            let threads = Threads::new(size).into_iter().map(|peer| {
-                scope.spawn(move || {
-                    let mut text = String::new();
-                    let blocks = blocks.iter().map(|block| match block {
-                        _ if peer.rank() > 0 => refuse!("another process's input"),
-                        Ok(block) => Ok((*block).to_owned()),
-                        Err(problem) => refuse!("{problem}"),
-                    });
-                    let work = |block: &String| match block.split_once('!') {
-                        Some(("", problem)) => refuse!("{problem}"),
-                        Some((before, after)) => Ok((before.to_uppercase(), Some(Error::Refused(after.to_owned())))),
-                        None => Ok((block.to_uppercase(), None)),
-                    };
-                    let write = |made: String| -> Result<()> {
-                        text += &made;
-                        Ok(())
-                    };
-                    let done = share_blocks(&peer, blocks, work, write);
-                    (text, done.err().map(|error| error.to_string()))
-                })
+        Threads::each(size, |peer| {
+            let mut text = String::new();
+            let blocks = blocks.iter().map(|block| match block {
+                _ if peer.rank() > 0 => refuse!("another process's input"),
+                Ok(block) => Ok((*block).to_owned()),
+                Err(problem) => refuse!("{problem}"),
             });
-            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+            let work = |block: &String| match block.split_once('!') {
+                Some(("", problem)) => refuse!("{problem}"),
+                Some((before, after)) => Ok((before.to_uppercase(), Some(Error::Refused(after.to_owned())))),
+                None => Ok((block.to_uppercase(), None)),
+            };
+            let write = |made: String| -> Result<()> {
+                text += &made;
+                Ok(())
+            };
+            let done = share_blocks(&peer, blocks, work, write);
+            (text, done.err().map(|error| error.to_string()))
         })
     }
 
@@ -160,17 +153,12 @@ mod tests {
     #[test]
     fn what_the_first_one_reads_all_have() {
         for failing in [false, true] {
-            let found: Vec<_> = thread::scope(|scope| {
-                let threads = Threads::new(3).into_iter().map(|peer| {
-                    scope.spawn(move || {
-                        let made = of_first(&peer, || match (peer.rank(), failing) {
-                            (0, false) => Ok(vec!["a\n".to_owned(), String::new()]),
-                            (rank, _) => refuse!("no file for {rank}"),
-                        });
-                        made.map_err(|error| error.to_string())
-                    })
+            let found = Threads::each(3, |peer| {
+                let made = of_first(&peer, || match (peer.rank(), failing) {
+                    (0, false) => Ok(vec!["a\n".to_owned(), String::new()]),
+                    (rank, _) => refuse!("no file for {rank}"),
                 });
-                threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+                made.map_err(|error| error.to_string())
             });
             for (rank, found) in found.into_iter().enumerate() {
                 let from = if rank > 0 { "process 0 of 3: " } else { "" };

@@ -1,6 +1,6 @@
 //! Processes that train together, as threads: the bytes of one, whatever their number, and an end for all where one ends.
 
-use std::{collections::BTreeMap, ops::ControlFlow, path::Path, rc::Rc, thread};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path, rc::Rc};
 
 use attentive_backend::{BackendKind, Recompute};
 use attentive_collective::{Collective, CollectiveError, Exchange, Threads, gather_equal};
@@ -35,11 +35,7 @@ fn config(accumulate: usize) -> TrainerConfig {
 
 /// What each of `size` processes makes of `work`.
 fn each<R: Send>(size: usize, work: impl Fn(Rc<dyn Collective>) -> R + Sync) -> Vec<R> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads = Threads::new(size).into_iter().map(|peer| scope.spawn(move || work(Rc::new(peer))));
-        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
+    Threads::each(size, |peer| work(Rc::new(peer)))
 }
 
 /// Trains in `folder`, going on if there is a checkpoint; process `stops.0` wants to end after update `stops.1`.
