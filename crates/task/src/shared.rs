@@ -9,6 +9,14 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Context, Error, Result, with_causes};
 
+/// What is being done where words between processes are made or read.
+pub(crate) const TOLD: &str = "what processes tell one another";
+
+/// What another process has written.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).context(TOLD)
+}
+
 /// `outcome`, unless another process has failed: then what that one says. Every process calls it.
 ///
 /// # Errors
@@ -46,11 +54,10 @@ pub(crate) fn shared<T: Serialize + DeserializeOwned>(
     if size == 1 {
         return ours;
     }
-    let told = "what processes tell one another";
-    let ours = ours.and_then(|ours| serde_json::to_vec(&ours).context(told));
+    let ours = ours.and_then(|ours| serde_json::to_vec(&ours).context(TOLD));
     let of_all = gather(peers, &together(peers, ours)?).map_err(ended)?;
-    let read = |bytes: Vec<u8>| serde_json::from_slice::<Vec<T>>(&bytes).context(told);
-    let mut of_all = of_all.into_iter().map(|bytes| read(bytes).map(Vec::into_iter)).collect::<Result<Vec<_>>>()?;
+    let theirs = |bytes: &Vec<u8>| Ok(read::<Vec<T>>(bytes)?.into_iter());
+    let mut of_all = of_all.iter().map(theirs).collect::<Result<Vec<_>>>()?;
     let all = (0..n).map(|idx| of_all[idx % size].next()).collect::<Option<Vec<T>>>();
     all.context("processes have shared other work than one another: give all the same data")
 }

@@ -3,10 +3,11 @@
 use attentive_collective::{Collective, broadcast, gather};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Context, Error, Result, ended, together, with_causes};
-
-/// What is being done where words between processes are made or read.
-const TOLD: &str = "what processes tell one another";
+use crate::{
+    Context, Error, Result, ended,
+    shared::{TOLD, read},
+    together, with_causes,
+};
 
 /// What the first process makes, for all; each of them calls it.
 ///
@@ -91,10 +92,6 @@ where
 fn told<T: DeserializeOwned>(peers: &dyn Collective, mine: Option<&impl Serialize>) -> Result<T> {
     let bytes = mine.map(serde_json::to_vec).transpose().context(TOLD)?;
     read(&broadcast(peers, bytes.unwrap_or_default()).map_err(ended)?)
-}
-
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).context(TOLD)
 }
 
 #[cfg(test)]
