@@ -182,7 +182,7 @@ impl Part {
             Some(labels) => match pictures.with_labels(labels) {
                 Ok(pictures) => pictures,
                 Err(unknown) => {
-                    refuse!("data.{name} has classes that data.train does not have: {}", unknown.join(", "))
+                    refuse!("data.{name} has classes that data.train does not have: {}", shortened(&unknown))
                 }
             },
         };
