@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::support::{Folder, contains};
+use crate::support::{Folder, contains, copy_golden};
 
 /// A corpus of `n` pairs: short rows of words, to be written down as they are; returns the recipe.
 fn copying_corpus(folder: &Folder, n: usize) -> &'static str {
@@ -448,12 +448,8 @@ fn no_message_names_a_type_of_rust() {
     }
 
     // Files of others, and of ours that are damaged.
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden/bert-masked-lm");
-    folder.succeed(&["import", golden, "--out", "ours"], "");
-    fs::create_dir(folder.path("theirs")).unwrap();
-    for file in fs::read_dir(golden).unwrap().map(Result::unwrap) {
-        fs::copy(file.path(), folder.path("theirs").join(file.file_name())).unwrap();
-    }
+    folder.import("bert-masked-lm", "ours");
+    copy_golden("bert-masked-lm", &folder.path("theirs"));
     let path = folder.path("theirs/config.json");
     let config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     for (key, value) in [("hidden_size", "wide".into()), ("vocab_size", (-1).into()), ("pad_token_id", 0.5.into())] {

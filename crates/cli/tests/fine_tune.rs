@@ -7,7 +7,7 @@ use attentive_model::GptConfig;
 use attentive_testkit::assert_close;
 use attentive_weights::{HostTensor, Rounding, Tensors};
 
-use crate::support::Folder;
+use crate::support::{Folder, golden};
 
 /// Parameters of a model that are not those of another.
 fn changed(before: &Tensors, after: &Tensors) -> BTreeMap<String, HostTensor> {
@@ -24,8 +24,7 @@ fn params(folder: &Folder, model: &str) -> Tensors {
 
 fn imported(name: &str, more: &[&str]) -> Folder {
     let folder = Folder::new();
-    let golden = format!("{}/../interchange/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-    folder.succeed(&[&["import", &golden, "--out", "before"], more].concat(), "");
+    folder.succeed(&[&["import", golden(name).to_str().unwrap(), "--out", "before"], more].concat(), "");
     folder
 }
 
@@ -38,6 +37,14 @@ data.train = { text = "text.txt", documents = "line" }
 data.validation_fraction = 0.1
 batch = { context = 16, rows = 2 }
 evaluation.samples = 0
+"#;
+
+/// The same of a translation model.
+const TRANSLATED: &str = r#"
+name = "tuned"
+pretrained = "before"
+data.train = { source = "train.en", target = "train.de" }
+batch.max_tokens = 128
 "#;
 
 const LOOP: &str = "
@@ -153,13 +160,7 @@ fn a_translator_that_is_told_languages_learns_between_them() {
     let folder = imported("nllb", &["--source-language", "eng_Latn", "--target-language", "deu_Latn"]);
     folder.write("train.en", &"the animal was tired\nthe street was wide\n".repeat(10));
     folder.write("train.de", &"das tier war wide\ndie street war tired\n".repeat(10));
-    let recipe = r#"
-name = "tuned"
-pretrained = "before"
-data.train = { source = "train.en", target = "train.de" }
-batch.max_tokens = 128
-"#;
-    folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+    folder.write("tune.toml", &format!("{TRANSLATED}{LOOP}"));
     let shown = folder.succeed(&["train", "tune.toml"], "");
     assert!(shown.contains("parameters are taken") && !shown.contains("new  "), "{shown}");
     assert_eq!(folder.succeed(&["translate", "the street was wide"], "").lines().count(), 1);
@@ -181,13 +182,7 @@ fn a_language_of_the_vocabulary_is_learnt_as_if_the_texts_said_it() {
     folder.write("train.en", &sources.iter().map(|line| format!("{line}\n")).collect::<String>());
     folder.write("said.en", &sources.iter().map(|line| format!(">>de<< {line}\n")).collect::<String>());
     folder.write("train.de", &"das Tier war breit\ndie Straße war zu\n".repeat(10));
-    let recipe = r#"
-name = "tuned"
-pretrained = "before"
-data.train = { source = "train.en", target = "train.de" }
-batch.max_tokens = 128
-"#;
-    folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+    folder.write("tune.toml", &format!("{TRANSLATED}{LOOP}"));
     let train = |sets: &[&str]| {
         let sets = sets.iter().flat_map(|set| ["--set", *set]);
         ["train", "tune.toml"].into_iter().chain(sets).map(str::to_owned).collect::<Vec<_>>()
@@ -436,13 +431,7 @@ fn every_encoder_decoder_that_comes_in_learns_and_goes_out_again() {
         let folder = imported(name, of_languages.as_ref().map_or(&[][..], |more| &more[..]));
         folder.write("train.en", &"the animal was tired\nthe street was wide\n".repeat(10));
         folder.write("train.de", &"das Tier war zu breit\neine Tier war zu\n".repeat(10));
-        let recipe = r#"
-name = "tuned"
-pretrained = "before"
-data.train = { source = "train.en", target = "train.de" }
-batch.max_tokens = 128
-"#;
-        folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+        folder.write("tune.toml", &format!("{TRANSLATED}{LOOP}"));
         learns(&folder, format, &[]);
     }
 }

@@ -4,21 +4,19 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::support::{Folder, contains};
+use crate::support::{Folder, contains, golden};
 
 static FOLDER: LazyLock<Folder> = LazyLock::new(|| {
     let folder = Folder::new();
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden");
     for name in ["bert-tags", "roberta-tags", "bert-answers", "bert-pairs", "roberta-rank"] {
-        folder.succeed(&["import", &format!("{golden}/{name}"), "--out", name], "");
+        folder.import(name, name);
     }
     folder
 });
 
 /// The cases of a golden file of `crates/interchange`.
 fn cases(name: &str) -> Vec<Value> {
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden");
-    serde_json::from_slice(&std::fs::read(format!("{golden}/{name}/outputs.json")).unwrap()).unwrap()
+    serde_json::from_slice(&std::fs::read(golden(name).join("outputs.json")).unwrap()).unwrap()
 }
 
 fn json(lines: &str) -> Vec<Value> {

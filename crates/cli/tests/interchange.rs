@@ -1,16 +1,14 @@
 //! `attentive import` and `attentive export`, end to end.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
+use crate::support::{copy_golden, golden};
+
 fn attentive(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_attentive")).args(args).output().expect("attentive runs")
-}
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden").join(name)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -170,15 +168,9 @@ fn an_address_of_the_hub_says_what_it_needs() {
 fn a_model_of_the_hub_is_run_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (commit, repo) = ("0123456789abcdef".repeat(3)[..40].to_owned(), folder.path().join("hub/models--tiny--llama"));
-    let snapshot = repo.join("snapshots").join(&commit);
-    for made in [&snapshot, &repo.join("refs")] {
-        std::fs::create_dir_all(made).unwrap();
-    }
+    copy_golden("llama", &repo.join("snapshots").join(&commit));
+    std::fs::create_dir(repo.join("refs")).unwrap();
     std::fs::write(repo.join("refs/main"), &commit).unwrap();
-    for entry in std::fs::read_dir(golden("llama")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, snapshot.join(path.file_name().unwrap())).unwrap();
-    }
     let run = || {
         let output = Command::new(env!("CARGO_BIN_EXE_attentive"))
             .args(["run", "hf://tiny/llama", "--max-tokens", "2", "the street"])
@@ -231,21 +223,11 @@ fn a_gpt_2_is_imported_and_exported() {
     assert!(text(&refused.stderr).contains("the model's family is gpt"), "{}", text(&refused.stderr));
 }
 
-/// A golden folder whose files may be changed.
-fn copy_of(name: &str, folder: &Path) -> PathBuf {
-    let copy = folder.join(name);
-    std::fs::create_dir(&copy).unwrap();
-    for entry in std::fs::read_dir(golden(name)).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
-    }
-    copy
-}
-
 #[test]
 fn heads_of_other_tasks_are_left_out_and_listed_where_that_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let (source, out) = (copy_of("bert-model", folder.path()), folder.path().join("out"));
+    let [source, out] = ["source", "out"].map(|name| folder.path().join(name));
+    copy_golden("bert-model", &source);
     let weights = source.join("model.safetensors");
     let mut tensors = attentive_weights::read(&weights).unwrap();
     tensors.insert("choices.bias".to_owned(), attentive_weights::HostTensor { shape: vec![1], values: vec![1.0] });

@@ -16,9 +16,8 @@ static FOLDER: LazyLock<Folder> = LazyLock::new(|| {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     contains(&said, &["sentence 2 has ", "positions for 16; its beginning is translated"]);
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden");
     for (model, name) in [("bert-masked-lm", "bert"), ("bert-classification", "classes"), ("bert-rank", "rank")] {
-        folder.succeed(&["import", &format!("{golden}/{model}"), "--out", name], "");
+        folder.import(model, name);
     }
     folder
 });

@@ -1,6 +1,6 @@
 //! Models that read pictures, from the command line.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use attentive_vision::{Picture, SHAPE_LABELS, Shapes};
 
@@ -41,8 +41,7 @@ checkpoint_every = 3
 /// A folder with a model of transformers, a picture, and what is not one.
 fn folder() -> Folder {
     let folder = Folder::new();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/deit-teacher");
-    let said = folder.succeed(&["import", golden.to_str().unwrap(), "--out", "model"], "");
+    let said = folder.import("deit-teacher", "model");
     assert!(said.contains("use: classify, embed, attention"), "{said}");
     fs::write(folder.path("picture.png"), Shapes { seed: 1, n: 1 }.picture(0).0.to_png()).unwrap();
     folder.write("empty.png", "");

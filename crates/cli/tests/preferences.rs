@@ -8,8 +8,7 @@ use crate::support::Folder;
 
 fn imported(name: &str) -> Folder {
     let folder = Folder::new();
-    let golden = format!("{}/../interchange/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-    folder.succeed(&["import", &golden, "--out", "before"], "");
+    folder.import(name, "before");
     folder
 }
 

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -15,8 +14,7 @@ use crate::support::{Folder, contains};
 /// A folder with a translation model of another tool, `marian`.
 fn folder() -> Folder {
     let folder = Folder::new();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/marian");
-    folder.succeed(&["import", golden.to_str().unwrap(), "--out", "marian"], "");
+    folder.import("marian", "marian");
     folder
 }
 

@@ -51,9 +51,7 @@ fn golden(name: &str) -> Vec<u8> {
 /// A folder with a Whisper of transformers, which knows German and English, and a recording.
 fn folder() -> Folder {
     let folder = Folder::new();
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/whisper");
-    let said = folder.succeed(&["import", model.to_str().unwrap(), "--out", "model"], "");
-    contains(&said, &["use: transcribe"]);
+    contains(&folder.import("whisper", "model"), &["use: transcribe"]);
     fs::write(folder.path("a.flac"), golden("s16.flac")).unwrap();
     folder
 }
@@ -134,7 +132,6 @@ fn bad_recordings_are_named() {
     }
     contains(&folder.fail(&["transcribe", "--model", "model", "nowhere.wav"], ""), &["nowhere.wav"]);
     // A model of texts does not listen.
-    let gpt = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/gpt2");
-    folder.succeed(&["import", gpt.to_str().unwrap(), "--out", "gpt"], "");
+    folder.import("gpt2", "gpt");
     contains(&folder.fail(&["transcribe", "--model", "gpt", "a.flac"], ""), &["recogniser of speech"]);
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -13,6 +13,20 @@ pub(crate) const COPIED: [&str; 4] = ["it was ab", "ab cd", "cd it", "was cd ab"
 /// The model of a recipe for it, as small as one may be.
 pub(crate) const TINY: &str =
     "d_model = 16\nd_ff = 16\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\ndropout = 0.0\n";
+
+/// A model of another system: a golden folder of `crates/interchange`, or a file in it.
+pub(crate) fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden").join(name)
+}
+
+/// Copies the files of a [`golden`] folder into a new one, where they may be changed.
+pub(crate) fn copy_golden(name: &str, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(golden(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
 
 pub(crate) struct Folder(tempfile::TempDir);
 
@@ -27,6 +41,11 @@ impl Folder {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Imports a [`golden`] model as `out`; returns what is said of it.
+    pub(crate) fn import(&self, name: &str, out: &str) -> String {
+        self.succeed(&["import", golden(name).to_str().unwrap(), "--out", out], "")
     }
 
     /// Lines that are to be written down as they are, `pairs.tsv`, and a recipe that learns to, `NAME.toml`; after so many
