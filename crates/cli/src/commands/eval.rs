@@ -175,19 +175,20 @@ impl Eval {
         let sources = of_first(peers, || attentive_task::read_lines(path, input::warn))?;
         check_aligned(&path.display().to_string(), &sources, references)?;
 
+        let several = (bundles.len() > 1).then(translator).transpose()?;
         let targets = &references[0].lines;
         let found = if self.sentence_level {
             None
         } else {
-            let found = match &bundles[..] {
-                [bundle] => likelihood_of(peers, bundle, &device, &sources, targets, config.batch_tokens)?,
-                _ => likelihood_by(&translator()?, &sources, targets, &config)?,
+            let found = match &several {
+                None => likelihood_of(peers, &bundles[0], &device, &sources, targets, config.batch_tokens)?,
+                Some(translator) => likelihood_by(translator, &sources, targets, &config)?,
             };
             let precision = precision.unwrap_or(config.precision);
             if found.is_none() && peers.rank() == 0 {
-                let or_blank = if bundles.len() > 1 { "blank, or " } else { "" };
+                let or_blank = if several.is_some() { "blank, or " } else { "" };
                 warning!("warning: no perplexity: a sentence is {or_blank}longer than the model reads at once");
-            } else if precision != WeightFormat::F32 && bundles.len() == 1 && peers.rank() == 0 {
+            } else if precision != WeightFormat::F32 && several.is_none() && peers.rank() == 0 {
                 warning!("note: the perplexity is that of the weights as saved; {precision} is for the translations");
             }
             found
@@ -200,7 +201,7 @@ impl Eval {
             Some([perplexity.value()?, bits.value()?])
         });
 
-        let translator = translator()?;
+        let translator = several.map_or_else(translator, Ok)?;
         let log = Terminal::default();
         let output = self.output.as_deref().filter(|_| peers.rank() == 0);
         let mut output = output.map(LineFile::create).transpose()?;
