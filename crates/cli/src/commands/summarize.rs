@@ -15,7 +15,7 @@ use crate::{input, output};
 /// A document is a file, standard input, or with --lines each line of these.
 #[derive(Debug, Args)]
 pub(crate) struct Summarize {
-    /// The model's folder: BART, Pegasus, T5, or any encoder–decoder that learnt to.
+    /// The model's folder: BART, Pegasus, T5, or any encoder–decoder that learnt to; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// The documents; without any, standard input; `-` is standard input too.
