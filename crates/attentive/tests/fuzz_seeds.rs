@@ -1,4 +1,5 @@
-//! The seeds of the fuzz targets, damage of them, and what fuzzing found to take paths of its own, through the targets' own functions, without libFuzzer.
+//! The seeds of the fuzz targets, damage of them, and what fuzzing found to take paths of its own, through the targets' own
+//! functions, without libFuzzer.
 
 use std::{fs, path::Path};
 
