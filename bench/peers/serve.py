@@ -70,6 +70,7 @@ def main():
 
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # so that who reads the address is never refused: uvicorn takes a moment to start
     print(f"listening at http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(app, log_level="error", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])

@@ -407,4 +407,11 @@ mod tests {
         assert_eq!(problem(&["--model"]).as_deref(), Some(USAGE));
         assert_eq!(problem(&["--beam", "4"]).as_deref(), Some(USAGE));
     }
+
+    #[test]
+    fn the_peer_listens_before_it_tells_its_address() {
+        let peer = fs::read_to_string(root().join("bench/peers/serve.py")).unwrap();
+        let at = |call: &str| peer.find(call).unwrap_or_else(|| panic!("no {call}"));
+        assert!(at("listener.listen()") < at("print(f\"listening at "));
+    }
 }
