@@ -155,6 +155,11 @@ impl Load {
         if load.has("--peer") && load.has("--overload") {
             return fail("bench serve --overload asks attentive serve alone: leave --peer out");
         }
+        if load.has("--peer") {
+            // The peer knows nothing of what the model's folder says.
+            load.precision.get_or_insert_with(|| "f32".to_owned());
+            load.compute_type()?;
+        }
         load.program = if load.has("--built") { app::built_program()? } else { app::server_program()? };
         Ok(load)
     }
@@ -171,6 +176,15 @@ impl Load {
     /// The arguments of what weights are packed in.
     fn precision(&self) -> impl Iterator<Item = &str> {
         self.precision.iter().flat_map(|name| ["--precision", name.as_str()])
+    }
+
+    /// The precision as the peer calls it.
+    fn compute_type(&self) -> Outcome<&'static str> {
+        match self.precision.as_deref() {
+            None | Some("f32") => Ok("float32"),
+            Some("int8") => Ok("int8"),
+            Some(other) => fail(format!("--precision {other}: the peer has f32 and int8")),
+        }
     }
 
     /// A server at an address, which is asked for each translation once.
@@ -217,11 +231,6 @@ impl Load {
 
     /// Asks the peer and the server in turn, three times, with the same weights, sentences and beam.
     fn beside(&self, own: &Place) -> Outcome {
-        let compute_type = match self.precision.as_deref() {
-            None | Some("f32") => "float32",
-            Some("int8") => "int8",
-            Some(other) => return fail(format!("--precision {other}: the peer has f32 and int8")),
-        };
         let folder = TempDir::new("serve")?;
         let (exported, tokens) = (folder.path().join("model"), folder.path().join("tokens.json"));
         let mut export = Command::new(&self.program);
@@ -234,7 +243,7 @@ impl Load {
         let mut peer = Command::new(python);
         peer.arg("serve.py").args([&exported, &tokens]);
         let beam = own.beam()?;
-        peer.args([beam.as_str(), MAX_LEN, n_threads.as_str(), compute_type]);
+        peer.args([beam.as_str(), MAX_LEN, n_threads.as_str(), self.compute_type()?]);
         let peer = Server::listening(peer.current_dir(root().join("bench/peers")))?;
         let its = Place { is_exact: false, ..self.place(&peer.address)? };
         // Not counted: it is warm then, and what was left of the overload is answered.
@@ -404,6 +413,10 @@ mod tests {
             Load::parse(&args).err().map(|failure| failure.to_string())
         };
         assert!(problem(&["--overload", "--peer"]).is_some_and(|problem| problem.contains("leave --peer out")));
+        assert_eq!(
+            problem(&["--peer", "--precision", "q4_0"]).as_deref(),
+            Some("--precision q4_0: the peer has f32 and int8")
+        );
         assert_eq!(problem(&["--model"]).as_deref(), Some(USAGE));
         assert_eq!(problem(&["--beam", "4"]).as_deref(), Some(USAGE));
     }
