@@ -200,15 +200,9 @@ fn settle_head(
         return Ok(wants_tied || !source.has(&bias));
     }
     if wants_tied {
-        source.alias(&own, EMBEDDING);
+        return source.settle_projection(&own, EMBEDDING, &mut reader.notes);
     }
     let is_copy = source.has(EMBEDDING) && source.are_equal(&own, EMBEDDING)?;
-    if is_copy {
-        source.drop(&own);
-    } else if wants_tied {
-        reader
-            .notes
-            .push(format!("{own} differs from the embeddings: it is used, although config.json calls them one"));
-    }
+    source.drop_if(&own, is_copy);
     Ok(is_copy)
 }
