@@ -375,6 +375,30 @@ mod tests {
     }
 
     #[test]
+    fn languages_are_not_added_to_entries_that_are_words_on_the_other_side() {
+        let own = |vocab: &[&str]| vocab.iter().map(|&token| token.to_owned()).collect::<Vec<_>>();
+        let tokenizer = |sources: &[&str], targets: &[&str]| {
+            let file = model(&[("\u{2581}a", PieceKind::Normal)]);
+            let specials = Specials { eos: Some(0), unk: Some(1), bos: Some(2), ..Specials::default() };
+            let (vocab, source_vocab) = (own(targets), Some(own(sources)));
+            let file = MarianFile { source: file.clone(), target: file, specials, vocab, source_vocab };
+            Box::new(Marian::new(file).unwrap())
+        };
+        let plain = ["</s>", "<unk>", "<pad>", "\u{2581}a"];
+        let codes = ["</s>", "<unk>", "<pad>", "\u{2581}a", ">>fra<<", ">>spa<<"];
+        let words = ["</s>", "<unk>", "<pad>", "\u{2581}a", "b", "c", "d"];
+        for (sources, targets) in [(&codes[..], &words[..]), (&words[..], &plain[..])] {
+            let error = with_languages(tokenizer(sources, targets), &[["en", "fra"], ["fra", "en"]]).err().unwrap();
+            assert!(error.to_string().contains("sources have a vocabulary of their own"), "{error}");
+        }
+        // New entries are after those of both.
+        let told = with_languages(tokenizer(&plain, &codes), &[["en", "fra"], ["fra", "en"]]).unwrap();
+        let ids = |target| told.pair_frame(None, Some(target)).unwrap().around(&told.encode("a"));
+        assert_eq!((ids("en"), ids("fra")), (vec![6, 3, 0], vec![7, 3, 0]));
+        assert_eq!(told.decode(&[4]).unwrap(), ">>fra<<");
+    }
+
+    #[test]
     fn bytes_are_decoded_to_what_they_stand_for() {
         let bytes: Vec<String> = (0..=255).map(byte_token).collect();
         let bytes = bytes.iter().map(|byte| (byte.as_str(), PieceKind::Byte));

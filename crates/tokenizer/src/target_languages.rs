@@ -87,7 +87,7 @@ fn told_targets(
     let mut named: BTreeMap<String, Option<TokenId>> = targets.iter().map(|name| (token_of(name), None)).collect();
     let n = inner.vocab_size() as TokenId;
     for id in 0..n {
-        if let Some(found) = inner.token(id).and_then(|token| named.get_mut(&*token)) {
+        if let Some(found) = inner.source_token(id).and_then(|token| named.get_mut(&*token)) {
             *found = Some(id);
         }
     }
@@ -100,6 +100,11 @@ fn told_targets(
         added.retain(|known| known.id != id);
         added.push(AddedToken::special(id, token));
         ids.insert((*name).to_owned(), id);
+    }
+    // No target is given the id of a language, so it must not be that of a word there.
+    let is_of_both = |&id: &TokenId| inner.source_token(id) == inner.token(id);
+    if inner.source_vocab_size() > inner.vocab_size() || !ids.values().all(is_of_both) {
+        return Err("sources have a vocabulary of their own".to_owned());
     }
     let sources = sources.iter().map(|&name| name.to_owned()).collect();
     let languages = Languages { ids, sources: Some(sources), ..Languages::default() };
