@@ -253,10 +253,7 @@ fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
     };
     match &*of(&["model", "spm"]) {
         [] => {}
-        [model] => {
-            formats::refuse_other_tools(model, &files::read(model)?)?;
-            return pieces::without_class(settings, model);
-        }
+        [model] => return pieces::without_class(settings, model),
         several => {
             let names: Vec<_> = several.iter().filter_map(|path| path.file_name()?.to_str()).collect();
             let problem =

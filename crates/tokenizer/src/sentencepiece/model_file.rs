@@ -15,7 +15,8 @@ impl SentencePiece {
     ///
     /// # Errors
     /// [`Io`](TokenizerError::Io) if it cannot be read, [`Invalid`](TokenizerError::Invalid) if it is damaged,
-    /// [`Format`](TokenizerError::Format) if it is another tool's, [`Unsupported`](TokenizerError::Unsupported) if it is of another kind or has a piece of more than 1,024 bytes.
+    /// [`Format`](TokenizerError::Format) if it is another tool's, [`Unsupported`](TokenizerError::Unsupported) if it is of
+    /// another kind or has a piece of more than 1,024 bytes.
     pub fn from_model(path: &Path) -> Result<Self, TokenizerError> {
         let bytes = files::read(path)?;
         if !Self::is_model(&bytes) {
