@@ -85,12 +85,21 @@ pub(crate) fn note_of_languages(tokenizer: &dyn Tokenizer) -> Option<String> {
     Some(format!("it translates into {names}: give --target-language, or begin a text with its token, as {token}"))
 }
 
+/// A source's frame of its end alone.
+fn plain_frame(tokenizer: &dyn Tokenizer) -> Frame {
+    Frame { after: tokenizer.specials().end().into_iter().collect(), ..Frame::default() }
+}
+
+/// What stands around a source, without a language.
+pub(crate) fn source_frame(tokenizer: &dyn Tokenizer) -> Frame {
+    tokenizer.framing().map_or_else(|| plain_frame(tokenizer), |framing| framing.source.clone())
+}
+
 /// Whether the end of a sentence is all that stands around a source, unless it is told a language.
 pub(crate) fn is_plain(tokenizer: &dyn Tokenizer) -> bool {
     let (specials, Some(framing)) = (tokenizer.specials(), tokenizer.framing()) else { return true };
-    let end = Frame { after: specials.end().into_iter().collect(), ..Frame::default() };
-    let target = (framing.begin, framing.first);
-    languages(tokenizer).is_some_and(Languages::are_open) && framing.source == end && target == (specials.begin(), None)
+    let (is_end, target) = (framing.source == plain_frame(tokenizer), (framing.begin, framing.first));
+    languages(tokenizer).is_some_and(Languages::are_open) && is_end && target == (specials.begin(), None)
 }
 
 /// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; `None`
@@ -172,9 +181,7 @@ pub(crate) fn import_translator(
 
 /// How the model has its texts framed, if that is not as by the tokenizer's special tokens alone.
 fn framing(reader: &mut Reader<'_>, tokenizer: &dyn Tokenizer, begin: Option<TokenId>) -> Option<Framing> {
-    let specials = tokenizer.specials();
-    let end: Vec<TokenId> = specials.end().into_iter().collect();
-    let plain = Frame { after: end, ..Frame::default() };
+    let (specials, plain) = (tokenizer.specials(), plain_frame(tokenizer));
     if let Some(mut languages) = reader.languages.take() {
         let name_of = |id: Option<TokenId>| {
             let (name, _) = languages.ids.iter().find(|&(_, known)| Some(*known) == id)?;

@@ -204,6 +204,25 @@ fn what_is_written_is_read_as_it_was() {
 }
 
 #[test]
+fn a_tokenizer_json_puts_around_a_source_what_the_model_reads() {
+    // A vocabulary of BERT whose accents stay, as no class has it.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden().path("bert-model").join("vocab.txt"), folder.path().join("vocab.txt")).unwrap();
+    let settings = r#"{"tokenizer_class": "BertTokenizer", "strip_accents": false}"#;
+    std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+    let tokenizer = attentive_tokenizer::open(folder.path()).unwrap();
+    let expected = tokenizer.pair_frame(None, None).unwrap().source;
+    assert_eq!((expected.before.len(), expected.after.len()), (0, 1));
+    let bart = read("bart").bundle;
+    let bundle = Bundle::new("bart", bart.model.clone(), tokenizer, bart.params.clone());
+    let out = tempfile::tempdir().unwrap();
+    export(&bundle, Format::Bart, &ExportConfig::default(), out.path()).unwrap();
+    let written = attentive_tokenizer::OpenOptions::default().open(&out.path().join("tokenizer.json")).unwrap();
+    let frame = written.frame.unwrap();
+    assert_eq!((frame.before, frame.after), (expected.before, expected.after));
+}
+
+#[test]
 fn languages_that_are_missing_or_unknown_are_said() {
     let texts = ["the animal"];
     let mbart50 = read("mbart50").bundle;

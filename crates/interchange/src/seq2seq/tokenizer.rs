@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_tokenizer::{Framing, Languages, Model, Tokenizer};
+use attentive_tokenizer::{Frame, Framing, Languages, Model, Tokenizer};
 use serde_json::{Value, json};
 
 use super::config::Architecture;
 use crate::{
     InterchangeError, files,
-    tokenizers::{OURS, OfEncoder, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_marian, no_equal},
+    tokenizers::{
+        OURS, OfEncoder, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_marian, no_equal, source_frame,
+    },
 };
 
 const PIECES: &str = "sentencepiece.bpe.model";
@@ -28,13 +30,19 @@ pub(super) fn export(
         return export_marian(folder, tokenizer);
     }
     let model = tokenizer.to_model().map(Model::unframed);
+    let languages = tokenizer.framing().and_then(|framing| framing.languages.as_ref());
+    // Classes that have languages put their own around texts.
+    let has_class = languages.is_some_and(|languages| !languages.are_open());
+    let frame = if has_class { Frame::default() } else { source_frame(tokenizer) };
     if let Some((pieces, vocabulary)) = model.as_ref().and_then(Model::m2m100_parts) {
         let ids: BTreeMap<&String, usize> = vocabulary.iter().zip(0..).collect();
         files::write_json(&folder.join(VOCABULARY), &ids)?;
         files::write(&folder.join(PIECES), &pieces)?;
-    } else if let Some(json) = model.as_ref().and_then(Model::hugging_face_json) {
+    } else if let Some(model @ Model::HuggingFace(_)) = &model
+        && let Some(json) = model.to_hugging_face_json(&frame)
+    {
         files::write(&folder.join(TOKENIZER), json.as_bytes())?;
-    } else if tokenizer.framing().is_none_or(|framing| framing.languages.as_ref().is_none_or(Languages::are_open)) {
+    } else if !has_class {
         let how = OfEncoder {
             class: "BartTokenizer",
             max_len: None,
