@@ -67,13 +67,13 @@ fn of_files(folder: &Path) -> Result<Templates, InterchangeError> {
             let path = entry.map_err(InterchangeError::io(&others))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".jinja"));
             if let Some(name) = name {
-                templates.insert(name.to_owned(), text(&path)?);
+                templates.insert(name.to_owned(), files::read_text(&path)?);
             }
         }
     }
     let file = folder.join(TEMPLATE);
     if file.is_file() {
-        templates.insert(DEFAULT.to_owned(), text(&file)?);
+        templates.insert(DEFAULT.to_owned(), files::read_text(&file)?);
     }
     if !templates.is_empty() {
         return Ok((TEMPLATE, templates));
@@ -105,13 +105,6 @@ fn of_setting(path: &Path, setting: &Value) -> Result<BTreeMap<String, String>, 
     templates.ok_or_else(|| {
         InterchangeError::damaged(path)("chat_template is neither a text nor a list of names and templates")
     })
-}
-
-/// A text in UTF-8.
-fn text(path: &Path) -> Result<String, InterchangeError> {
-    let bytes = fs::read(path).map_err(InterchangeError::io(path))?;
-    files::refuse_stand_in(path, &bytes)?;
-    String::from_utf8(bytes).map_err(InterchangeError::damaged(path))
 }
 
 /// Writes a template where transformers finds it, beside a tokenizer that was written before. A role of a special token
