@@ -269,7 +269,9 @@ pub(crate) fn described((key, value): (&String, &Value)) -> String {
 
 /// The note of the rules of translations that are in no exported file.
 pub(crate) fn left_out_of_decoding(decoding: &DecodingConfig) -> Option<String> {
-    let DecodingConfig { repetition_penalty, length_penalty, beam, beam_rules, .. } = *decoding;
+    let DecodingConfig { repetition_penalty, length_penalty, beam, beam_rules, max_len, max_len_offset, .. } =
+        *decoding;
+    let has_own_offset = max_len.is_none() && max_len_offset != DecodingConfig::default().max_len_offset;
     let has_gnmt = beam > 1 && beam_rules == BeamRules::Gnmt && length_penalty != 0.0;
     let problems = [
         (repetition_penalty != 1.0).then(|| {
@@ -278,17 +280,21 @@ pub(crate) fn left_out_of_decoding(decoding: &DecodingConfig) -> Option<String> 
         has_gnmt.then(|| {
             format!("decoding.length_penalty = {length_penalty} is left out: GNMT's, which transformers does not have")
         }),
+        has_own_offset.then(|| {
+            format!("decoding.max_len_offset = {max_len_offset} is left out: bounds of transformers ignore the source")
+        }),
     ];
     let problems: Vec<String> = problems.into_iter().flatten().collect();
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 
 /// What `generation_config.json` says of the rules of translations that begin with the id `first`; `never` are ids that no
-/// search chooses.
+/// search chooses. Where no setting bounds a translation, `longest` does, which counts the token that it begins with.
 pub(crate) fn of_decoding(
     decoding: &DecodingConfig,
     mut never: Vec<TokenId>,
     first: Option<TokenId>,
+    longest: usize,
 ) -> Map<String, Value> {
     let DecodingConfig { beam, length_penalty, beam_rules, max_len, min_len, .. } = decoding;
     let DecodingConfig { no_repeat_ngram, suppressed, bad_words, forced_first, .. } = decoding;
@@ -304,7 +310,8 @@ pub(crate) fn of_decoding(
     if let Some(early_stopping) = early_stopping(*beam_rules) {
         settings.extend([("length_penalty".into(), json!(length_penalty)), ("early_stopping".into(), early_stopping)]);
     }
-    settings.extend(max_len.map(|max_len| ("max_new_tokens".to_owned(), json!(max_len))));
+    let (bound, n) = max_len.map_or(("max_length", longest), |max_len| ("max_new_tokens", max_len));
+    settings.insert(bound.to_owned(), json!(n));
     settings.extend(first.map(|id| ("forced_bos_token_id".to_owned(), json!(id))));
     settings
 }
@@ -378,11 +385,16 @@ fn of_rules(
     rules.into_iter().filter(|(.., is_set)| *is_set).map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
+/// The longest bound of a translation's tokens that is followed.
+const LONGEST: usize = 1 << 16;
+
 /// How texts are to be written, by `generation_config.json` and by what `config.json` says of it.
 pub(crate) struct Writing {
     settings: Map<String, Value>,
     /// The settings that `generation_config.json` has.
     own: BTreeSet<String>,
+    /// The positions of a model whose texts may fill them all.
+    filled: Option<usize>,
     pub(crate) decoding: DecodingConfig,
     pub(crate) generation: GenerationConfig,
 }
@@ -403,18 +415,21 @@ impl Writing {
         }
         let names = own.keys().cloned().collect();
         settings.extend(own);
-        // A text that fills all positions ends there in any case.
+        // A text that fills all positions ends there in any case; a translation not before, however short its source is.
         let ends = ["max_position_embeddings", "max_target_positions"];
         let positions = ends.iter().find_map(|key| config.get(*key)?.as_u64());
         let longest = settings.get("max_length").and_then(Value::as_u64);
-        if positions.is_some_and(|positions| longest.is_some_and(|longest| longest >= positions)) {
+        let filled = positions.filter(|&positions| longest.is_some_and(|longest| longest >= positions));
+        if filled.is_some() {
             settings.remove("max_length");
         }
         // An end is forced where a bound cuts a text.
         if !["max_length", "max_new_tokens"].iter().any(|key| settings.get(*key).is_some_and(|n| !n.is_null())) {
             settings.remove("forced_eos_token_id");
         }
-        Ok(Self { settings, own: names, decoding: DecodingConfig::default(), generation: GenerationConfig::default() })
+        let filled = filled.map(|positions| positions.clamp(2, LONGEST as u64) as usize);
+        let (decoding, generation) = <(DecodingConfig, GenerationConfig)>::default();
+        Ok(Self { settings, own: names, filled, decoding, generation })
     }
 
     /// Follows what can be followed by a model of this role, and gives what can't, by the file that says it. `rows` are
@@ -447,7 +462,6 @@ impl Writing {
 
     /// The search for a translation. Lengths of theirs count the token that translations begin with.
     fn follow_search(&mut self, tokenizer: &dyn Tokenizer, rows: usize) {
-        let longest = 1 << 16;
         if let Some(beam) = self.take("num_beams", |&beam| (1..=1024).contains(&beam)) {
             self.decoding.beam = beam;
         }
@@ -467,14 +481,14 @@ impl Writing {
             }
             None => BeamRules::Present,
         };
-        let max_new = self.take("max_new_tokens", |&n| (1..=longest).contains(&n));
-        let max_len = self.take("max_length", |n| (2..=longest).contains(n)).map(|n| n - 1);
+        let max_new = self.take("max_new_tokens", |&n| (1..=LONGEST).contains(&n));
+        let max_len = self.take("max_length", |n| (2..=LONGEST).contains(n)).or(self.filled).map(|n| n - 1);
         self.decoding.max_len = max_new.or(max_len);
         if let Some(max_len) = self.decoding.max_len {
             // Their bound does not depend on the source.
             self.decoding.max_len_offset = max_len.max(self.decoding.max_len_offset);
         }
-        let bound = self.decoding.max_len.unwrap_or(longest);
+        let bound = self.decoding.max_len.unwrap_or(LONGEST);
         let min_new = self.take("min_new_tokens", |&n| n <= bound);
         let min_len = self.take("min_length", |&n| n <= bound).map(|n| n.saturating_sub(1));
         self.decoding.min_len = min_new.into_iter().chain(min_len).max().unwrap_or(0);

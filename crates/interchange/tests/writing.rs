@@ -3,9 +3,9 @@
 use std::fs;
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{DecodingConfig, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, Translator};
 use attentive_decode::SamplingConfig;
-use attentive_interchange::Imported;
+use attentive_interchange::{ExportConfig, Format, Imported, export};
 use serde_json::{Value, json};
 
 use crate::support::{changed, read, with_settings};
@@ -43,6 +43,38 @@ fn a_length_that_is_followed_does_not_depend_on_the_source() {
         let found = &translator.translate(&["the animal was tired"], &config).unwrap()[0];
         assert_eq!((found.tokens.len(), found.is_finished), (60, false), "{settings}");
     }
+}
+
+#[test]
+fn a_length_of_all_positions_does_not_depend_on_the_source() {
+    // As OPUS-MT's 512 of 512 are. The golden model never ends this text, which would be cut after five tokens and 50.
+    let found = written("marian", &json!({ "max_length": 64 }));
+    assert_eq!(found.notes, [""; 0]);
+    let n_tokens = |bundle: &Bundle| {
+        let config = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
+        let translator = Translator::from_bundle(bundle, &BackendKind::Flex.device().unwrap(), None).unwrap();
+        translator.translate(&["the animal was tired"], &config).unwrap()[0].tokens.len()
+    };
+    assert_eq!(n_tokens(&found.bundle), 63);
+    // What is exported says the same.
+    let folder = tempfile::tempdir().unwrap();
+    let notes = export(&found.bundle, Format::Marian, &ExportConfig::default(), folder.path()).unwrap();
+    assert_eq!(notes, [""; 0]);
+    assert_eq!(read(folder.path()).unwrap().bundle.decoding, found.bundle.decoding);
+    // More tokens than positions there cannot be.
+    assert_eq!(written("bart", &json!({ "max_length": 1000 })).bundle.decoding.max_len, Some(39));
+}
+
+#[test]
+fn a_bound_by_the_source_is_told_where_another_is_written() {
+    let mut bundle = written("t5", &json!({})).bundle;
+    let folder = tempfile::tempdir().unwrap();
+    let exported = |bundle: &Bundle| export(bundle, Format::T5, &ExportConfig::default(), folder.path()).unwrap();
+    assert_eq!(exported(&bundle), [""; 0]);
+    // Of which transformers would make 20 where nothing is said.
+    assert_eq!(read(folder.path()).unwrap().bundle.decoding.max_len, Some(ExportConfig::MAX_LEN - 1));
+    bundle.decoding.max_len_offset = 7;
+    assert!(exported(&bundle)[0].contains("max_len_offset = 7"), "{:?}", exported(&bundle));
 }
 
 #[test]

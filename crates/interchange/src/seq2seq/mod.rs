@@ -114,12 +114,12 @@ fn export(
         "bos_token_id": ids.bos,
         "eos_token_id": ids.eos,
         "pad_token_id": ids.pad,
-        "max_length": config.positions.max_len().unwrap_or(max_len),
     });
     let settings = generation.as_object_mut().expect("an object");
     settings.retain(|_, value| !value.is_null());
     // What our own search does not choose is not chosen there either.
-    settings.extend(settings::of_decoding(&bundle.decoding, never.collect(), ids.first));
+    let longest = config.positions.max_len().unwrap_or(max_len);
+    settings.extend(settings::of_decoding(&bundle.decoding, never.collect(), ids.first, longest));
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;

@@ -43,7 +43,7 @@ const UNUSED: &str = "decoder.block.0.layer.1.EncDecAttention.relative_attention
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
-fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
     let config = &config_for::<TransformerConfig>(bundle, MODEL_TYPE)?;
     let specials = bundle.tokenizer()?.specials();
     let (start, first) = tokenizers::target_ids(&**bundle.tokenizer()?);
@@ -70,7 +70,9 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
         "pad_token_id": pad,
     });
     // What our own search does not choose is not chosen there either.
-    generation.as_object_mut().expect("an object").extend(settings::of_decoding(&bundle.decoding, never, first));
+    let longest = options.n_positions();
+    let settings = settings::of_decoding(&bundle.decoding, never, first, longest);
+    generation.as_object_mut().expect("an object").extend(settings);
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
