@@ -6,6 +6,7 @@ use std::{
     process,
 };
 
+pub mod corpora;
 pub mod readers;
 
 /// A folder of this process alone, in memory where the system has such a place.

@@ -1,8 +1,12 @@
-//! The committed corpora of fuzz targets: in a file for each, its inputs one after another, each after its length.
+//! The corpora of fuzz targets in `fuzz/corpora`: written here, and read as the tests read them.
 
 use std::{fs, io, path::Path};
 
 use crate::{Failure, Outcome, cargo::root};
+
+#[path = "../../fuzz/src/corpora.rs"]
+#[allow(unreachable_pub, reason = "a module of another crate")]
+mod reader;
 
 /// Bytes of a target's inputs: together they are less than 2 MB.
 const BYTES: usize = 80 * 1024;
@@ -26,8 +30,9 @@ pub(crate) fn keep(name: &str, folder: &Path) -> Outcome<usize> {
 /// Writes the inputs of a target's corpus, if it has one, as files of `folder`.
 pub(crate) fn unpack(name: &str, folder: &Path) -> Outcome {
     fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
-    let Ok(kept) = fs::read(root().join("fuzz/corpora").join(name)) else { return Ok(()) };
-    for (idx, input) in inputs(&kept).into_iter().enumerate() {
+    let corpora = root().join("fuzz/corpora");
+    let inputs = reader::kept(&corpora, name).map_err(|e| failed(&corpora.join(name), &e))?;
+    for (idx, input) in inputs.into_iter().enumerate() {
         fs::write(folder.join(format!("kept-{idx}")), input).map_err(|e| failed(folder, &e))?;
     }
     Ok(())
@@ -47,17 +52,6 @@ fn packed(inputs: &[Vec<u8>]) -> Vec<u8> {
     kept
 }
 
-/// The inputs of a corpus; what is cut short at its end is left out.
-fn inputs(mut kept: &[u8]) -> Vec<&[u8]> {
-    let mut inputs = Vec::new();
-    while let Some((len, rest)) = kept.split_first_chunk() {
-        let Some((input, rest)) = rest.split_at_checked(u32::from_le_bytes(*len) as usize) else { break };
-        inputs.push(input);
-        kept = rest;
-    }
-    inputs
-}
-
 fn failed(path: &Path, error: &io::Error) -> Failure {
     Failure::Message(format!("{}: {error}", path.display()))
 }
@@ -65,13 +59,13 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::temp_dir::TempDir;
 
     #[test]
     fn what_was_packed_comes_back_as_far_as_there_was_room() {
+        let folder = TempDir::new("corpora").unwrap();
         let all = [vec![], vec![1], vec![2, 3], vec![7; BYTES]];
-        let kept = packed(&all);
-        assert_eq!(inputs(&kept), [&[][..], &[1], &[2, 3]]);
-        assert_eq!(inputs(&kept[..kept.len() - 1]).len(), 2);
-        assert!(inputs(&[]).is_empty());
+        fs::write(folder.path().join("recipe"), packed(&all)).unwrap();
+        assert_eq!(reader::kept(folder.path(), "recipe").unwrap(), all[..3]);
     }
 }

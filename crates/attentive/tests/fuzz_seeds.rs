@@ -1,7 +1,10 @@
-//! The seeds of the fuzz targets, damage of them, and what fuzzing found to take paths of its own, through the targets' own
-//! functions, without libFuzzer.
+//! The seeds of the fuzz targets, damage of them, and what fuzzing found to take paths of its own, through the targets'
+//! own functions, without libFuzzer.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use attentive_testkit::survives;
 
@@ -9,10 +12,16 @@ use attentive_testkit::survives;
 #[allow(unreachable_pub, reason = "a crate of its own elsewhere")]
 mod fuzz;
 
+use fuzz::corpora::kept;
+
+/// A folder of `fuzz`.
+fn part(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(name)
+}
+
 #[test]
 fn every_seed_is_read_or_refused() {
-    let [seeds, corpora] =
-        ["seeds", "corpora"].map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(name));
+    let (seeds, corpora) = (part("seeds"), part("corpora"));
     // One after another: the readers share a folder.
     for (name, read) in fuzz::readers::ALL {
         let files = fs::read_dir(seeds.join(name)).unwrap_or_else(|cause| panic!("{name} has no seeds: {cause}"));
@@ -24,19 +33,31 @@ fn every_seed_is_read_or_refused() {
             n_seeds += 1;
         }
         assert!(n_seeds > 0, "{name} has no seeds");
-        let corpus = fs::read(corpora.join(name)).unwrap_or_default();
-        inputs(&corpus).into_iter().for_each(read);
+        let inputs = kept(&corpora, name).unwrap_or_else(|cause| panic!("the corpus of {name}: {cause}"));
+        inputs.iter().for_each(|input| read(input));
     }
     fs::remove_dir_all(fuzz::folder()).unwrap();
 }
 
-/// The inputs of a corpus that `cargo xtask fuzz --keep` wrote: the length of each in four bytes, then the input.
-fn inputs(mut corpus: &[u8]) -> Vec<&[u8]> {
-    let mut inputs = Vec::new();
-    while let Some((len, rest)) = corpus.split_first_chunk() {
-        let (input, rest) = rest.split_at(u32::from_le_bytes(*len) as usize);
-        inputs.push(input);
-        corpus = rest;
+#[test]
+fn a_folder_of_seeds_or_a_corpus_is_that_of_a_target() {
+    let targets = fuzz::readers::ALL.map(|(name, _)| name);
+    // Corpora are there once fuzzing has kept some.
+    for file in ["seeds", "corpora"].iter().flat_map(|name| fs::read_dir(part(name))).flatten() {
+        let name = file.unwrap().file_name();
+        assert!(targets.iter().any(|target| name == *target), "no target reads {}", name.display());
     }
-    inputs
+}
+
+#[test]
+fn a_corpus_is_inputs_after_their_lengths() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = b"\x00\x00\x00\x00\x02\x00\x00\x00{}\x01\x00\x00\x00\n";
+    fs::write(folder.path().join("recipe"), corpus).unwrap();
+    assert_eq!(kept(folder.path(), "recipe").unwrap(), [&b""[..], b"{}", b"\n"]);
+    assert!(kept(folder.path(), "import").unwrap().is_empty());
+    for end in [corpus.len() - 1, corpus.len() - 2] {
+        fs::write(folder.path().join("recipe"), &corpus[..end]).unwrap();
+        assert_eq!(kept(folder.path(), "recipe").unwrap_err().to_string(), "its last input is cut short");
+    }
 }
