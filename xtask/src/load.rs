@@ -95,8 +95,10 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let place = load.place(&server.address)?;
     place.ask_all(4, Duration::from_secs(2)); // not counted: caches and threads
     say!("clients  requests/s      p50 ms      p99 ms  refused  wrong");
+    let mut failures = Failures::default();
     if load.has("--overload") {
-        return load.overload(&server, &place, load.time(1));
+        failures.note("the overload", load.overload(&server, &place, load.time(1)));
+        return failures.outcome();
     }
     let mut rates = Vec::new();
     for n in CLIENTS {
@@ -105,18 +107,38 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         seen.report(n);
     }
     say!("{} clients have {:.2} times the requests of one", CLIENTS[1], rates[1] / rates[0]);
-    let overload = load.overload(&server, &place, load.time(0));
+    failures.note("the overload", load.overload(&server, &place, load.time(0)));
     if load.has("--peer") {
-        load.beside(&place)?;
+        failures.note("the peer", load.beside(&place));
     }
     drop(server);
-    let rate = load.by_command(rates[1])?;
-    say!(
-        "attentive translate, all sentences at once: {rate:.1} sentences/s; {} clients have {:.2} of it",
-        CLIENTS[1],
-        rates[1] / rate
-    );
-    overload
+    let by_command = load.by_command(rates[1]).map(|rate| {
+        say!(
+            "attentive translate, all sentences at once: {rate:.1} sentences/s; {} clients have {:.2} of it",
+            CLIENTS[1],
+            rates[1] / rate
+        );
+    });
+    failures.note("attentive translate", by_command);
+    failures.outcome()
+}
+
+/// The failures of what is measured one after another: each is told at once, and none hides another.
+#[derive(Debug, Default)]
+struct Failures(Vec<String>);
+
+impl Failures {
+    fn note(&mut self, what: &str, outcome: Outcome) {
+        if let Err(failure) = outcome {
+            let failure = format!("{what}: {failure}");
+            say!("FAILED: {failure}");
+            self.0.push(failure);
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        if self.0.is_empty() { Ok(()) } else { fail(self.0.join("; ")) }
+    }
 }
 
 impl Load {
@@ -226,7 +248,7 @@ impl Load {
         if after.first() > calm + AT_ONCE || after.n_wrong + after.n_refused > 0 {
             amiss.push("one client was not answered at once after it".to_owned());
         }
-        if amiss.is_empty() { Ok(()) } else { fail(format!("the overload: {}", amiss.join("; "))) }
+        if amiss.is_empty() { Ok(()) } else { fail(amiss.join("; ")) }
     }
 
     /// Asks the peer and the server in turn, three times, with the same weights, sentences and beam.
@@ -304,7 +326,7 @@ impl Load {
         let _ = child.stdin.take().expect("a pipe").write_all(lines.as_bytes());
         match child.wait() {
             Ok(status) if status.success() => Ok(n as f64 / begin.elapsed().as_secs_f64()),
-            _ => fail("attentive translate failed"),
+            _ => fail("it failed"),
         }
     }
 }
@@ -317,7 +339,7 @@ fn lines(path: &Path) -> Outcome<Vec<String>> {
 }
 
 fn unwritten(error: &io::Error) -> Failure {
-    Failure::Message(format!("can't prepare the peer: {error}"))
+    Failure::Message(format!("can't prepare it: {error}"))
 }
 
 impl Place {
@@ -419,6 +441,17 @@ mod tests {
         );
         assert_eq!(problem(&["--model"]).as_deref(), Some(USAGE));
         assert_eq!(problem(&["--beam", "4"]).as_deref(), Some(USAGE));
+    }
+
+    #[test]
+    fn a_later_failure_hides_no_earlier_one() {
+        let mut failures = Failures::default();
+        failures.note("the overload", fail("2 were wrong"));
+        failures.note("the peer", Err(Failure::Exit(3)));
+        failures.note("attentive translate", Ok(()));
+        let told = failures.outcome().unwrap_err().to_string();
+        assert_eq!(told, "the overload: 2 were wrong; the peer: exit code 3");
+        assert!(Failures::default().outcome().is_ok());
     }
 
     #[test]
