@@ -93,6 +93,11 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     serve.args(["serve", "--port", "0", "--connections", "1024", "--languages", load.languages.as_str()]);
     let server = Server::listening(serve.args(load.precision()).arg("--model").arg(&load.model))?;
     let place = load.place(&server.address)?;
+    let models = place.models()?;
+    let told = told(&models);
+    if told.is_some() && load.has("--peer") {
+        return fail("bench serve --peer: the model is told languages, which the peer is not: leave --peer out");
+    }
     place.ask_all(4, Duration::from_secs(2)); // not counted: caches and threads
     say!("clients  requests/s      p50 ms      p99 ms  refused  wrong");
     let mut failures = Failures::default();
@@ -112,7 +117,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         failures.note("the peer", load.beside(&place));
     }
     drop(server);
-    let by_command = load.by_command(rates[1]).map(|rate| {
+    let by_command = load.by_command(rates[1], told).map(|rate| {
         say!(
             "attentive translate, all sentences at once: {rate:.1} sentences/s; {} clients have {:.2} of it",
             CLIENTS[1],
@@ -313,11 +318,14 @@ impl Load {
     }
 
     /// Sentences that `attentive translate` translates in a second, its start included: of as many as clients who had `rate`
-    /// in a second would have.
-    fn by_command(&self, rate: f64) -> Outcome<f64> {
+    /// in a second would have. `told` are the languages that the model is told.
+    fn by_command(&self, rate: f64, told: Option<[&str; 2]>) -> Outcome<f64> {
         let n = ((rate * self.time(0).as_secs_f64()) as usize).clamp(1, N_TRANSLATED);
         let mut command = Command::new(&self.program);
         command.arg("translate").args(self.precision()).arg("--model").arg(&self.model);
+        if let Some([source, target]) = told {
+            command.args(["--source-language", source, "--target-language", target]);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let lines = self.lines.iter().cycle().take(n).fold(String::new(), |all, line| all + line + "\n");
         let begin = Instant::now();
@@ -385,10 +393,17 @@ impl Place {
         seen
     }
 
+    /// What the server tells of its models, as JSON.
+    fn models(&self) -> Outcome<String> {
+        let models = Client::new(&self.address).ask("GET", "/api/models", "");
+        models
+            .map(|answer| answer.body)
+            .map_err(|error| Failure::Message(format!("the server tells no models: {error}")))
+    }
+
     /// Hypotheses that the server's searches keep.
     fn beam(&self) -> Outcome<String> {
-        let models = Client::new(&self.address).ask("GET", "/api/models", "");
-        let models = models.map_err(|error| unwritten(&error))?.body;
+        let models = self.models()?;
         let beam =
             models.split_once("\"beam\":").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect());
         beam.filter(|beam: &String| !beam.is_empty()).ok_or_else(|| Failure::Message("the server tells no beam".into()))
@@ -415,6 +430,15 @@ impl Seen {
         let (rate, p50, p99) = (self.rate(), at(0.5), at(0.99));
         say!("{n:>7}  {rate:>10.1}  {p50:>10.2}  {p99:>10.2}  {:>7}  {:>5}", self.n_refused, self.n_wrong);
     }
+}
+
+/// The languages that a model is told, of what the server tells of it: that of sources, and that of translations.
+fn told(models: &str) -> Option<[&str; 2]> {
+    let (_, languages) = models.split_once("\"languages\":{")?;
+    let (languages, _) = languages.split_once('}')?;
+    let first = |of: &str| languages.split_once(of)?.1.split('"').next();
+    let (source, target) = first("\"source\":[\"").zip(first("\"target\":[\""))?;
+    languages.contains("\"told\":true").then_some([source, target])
 }
 
 /// The largest memory that a process had, in KiB, where the system tells it.
@@ -452,6 +476,17 @@ mod tests {
         let told = failures.outcome().unwrap_err().to_string();
         assert_eq!(told, "the overload: 2 were wrong; the peer: exit code 3");
         assert!(Failures::default().outcome().is_ok());
+    }
+
+    #[test]
+    fn a_model_is_told_languages_if_the_server_says_so() {
+        let models = |told: bool| {
+            let languages = format!("{{\"source\":[\"eng_Latn\"],\"target\":[\"deu_Latn\"],\"told\":{told}}}");
+            format!("{{\"models\":[{{\"beam\":4,\"languages\":{languages},\"layers\":{{\"decoder\":6}}}}]}}")
+        };
+        assert_eq!(told(&models(true)), Some(["eng_Latn", "deu_Latn"]));
+        assert_eq!(told(&models(false)), None);
+        assert_eq!(told("{\"models\":[{\"languages\":null,\"layers\":{}}]}"), None);
     }
 
     #[test]

@@ -94,6 +94,8 @@ fn the_languages_of_a_vocabulary_are_targets_as_if_the_text_said_them() {
         let server = Running::new(config);
         let languages = json!([{ "code": "en", "name": "English", "targets": ["fra"] }]);
         assert_eq!(server.get("/languages").ok(), languages);
+        let told = json!({ "source": ["en"], "target": ["fra"], "told": true });
+        assert_eq!(server.get("/api/models").ok()["models"][0]["languages"], told);
         let chat = json!({ "model": "opus", "messages": [{ "role": "user", "content": SENTENCE }] });
         let answer = server.post("/v1/chat/completions", &chat).ok();
         assert_eq!(answer["choices"][0]["message"]["content"], french["translatedText"]);
@@ -529,7 +531,7 @@ fn our_own() {
     let models = server.get("/api/models").ok();
     let marian = &models["models"][0];
     assert_eq!(marian["kind"], "translation");
-    assert_eq!(marian["languages"], json!({ "source": ["en"], "target": ["de"] }));
+    assert_eq!(marian["languages"], json!({ "source": ["en"], "target": ["de"], "told": false }));
     assert_eq!((&marian["attention"], &marian["pronouns"]), (&json!(true), &json!(false)));
     assert!(marian["beam"].as_u64().is_some_and(|n| n >= 1) && models["models"][1]["beam"].is_null());
 

@@ -23,7 +23,8 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
 fn entry(served: &Served) -> Value {
     let facts = &served.facts;
     let languages = facts.languages.as_ref();
-    let languages = languages.map(|known| json!({ "source": known.source, "target": known.target }));
+    let languages =
+        languages.map(|known| json!({ "source": known.source, "target": known.target, "told": known.are_told }));
     let [encoder, decoder] = facts.layers;
     json!({
         "name": served.name,
