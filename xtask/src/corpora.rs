@@ -1,8 +1,8 @@
 //! The corpora of fuzz targets in `fuzz/corpora`: written here, and read as the tests read them.
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
-use crate::{Failure, Outcome, cargo::root};
+use crate::{Outcome, cannot, cargo::root};
 
 #[path = "../../fuzz/src/corpora.rs"]
 #[allow(unreachable_pub, reason = "a module of another crate")]
@@ -14,26 +14,26 @@ const BYTES: usize = 80 * 1024;
 /// Writes a target's corpus: the smallest of the files in `folder`, each of which takes a path of its own.
 pub(crate) fn keep(name: &str, folder: &Path) -> Outcome<usize> {
     let mut inputs = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|e| failed(folder, &e))? {
-        let path = entry.map_err(|e| failed(folder, &e))?.path();
-        inputs.push(fs::read(&path).map_err(|e| failed(&path, &e))?);
+    for entry in fs::read_dir(folder).map_err(|e| cannot("read", folder, &e))? {
+        let path = entry.map_err(|e| cannot("read", folder, &e))?.path();
+        inputs.push(fs::read(&path).map_err(|e| cannot("read", &path, &e))?);
     }
     inputs.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
     let kept = packed(&inputs);
     let path = root().join("fuzz/corpora").join(name);
     fs::create_dir_all(root().join("fuzz/corpora"))
         .and_then(|()| fs::write(&path, &kept))
-        .map_err(|e| failed(&path, &e))?;
+        .map_err(|e| cannot("write", &path, &e))?;
     Ok(kept.len())
 }
 
 /// Writes the inputs of a target's corpus, if it has one, as files of `folder`.
 pub(crate) fn unpack(name: &str, folder: &Path) -> Outcome {
-    fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
+    fs::create_dir_all(folder).map_err(|e| cannot("make", folder, &e))?;
     let corpora = root().join("fuzz/corpora");
-    let inputs = reader::kept(&corpora, name).map_err(|e| failed(&corpora.join(name), &e))?;
+    let inputs = reader::kept(&corpora, name).map_err(|e| cannot("read", &corpora.join(name), &e))?;
     for (idx, input) in inputs.into_iter().enumerate() {
-        fs::write(folder.join(format!("kept-{idx}")), input).map_err(|e| failed(folder, &e))?;
+        fs::write(folder.join(format!("kept-{idx}")), input).map_err(|e| cannot("write in", folder, &e))?;
     }
     Ok(())
 }
@@ -50,10 +50,6 @@ fn packed(inputs: &[Vec<u8>]) -> Vec<u8> {
         kept.extend(input);
     }
     kept
-}
-
-fn failed(path: &Path, error: &io::Error) -> Failure {
-    Failure::Message(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

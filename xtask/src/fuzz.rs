@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    Failure, Outcome,
+    Failure, Outcome, cannot,
     cargo::{not_started, release_dir, root, run as run_program},
     corpora, fail, say, table,
 };
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
 /// The names of all targets.
 fn targets() -> Outcome<Vec<String>> {
     let folder = root().join("fuzz/targets");
-    let unreadable = |e: io::Error| Failure::Message(format!("{}: {e}", folder.display()));
+    let unreadable = |e: io::Error| cannot("read", &folder, &e);
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -126,8 +126,7 @@ fn targets() -> Outcome<Vec<String>> {
 fn build(folder: &Path) -> Outcome {
     let lock = root().join("fuzz/Cargo.lock");
     if !lock.exists() {
-        fs::copy(root().join("Cargo.lock"), &lock)
-            .map_err(|e| Failure::Message(format!("can't write {}: {e}", lock.display())))?;
+        fs::copy(root().join("Cargo.lock"), &lock).map_err(|e| cannot("write", &lock, &e))?;
     }
     say!("fuzz: building; the first time takes 5 to 13 minutes, and needs a C++ compiler for libFuzzer");
     let own = env::current_exe().map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
@@ -140,7 +139,7 @@ fn build(folder: &Path) -> Outcome {
 fn fuzz(name: &str, folder: &Path, seconds: u64) -> Outcome<Option<String>> {
     let [corpus, artifacts, kept] = ["corpus", "artifacts", "kept"].map(|part| folder.join(part).join(name));
     let log = folder.join(format!("{name}.log"));
-    let unwritable = |e: io::Error| Failure::Message(format!("can't write in {}: {e}", folder.display()));
+    let unwritable = |e: io::Error| cannot("write in", folder, &e);
     fs::create_dir_all(&corpus).map_err(unwritable)?;
     fs::create_dir_all(&artifacts).map_err(unwritable)?;
     corpora::unpack(name, &kept)?;
@@ -173,7 +172,7 @@ fn target(name: &str, folder: &Path) -> Command {
 /// Minimises what a target has found and keeps it for others.
 fn keep(name: &str, folder: &Path) -> Outcome {
     let [corpus, kept, minimal] = ["corpus", "kept", "minimal"].map(|part| folder.join(part).join(name));
-    let unwritable = |e: io::Error| Failure::Message(format!("can't write in {}: {e}", folder.display()));
+    let unwritable = |e: io::Error| cannot("write in", folder, &e);
     if minimal.exists() {
         fs::remove_dir_all(&minimal).map_err(unwritable)?;
     }
@@ -197,7 +196,7 @@ fn write_row(name: &str, minutes: u64, n_inputs: Option<&str>) -> Outcome {
         return Ok(());
     }
     let path = root().join(format!("fuzz/targets/{name}.rs"));
-    let text = fs::read_to_string(&path).map_err(|e| Failure::Message(format!("{}: {e}", path.display())))?;
+    let text = fs::read_to_string(&path).map_err(|e| cannot("read", &path, &e))?;
     let reads = text.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default();
     let findings = if n_inputs.is_some() { "none" } else { "one, not mended" };
     let inputs = with_separators(n_inputs.unwrap_or("?"));

@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    Failure, Outcome,
+    Outcome, cannot,
     cargo::{ALL, PROFILE, cargo, release_dir, root, run as run_program},
     fail, json, python, report, say,
     temp_dir::TempDir,
@@ -199,8 +199,4 @@ fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
         Ok(paths)
     };
     listing().map_err(|e| cannot("list", folder, &e))
-}
-
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::Message(format!("cannot {what} {}: {error}", path.display()))
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    Failure, Outcome,
+    Outcome, cannot,
     cargo::{PROFILE, cargo, release_dir, run as run_program},
     fail, not_run, say,
     symbols::{Function, functions},
@@ -37,7 +37,7 @@ fn program(release: &Path, name: &str) -> PathBuf {
 }
 
 fn inspect(program: &Path) -> Outcome {
-    let bytes = fs::read(program).map_err(|e| Failure::Message(format!("can't read {}: {e}", program.display())))?;
+    let bytes = fs::read(program).map_err(|e| cannot("read", program, &e))?;
     let Some(functions) = functions(&bytes) else {
         let why = format!("{} is not an ELF program with symbols", program.display());
         not_run("calls of instructions", &why);

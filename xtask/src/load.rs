@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    Failure, Outcome, app,
+    Failure, Outcome, app, cannot,
     cargo::{not_started, release_dir, root, run as run_program},
     fail,
     json::quoted,
@@ -341,7 +341,7 @@ impl Load {
 
 /// The lines of a file that are not blank.
 fn lines(path: &Path) -> Outcome<Vec<String>> {
-    let text = fs::read_to_string(path).map_err(|e| Failure::Message(format!("can't read {}: {e}", path.display())))?;
+    let text = fs::read_to_string(path).map_err(|e| cannot("read", path, &e))?;
     let lines: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if lines.is_empty() { fail(format!("{} has no line", path.display())) } else { Ok(lines) }
 }

@@ -8,7 +8,8 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fmt,
+    fmt, io,
+    path::Path,
     process::ExitCode,
 };
 
@@ -159,6 +160,11 @@ impl fmt::Display for Failure {
 }
 
 type Outcome<T = ()> = Result<T, Failure>;
+
+/// The failure of what was to be done with a file or a folder.
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::Message(format!("cannot {what} {}: {error}", path.display()))
+}
 
 /// A failure with a text.
 fn fail<T>(text: impl Into<String>) -> Outcome<T> {

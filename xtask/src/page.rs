@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Failure, Outcome, app,
+    Outcome, app, cannot,
     cargo::{release_dir, root, run as run_program},
     debian, fail, not_run, say,
     temp_dir::TempDir,
@@ -56,7 +56,9 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         Some(model) => (PathBuf::from(model), root().join("docs/figures")),
         None => (train(&program, &runs)?, release_dir()?.with_file_name("page")),
     };
-    fs::create_dir_all(&runs).and_then(|()| fs::create_dir_all(&pictures)).map_err(|e| unwritable(&pictures, &e))?;
+    fs::create_dir_all(&runs)
+        .and_then(|()| fs::create_dir_all(&pictures))
+        .map_err(|e| cannot("make", &pictures, &e))?;
     let mut command = Command::new(browser);
     if model.is_some() {
         // Its own run is shown too.
@@ -97,15 +99,11 @@ fn train(program: &Path, runs: &Path) -> Outcome<PathBuf> {
 fn build() -> Outcome<PathBuf> {
     let (own, lock) = (root().join("browser"), root().join("browser/Cargo.lock"));
     if !lock.exists() {
-        fs::copy(root().join("Cargo.lock"), &lock).map_err(|e| unwritable(&lock, &e))?;
+        fs::copy(root().join("Cargo.lock"), &lock).map_err(|e| cannot("write", &lock, &e))?;
     }
     let folder = release_dir()?.with_file_name("browser");
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--release", "--manifest-path"]).arg(own.join("Cargo.toml"));
     run_program(command.arg("--target-dir").arg(&folder))?;
     Ok(folder.join("release").join(format!("attentive-browser{}", env::consts::EXE_SUFFIX)))
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Message(format!("can't write {}: {error}", path.display()))
 }

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Failure, Outcome, cargo::run, fail, say};
+use crate::{Outcome, cannot, cargo::run, fail, say};
 
 /// The name of the user's Python.
 pub(crate) fn find() -> Outcome<&'static str> {
@@ -25,9 +25,6 @@ pub(crate) fn find() -> Outcome<&'static str> {
 
 /// The Python of the environment `venv` with the packages that `requirements` names, made if they have changed.
 pub(crate) fn with(system: &str, requirements: &Path, venv: &Path) -> Outcome<PathBuf> {
-    let cannot = |what: &str, path: &Path, error: &std::io::Error| {
-        Failure::Message(format!("cannot {what} {}: {error}", path.display()))
-    };
     let wanted = fs::read(requirements).map_err(|e| cannot("read", requirements, &e))?;
     let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let installed = venv.join("requirements.txt");

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    Failure, Outcome,
+    Outcome, cannot,
     cargo::{PROFILE, is_installed, release_dir, root, run as run_program},
     fail, not_run, say,
 };
@@ -109,10 +109,6 @@ fn remove(folder: &Path) -> Outcome {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot("remove", folder, &e)),
         _ => Ok(()),
     }
-}
-
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::Message(format!("cannot {what} {}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use crate::{
-    Failure, Outcome,
+    Outcome, cannot,
     cargo::{ALL, PROFILE, cargo, root, run as run_program},
     fail, say,
     temp_dir::TempDir,
@@ -77,13 +77,13 @@ pub(crate) fn run() -> Outcome {
     )?;
     let rows = read_rows(rows.path())?;
     let page = root().join(PAGE);
-    fs::write(&page, text(&rows)).map_err(|e| Failure::Message(format!("cannot write {PAGE}: {e}")))?;
+    fs::write(&page, text(&rows)).map_err(|e| cannot("write", &page, &e))?;
     say!("{} comparisons in {PAGE}", rows.len());
     Ok(())
 }
 
 fn read_rows(folder: &Path) -> Outcome<Vec<Row>> {
-    let unreadable = |e| Failure::Message(format!("cannot read {}: {e}", folder.display()));
+    let unreadable = |e| cannot("read", folder, &e);
     let mut rows = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let line = fs::read_to_string(entry.map_err(unreadable)?.path()).map_err(unreadable)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Failure, Outcome, app,
+    Failure, Outcome, app, cannot,
     cargo::not_started,
     fail,
     faults::processes::{among, children, has_mpi},
@@ -162,7 +162,7 @@ fn only_run(runs: &Path) -> Outcome<PathBuf> {
 /// The hash of the parameters, from the list of a checkpoint's files.
 fn hash_of(run: &Path, step: u64) -> Outcome<String> {
     let path = run.join("checkpoints").join(format!("step-{step:08}")).join("manifest.toml");
-    let text = fs::read_to_string(&path).map_err(|e| Failure::Message(format!("{}: {e}", path.display())))?;
+    let text = fs::read_to_string(&path).map_err(|e| cannot("read", &path, &e))?;
     let model = text.split_once("model.safetensors").and_then(|(_, rest)| rest.split("sha256 = \"").nth(1));
     let hash = model.and_then(|rest| rest.split('"').next());
     hash.map(str::to_owned).ok_or_else(|| Failure::Message(format!("{} lists no parameters", path.display())))

@@ -1,8 +1,8 @@
 //! Tables in Markdown that commands write into pages, after a line that names the command.
 
-use std::{fs, io};
+use std::fs;
 
-use crate::{Failure, Outcome, cargo::root};
+use crate::{Failure, Outcome, cannot, cargo::root};
 
 /// Page of the tables on what runs survive.
 pub(crate) const RELIABILITY: &str = "docs/reliability.md";
@@ -38,20 +38,17 @@ pub(crate) fn write(path: &str, mark: &str, table: &str) -> Outcome {
     let (before, after) = around(path, &page, mark)?;
     // The table ends at the first empty line.
     let after = after.split_once("\n\n").map_or("", |(_, after)| after);
-    fs::write(root().join(path), format!("{before}{mark}{table}\n{after}")).map_err(|e| failed(path, &e))
+    fs::write(root().join(path), format!("{before}{mark}{table}\n{after}"))
+        .map_err(|e| cannot("write", path.as_ref(), &e))
 }
 
 fn read(path: &str) -> Outcome<String> {
-    fs::read_to_string(root().join(path)).map_err(|e| failed(path, &e))
+    fs::read_to_string(root().join(path)).map_err(|e| cannot("read", path.as_ref(), &e))
 }
 
 /// What is before and after a line.
 fn around<'a>(path: &str, page: &'a str, mark: &str) -> Outcome<(&'a str, &'a str)> {
     page.split_once(mark).ok_or_else(|| Failure::Message(format!("{path} has no line {}", mark.trim())))
-}
-
-fn failed(path: &str, error: &io::Error) -> Failure {
-    Failure::Message(format!("{path}: {error}"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
     process,
 };
 
-use crate::{Failure, Outcome};
+use crate::{Outcome, cannot};
 
 /// An empty folder among the system's temporary files, removed when dropped.
 pub(crate) struct TempDir(PathBuf);
@@ -15,7 +15,7 @@ impl TempDir {
     /// Makes the folder; `purpose` and the process's number are its name.
     pub(crate) fn new(purpose: &str) -> Outcome<Self> {
         let path = env::temp_dir().join(format!("attentive-{purpose}-{}", process::id()));
-        fs::create_dir_all(&path).map_err(|e| Failure::Message(format!("cannot make {}: {e}", path.display())))?;
+        fs::create_dir_all(&path).map_err(|e| cannot("make", &path, &e))?;
         Ok(Self(path))
     }
 

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fs};
 use super::{
     lab::{Ended, Lab, Session, differences},
     outcome::Tally,
-    work::{self, Files, Work, failed, found, log_of, spread, under_strace},
+    work::{self, Files, Work, found, log_of, spread, under_strace},
 };
-use crate::{Outcome, say};
+use crate::{Outcome, cannot, say};
 
 /// Calls that touch files, and what they can answer.
 const CALLS: [(&str, &[&str]); 10] = [
@@ -83,7 +83,7 @@ fn one(lab: &mut Lab, work: &Work, [before, whole]: [&Files; 2], inject: &str) -
     }
     // What nobody needs any more makes room for the next.
     if let Some(folder) = out.parent() {
-        fs::remove_dir_all(folder).map_err(|e| failed(folder, &e))?;
+        fs::remove_dir_all(folder).map_err(|e| cannot("remove", folder, &e))?;
     }
     Ok(amiss)
 }

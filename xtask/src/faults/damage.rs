@@ -6,7 +6,7 @@ use super::{
     lab::{CHECKPOINT_EVERY, Lab, checkpoints, lost_steps},
     outcome::Tally,
 };
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, cannot};
 
 const FILES: [&str; 4] = ["model.safetensors", "optimizer.safetensors", "state.toml", "manifest.toml"];
 
@@ -48,7 +48,7 @@ pub(super) fn all(lab: &mut Lab) -> Outcome<Vec<Tally>> {
 }
 
 fn hurt(lab: &mut Lab, path: &Path, damage: Option<fn(&mut Lab, &mut Vec<u8>)>) -> Outcome {
-    let failed = |e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));
+    let failed = |e: std::io::Error| cannot("damage", path, &e);
     match damage {
         None => fs::remove_file(path).map_err(failed),
         Some(damage) => {

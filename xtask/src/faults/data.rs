@@ -1,9 +1,9 @@
 //! Changed data and bad data.
 
-use std::fs;
+use std::{fs, io};
 
 use super::{lab::Lab, outcome::Tally};
-use crate::{Failure, Outcome};
+use crate::{Outcome, cannot};
 
 /// Training data that changes between two sessions of a run.
 pub(super) fn changed(lab: &mut Lab) -> Outcome<Tally> {
@@ -14,11 +14,11 @@ pub(super) fn changed(lab: &mut Lab) -> Outcome<Tally> {
     session.signal("TERM")?;
     session.wait()?;
     let path = lab.path("pairs.tsv");
-    let failed = |e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));
-    let before = fs::read(&path).map_err(failed)?;
-    fs::write(&path, [&before[..], b"one more\tmore one\n"].concat()).map_err(failed)?;
+    let unwritable = |e: io::Error| cannot("write", &path, &e);
+    let before = fs::read(&path).map_err(|e| cannot("read", &path, &e))?;
+    fs::write(&path, [&before[..], b"one more\tmore one\n"].concat()).map_err(unwritable)?;
     let mut amiss = lab.train(&run, &[])?.amiss(1, &["pairs.tsv has changed"]);
-    fs::write(&path, before).map_err(failed)?;
+    fs::write(&path, before).map_err(unwritable)?;
     let (lost, differences) = lab.resume(&run)?;
     amiss.extend(differences);
     tally.add(lost, amiss);
@@ -41,7 +41,7 @@ pub(super) fn bad(lab: &mut Lab) -> Outcome<Tally> {
     let mut cases: Vec<(String, &[&str])> = Vec::new();
     for (name, bytes, words) in files {
         let path = lab.path(name);
-        fs::write(&path, bytes).map_err(|e| Failure::Message(format!("{}: {e}", path.display())))?;
+        fs::write(&path, bytes).map_err(|e| cannot("write", &path, &e))?;
         cases.push((format!("data.train.tsv={name}"), words));
     }
     cases.push(("data.train.tsv=missing.tsv".into(), &["missing.tsv"]));

@@ -10,7 +10,7 @@ use super::{
     lab::{Lab, Session, checkpoints},
     outcome::Tally,
 };
-use crate::{Failure, Outcome, cargo::not_started};
+use crate::{Outcome, cannot, cargo::not_started};
 
 /// Sizes with room for two checkpoints and a part of the third.
 const SIZES: [&str; 3] = ["size=640k", "size=720k", "size=800k"];
@@ -21,7 +21,7 @@ pub(super) fn full(lab: &mut Lab) -> Outcome<Tally> {
     for size in SIZES {
         let run = lab.new_run();
         let runs = run.parent().expect("a run lies in a folder of runs").to_owned();
-        fs::create_dir_all(&runs).map_err(|e| Failure::Message(format!("{}: {e}", runs.display())))?;
+        fs::create_dir_all(&runs).map_err(|e| cannot("make", &runs, &e))?;
         let Some(mounted) = Mounted::new(&runs, size) else {
             return Ok(tally.skip("mounting a small file system needs rights"));
         };

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Failure, Outcome, cargo::not_started, fail, temp_dir::TempDir};
+use crate::{Failure, Outcome, cannot, cargo::not_started, fail, temp_dir::TempDir};
 
 /// Updates between checkpoints, the largest loss by a kill.
 pub(super) const CHECKPOINT_EVERY: u64 = 5;
@@ -280,18 +280,17 @@ pub(super) fn lost_steps(run: &Path, n_damaged: usize) -> u64 {
 /// Every file of a run or a model that must not depend on faults: all except times and process ids.
 pub(super) fn files_of(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    let unreadable = |path: &Path, e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));
     if run.is_file() {
-        return Ok([(String::new(), fs::read(run).map_err(|e| unreadable(run, e))?)].into());
+        return Ok([(String::new(), fs::read(run).map_err(|e| cannot("read", run, &e))?)].into());
     }
     let mut folders = vec![run.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(|e| unreadable(&folder, e))?.flatten() {
+        for entry in fs::read_dir(&folder).map_err(|e| cannot("read", &folder, &e))?.flatten() {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
             } else if !path.ends_with("clock.toml") && !path.ends_with("lock") {
-                let bytes = fs::read(&path).map_err(|e| unreadable(&path, e))?;
+                let bytes = fs::read(&path).map_err(|e| cannot("read", &path, &e))?;
                 let name = path.strip_prefix(run).unwrap_or(&path).display().to_string();
                 files.insert(name, without_times(bytes));
             }
@@ -315,7 +314,7 @@ pub(super) fn without_times(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 fn write(path: &Path, text: &str) -> Outcome {
-    fs::write(path, text).map_err(|e| Failure::Message(format!("cannot write {}: {e}", path.display())))
+    fs::write(path, text).map_err(|e| cannot("write", path, &e))
 }
 
 /// Rows of words, whose translation is the reversed row.

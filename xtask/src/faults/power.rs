@@ -14,9 +14,9 @@ use super::{
     lab::{Lab, Session, differences, without_times},
     outcome::Tally,
     trace,
-    work::{self, Files, Work, failed, found, log_of, spread, under_strace},
+    work::{self, Files, Work, found, log_of, spread, under_strace},
 };
-use crate::{Outcome, fail, say};
+use crate::{Outcome, cannot, fail, say};
 
 /// Loses the power at every call of each command; done again are up to `n` of the states that are left.
 pub(super) fn all(lab: &mut Lab, n: u64) -> Outcome<Vec<Tally>> {
@@ -32,7 +32,7 @@ fn of_work(lab: &mut Lab, work: &Work, n: u64) -> Outcome<Tally> {
     let mut tally = Tally::new(format!("Loss of power in {}", work.name), answer);
     let (before, out) = (work.before(lab)?, work.place(lab)?);
     let folder = out.parent().expect("a run lies in a folder of runs").to_owned();
-    let mut disk = Disk::of(&folder).map_err(|e| failed(&folder, &e))?;
+    let mut disk = Disk::of(&folder).map_err(|e| cannot("read", &folder, &e))?;
     let log = lab.path("power");
     let trace = format!("trace={}", trace::CALLS);
     let options = ["-o", &log.display().to_string(), "-y", "-xx", "-s", "1000000000", "-e", &trace];
@@ -48,7 +48,7 @@ fn of_work(lab: &mut Lab, work: &Work, n: u64) -> Outcome<Tally> {
             states.add(&disk, number);
         }
     }
-    if disk.seen() != disk_model::tree(&folder).map_err(|e| failed(&folder, &e))? {
+    if disk.seen() != disk_model::tree(&folder).map_err(|e| cannot("read", &folder, &e))? {
         return fail(format!("{}: the log of its calls does not explain the files that it wrote", work.name));
     }
     if !work.is_training() {
@@ -113,16 +113,16 @@ fn files_in(tree: &Tree, name: &Path) -> Files {
 fn again(lab: &mut Lab, work: &Work, tree: &Tree, whole: &Files) -> Outcome<Vec<String>> {
     let out = lab.new_run();
     let folder = out.parent().expect("a run lies in a folder of runs");
-    disk_model::restore(tree, folder).map_err(|e| failed(folder, &e))?;
+    disk_model::restore(tree, folder).map_err(|e| cannot("restore", folder, &e))?;
     // A run that did not come to its configuration begins again, and takes the next number.
     if work.is_training() && out.exists() && !out.join("config.toml").exists() {
-        fs::remove_dir_all(&out).map_err(|e| failed(&out, &e))?;
+        fs::remove_dir_all(&out).map_err(|e| cannot("remove", &out, &e))?;
     }
     let ended = work.run(lab, &out)?;
     let amiss = match ended.status.success() {
         true => differences(whole, &found(&out)?).into_iter().map(|file| format!("again, {file} differs")).collect(),
         false => vec![format!("again: {}", ended.stderr.trim())],
     };
-    fs::remove_dir_all(folder).map_err(|e| failed(folder, &e))?;
+    fs::remove_dir_all(folder).map_err(|e| cannot("remove", folder, &e))?;
     Ok(amiss)
 }

@@ -12,10 +12,9 @@ use std::{
 use super::{
     lab::{Lab, Session, signal},
     outcome::Tally,
-    work::failed,
 };
 use crate::{
-    Failure, Outcome,
+    Failure, Outcome, cannot,
     cargo::root,
     fail,
     server::{Answer, Client, Server},
@@ -153,7 +152,7 @@ fn damaged(lab: &mut Lab, models: &Models) -> Outcome<Tally> {
         for damage in (0..3).filter(|&damage| damage != 1 || part != "training.json") {
             models.place(&models.trained)?;
             let path = models.served.join(part);
-            let mut bytes = fs::read(&path).map_err(|e| failed(&path, &e))?;
+            let mut bytes = fs::read(&path).map_err(|e| cannot("read", &path, &e))?;
             let at = lab.below(bytes.len() as u64) as usize;
             let hurt = match damage {
                 0 => fs::write(&path, &bytes[..at / 2]),
@@ -163,8 +162,8 @@ fn damaged(lab: &mut Lab, models: &Models) -> Outcome<Tally> {
                 }
                 _ => fs::remove_file(&path),
             };
-            hurt.map_err(|e| failed(&path, &e))?;
-            File::create(&models.log).map_err(|e| failed(&models.log, &e))?;
+            hurt.map_err(|e| cannot("damage", &path, &e))?;
+            File::create(&models.log).map_err(|e| cannot("make", &models.log, &e))?;
             n_failed += 1;
             let mut amiss = while_asked(&server.address, &[&right], May::Answer, || {
                 signal("HUP", server.id())?;
@@ -176,7 +175,7 @@ fn damaged(lab: &mut Lab, models: &Models) -> Outcome<Tally> {
                 })
             })?;
             amiss.extend(differing(&right, &translations(&server.address)?));
-            let log = fs::read_to_string(&models.log).map_err(|e| failed(&models.log, &e))?;
+            let log = fs::read_to_string(&models.log).map_err(|e| cannot("read", &models.log, &e))?;
             if !log.contains("goes on as it is") || log.contains("panicked") {
                 amiss.push(format!("{part}: the log says {log:?}"));
             }
@@ -196,10 +195,10 @@ fn written_over(lab: &mut Lab, models: &Models) -> Outcome<Tally> {
     let server = models.start(lab, "0")?;
     let right = translations(&server.address)?;
     let path = models.served.join("model.safetensors");
-    let mut bytes = fs::read(&path).map_err(|e| failed(&path, &e))?;
+    let mut bytes = fs::read(&path).map_err(|e| cannot("read", &path, &e))?;
     let n_bytes = bytes.len();
     bytes[n_bytes / 2..].fill(0);
-    fs::write(&path, bytes).map_err(|e| failed(&path, &e))?;
+    fs::write(&path, bytes).map_err(|e| cannot("write", &path, &e))?;
     let mut amiss = differing(&right, &translations(&server.address)?);
     let body = format!("{{\"text\":\"{}\",\"attention\":true}}", TEXTS[0]);
     let looked = Client::new(&server.address).ask("POST", "/api/translate", &body).map_err(|e| unanswered(&e))?;
@@ -242,13 +241,14 @@ impl Models {
             fs::rename(&next, &self.served)?;
             if before.exists() { fs::remove_dir_all(&before) } else { Ok(()) }
         };
-        place().map_err(|e| failed(&self.served, &e))
+        place().map_err(|e| cannot("replace", &self.served, &e))
     }
 
     /// Serves the folder at a port.
     fn start(&self, lab: &Lab, port: &str) -> Outcome<Server> {
         let mut command = lab.program(&["serve", "--port", port, "--languages", "en:de", "--model"]);
-        let log = File::options().create(true).append(true).open(&self.log).map_err(|e| failed(&self.log, &e))?;
+        let log =
+            File::options().create(true).append(true).open(&self.log).map_err(|e| cannot("open", &self.log, &e))?;
         Server::listening(command.arg(&self.served).stderr(log))
     }
 }

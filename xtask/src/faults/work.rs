@@ -11,7 +11,7 @@ use super::{
     disk_model::{self, Tree},
     lab::{Ended, Lab, Session, files_of},
 };
-use crate::{Failure, Outcome, cargo::root, fail};
+use crate::{Outcome, cannot, cargo::root, fail};
 
 /// Updates of the run, two checkpoints and two validations among them.
 const SETTINGS: [&str; 3] = ["training.steps=10", "training.validate_every=5", "evaluation.bleu_sentences=2"];
@@ -37,9 +37,9 @@ impl Work {
     pub(super) fn place(&self, lab: &mut Lab) -> Outcome<PathBuf> {
         let out = lab.new_run();
         let folder = out.parent().expect("a run lies in a folder of runs");
-        fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
+        fs::create_dir_all(folder).map_err(|e| cannot("make", folder, &e))?;
         if let Some(old) = &self.old {
-            disk_model::restore(old, &out).map_err(|e| failed(&out, &e))?;
+            disk_model::restore(old, &out).map_err(|e| cannot("restore", &out, &e))?;
         }
         Ok(out)
     }
@@ -88,7 +88,7 @@ pub(super) fn all(lab: &mut Lab) -> Outcome<Vec<Work>> {
         let older = Work { name, args: older, old: None };
         let out = older.place(lab)?;
         older.run(lab, &out)?.succeeded()?;
-        let tree = disk_model::tree(&out).map_err(|e| failed(&out, &e))?;
+        let tree = disk_model::tree(&out).map_err(|e| cannot("read", &out, &e))?;
         let args = works[works.len() - 1].args.clone();
         works.push(Work { name, args, old: Some(tree) });
     }
@@ -152,15 +152,11 @@ pub(super) fn under_strace(command: &Command, options: &[&str]) -> Command {
 
 /// The text of a log of `strace`.
 pub(super) fn log_of(path: &Path) -> Outcome<String> {
-    let text = fs::read_to_string(path).map_err(|e| failed(path, &e))?;
+    let text = fs::read_to_string(path).map_err(|e| cannot("read", path, &e))?;
     if !text.contains('(') {
         return fail("strace shows no calls: it may not be allowed to trace here");
     }
     Ok(text)
-}
-
-pub(super) fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Message(format!("{}: {error}", path.display()))
 }
 
 /// Up to `n` numbers from 1 to `last`, the last among them.
