@@ -352,6 +352,26 @@ fn help_says_what_becomes_of_such_lines() {
 }
 
 #[test]
+fn standard_input_is_one_of_the_files() {
+    FOLDER.write("one.txt", "a b c d\n");
+    for call in [
+        "eval --hypotheses - --reference -",
+        "eval --source - --reference -",
+        "compare one.txt - --reference -",
+        "distill - --reference - --out pairs.tsv",
+        "filter --source - --target - --out kept.tsv",
+        "shortlist --source - --target - --out short",
+        "similar --model bert --queries -",
+        "probe --model bert --data - --test -",
+        "tokenize encode -t byt5 - -",
+        "summarize - -",
+    ] {
+        let words: Vec<&str> = call.split(' ').collect();
+        contains(&FOLDER.fail(&words, "a b c d\n"), &["standard input", "only one of the files"]);
+    }
+}
+
+#[test]
 fn eval_says_how_translations_that_exist_are_scored() {
     contains(&FOLDER.fail(&["eval", "--reference", "pairs.tsv"], ""), &["--source", "--hypotheses -"]);
     FOLDER.write("ref.txt", "a b c d\n");

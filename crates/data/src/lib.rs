@@ -114,7 +114,7 @@ pub use size::Size;
 pub use span_batches::SpanBatcher;
 pub use span_corruption::{SpanCorruption, SpanCorruptionConfig};
 pub use subwords::Subwords;
-pub use text_file::open_bytes;
+pub use text_file::{open_bytes, standard_input};
 pub use token_cache::{CacheUse, TokenCache};
 pub use token_stream::TokenStream;
 pub use trajectories::TrajectoryContexts;

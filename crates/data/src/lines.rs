@@ -28,7 +28,7 @@ pub struct Line {
 /// gzip, bzip2, xz (several members each), Zstandard (several frames) and UTF-16 are recognised by their first bytes,
 /// whatever the file is called; archives, documents and other files that are not text are refused by name. Lines end in
 /// `\n` or `\r\n`; the last one of a file needs no end. A byte order mark is dropped. Memory is bounded by the limit on a
-/// line's length, not by any file's content. The path `-` is standard input.
+/// line's length, not by any file's content. The path `-` is standard input, which is read once.
 ///
 /// ```
 /// use attentive_data::LineReader;

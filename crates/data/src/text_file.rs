@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lzma_rust2::XzReader;
 use sha2::{Digest, Sha256};
@@ -151,8 +152,25 @@ enum Source {
 
 impl Source {
     fn open(path: &Path) -> io::Result<Self> {
-        if is_standard_input(path) { Ok(Self::StandardInput(io::stdin())) } else { File::open(path).map(Self::File) }
+        match is_standard_input(path) {
+            true => standard_input().map(Self::StandardInput),
+            false => File::open(path).map(Self::File),
+        }
     }
+}
+
+/// Whether [`standard_input`] was asked for.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Standard input, which has one reader: a second one would find it at its end, or take turns with the first.
+///
+/// # Errors
+/// It was asked for before.
+pub fn standard_input() -> io::Result<io::Stdin> {
+    if IS_TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(io::Error::other("it can be only one of the files, and is read once: name another file"));
+    }
+    Ok(io::stdin())
 }
 
 fn is_standard_input(path: &Path) -> bool {

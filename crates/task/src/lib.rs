@@ -75,6 +75,7 @@ mod tokens;
 mod trajectories;
 mod translation;
 
+pub use attentive_data::standard_input;
 pub use causal_lm::CausalLm;
 pub use classification::Classification;
 pub use comparisons::comparisons_json;

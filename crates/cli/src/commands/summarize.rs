@@ -4,6 +4,7 @@ use std::{fs, io, io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Context, Result};
 use attentive_bundle::{Search, Translator, is_blank};
+use attentive_task::standard_input;
 use attentive_tokenizer::Tokenizer;
 use clap::Args;
 
@@ -70,9 +71,10 @@ impl Summarize {
         }
         let files = if self.files.is_empty() { vec![PathBuf::from("-")] } else { self.files.clone() };
         Box::new(files.into_iter().map(move |path| {
-            let is_standard_input = path.as_os_str() == "-";
-            let text = if is_standard_input { io::read_to_string(io::stdin()) } else { fs::read_to_string(&path) };
-            let place = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
+            let (text, place) = match path.as_os_str() == "-" {
+                true => (standard_input().and_then(io::read_to_string), "standard input".to_owned()),
+                false => (fs::read_to_string(&path), path.display().to_string()),
+            };
             let text = text.with_context(|| format!("{place} can't be read as text"))?;
             Ok(vec![with_before(place, &text)])
         }))
