@@ -32,7 +32,8 @@ def test_the_command_writes_the_same(encoder, encoder_path, command, tmp_path):
         (["--pooling", "cls", "--normalize"], {"pooling": "cls", "normalize": True}),
         (["--pooling", "mean,max"], {"pooling": ["mean", "max"]}),
     ]:
-        command("embed", "--model", encoder_path, "--npy", tmp_path / "v.npy", *options, text="\n".join(TEXTS))
+        arguments = ["--model", encoder_path, "--npy", tmp_path / "v.npy", "--force", *options]
+        command("embed", *arguments, text="\n".join(TEXTS))
         assert np.array_equal(np.load(tmp_path / "v.npy"), encoder.encode(TEXTS, **keywords))
     line = json.loads(command("embed", "--model", encoder_path, TEXTS[1]))
     assert np.array_equal(np.float32(line["vector"]), encoder.encode(TEXTS[1]))

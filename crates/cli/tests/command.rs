@@ -270,6 +270,29 @@ fn what_is_read_is_not_written_over() {
 }
 
 #[test]
+fn a_file_that_is_there_stays_unless_force_is_given() {
+    let folder = Folder::new();
+    folder.write("text", "ab cd\nef gh\n");
+    folder.write("mine", "of mine\n");
+    for call in [
+        "tokenize train text --kind characters --out mine",
+        "tokenize train text --merges 3 --codes mine",
+        "embed --npy mine ab",
+        "distill --out mine text",
+        "backtranslate --out mine text",
+        "filter --source text --out mine",
+    ] {
+        let words: Vec<&str> = call.split(' ').collect();
+        contains(&folder.fail(&words, ""), &["mine is there already: name another file", "--force"]);
+        assert_eq!(fs::read_to_string(folder.path("mine")).unwrap(), "of mine\n", "{call}");
+    }
+    folder.succeed(&["tokenize", "train", "text", "--kind", "characters", "--out", "mine", "--force"], "");
+    assert!(fs::read_to_string(folder.path("mine")).unwrap().contains("attentive-tokenizer"));
+    #[cfg(unix)]
+    contains(&folder.fail(&["distill", "--out", "/dev/null", "--force", "text"], ""), &["/dev/null: it is not a file"]);
+}
+
+#[test]
 fn a_command_is_called_what_the_user_calls_it() {
     let folder = Folder::new();
     let recipe = copying_corpus(&folder, 10);

@@ -287,7 +287,8 @@ fn hidden_letters_are_learnt_and_the_model_can_be_used() {
     assert_ne!(vector(&["--specials", "a [SEP] c"]), vector(&["a [SEP] c"]));
     assert!(folder.fail(&["embed", "--prompt", "query", "a"], "").contains("there is no prompt \"query\""));
     finds_what_is_near(&folder);
-    folder.succeed(&["embed", "--npy", "v.npy", "a b c", "c b a"], "");
+    folder.succeed(&["embed", "--npy", "v.npy", "a"], "");
+    folder.succeed(&["embed", "--npy", "v.npy", "--force", "a b c", "c b a"], "");
     let npy = fs::read(folder.path("v.npy")).unwrap();
     assert_eq!((&npy[..6], npy.len()), (&b"\x93NUMPY"[..], 128 + 2 * 32 * 4));
     let header = String::from_utf8_lossy(&npy[10..128]);

@@ -28,7 +28,7 @@ fn every_kind_is_trained_and_gives_the_text_back() {
         ("characters", &[]),
     ];
     for (kind, size) in kinds {
-        let trained = folder.succeed(&[&["tokenize", "train", "text", "--kind", kind], size].concat(), "");
+        let trained = folder.succeed(&[&["tokenize", "train", "text", "--force", "--kind", kind], size].concat(), "");
         contains(&trained, &["entries from", "tokenizer.json"]);
         let ids = folder.succeed(&["tokenize", "encode", "text", "--tokenizer", "tokenizer.json"], "");
         assert_eq!(ids.lines().count(), 5);
@@ -164,7 +164,7 @@ fn files_are_told_by_their_first_bytes() {
 fn long_lines_are_learned_from_in_part_with_a_notice() {
     let folder = Folder::new();
     folder.write("text", &format!("{}\n{}\nüber\n", "ab ".repeat(1 << 19), "x".repeat(3 << 19)));
-    let train = |settings: &[&str]| aside(&folder, &[&["tokenize", "train", "text"], settings].concat());
+    let train = |settings: &[&str]| aside(&folder, &[&["tokenize", "train", "text", "--force"], settings].concat());
     let said = train(&["--merges", "2"]);
     contains(
         &said,
@@ -183,14 +183,14 @@ fn rare_characters_are_left_out_by_their_share() {
     let folder = Folder::new();
     folder.write("text", "too tired too tired too tired\ntoo wide ☃\n");
     let pieces = |settings: &[&str]| {
-        let train = ["tokenize", "train", "text", "--character-coverage", "0.96"];
+        let train = ["tokenize", "train", "text", "--force", "--character-coverage", "0.96"];
         contains(&aside(&folder, &[&train[..], settings].concat()), &["character coverage: 1"]);
         folder.succeed(&["tokenize", "encode", "-t", "tokenizer.json", "--format", "pieces"], "☃w\n")
     };
     assert_eq!(pieces(&["--merges", "0"]), "<0xE2> <0x98> <0x83> w </w>\n");
     assert_eq!(pieces(&["--kind", "characters"]), "<unk> w\n");
     assert_eq!(pieces(&["--kind", "unigram", "--vocab-size", "280"]), "▁ <0xE2> <0x98> <0x83> w\n");
-    let train = |settings: &[&str]| folder.fail(&[&["tokenize", "train", "text"], settings].concat(), "");
+    let train = |settings: &[&str]| folder.fail(&[&["tokenize", "train", "text", "--force"], settings].concat(), "");
     contains(&train(&["--kind", "bytes", "--character-coverage", "0.9"]), &["--character-coverage", "bpe, unigram"]);
     contains(&train(&["--merges", "2", "--character-coverage", "1.5"]), &["--character-coverage = 1.5", "at the most"]);
 }

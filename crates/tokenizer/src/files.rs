@@ -25,8 +25,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, TokenizerError> {
 }
 
 /// Writes `bytes` to `path`: beside it first, then renamed, each step on the disk before the next begins. After a loss
-/// of power there is the old file or the new one, whole.
+/// of power there is the old file or the new one, whole. A pipe or a device is written as it is.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TokenizerError> {
+    if path.exists() && !path.is_file() {
+        return fs::write(path, bytes).map_err(TokenizerError::io(path));
+    }
     let unfinished = path.with_extension("json.part");
     let written = File::create(&unfinished).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -63,6 +66,16 @@ mod tests {
         assert!(matches!(error, TokenizerError::Io { .. }), "{error}");
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        write(&path, b"new").unwrap();
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     }
 
     #[test]

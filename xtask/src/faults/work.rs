@@ -58,7 +58,7 @@ impl Work {
         let place = out.display().to_string();
         let mut args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         args.push(&place);
-        if out.is_dir() || self.old.is_some() {
+        if out.exists() || self.old.is_some() {
             args.push("--force");
         }
         lab.program(&args)

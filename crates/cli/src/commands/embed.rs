@@ -30,6 +30,9 @@ pub(crate) struct Embed {
     /// Write an array of 32-bit floats, a row a line, to this .npy file instead.
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     npy: Option<PathBuf>,
+    /// Write over a file that is there.
+    #[arg(long, requires = "npy")]
+    force: bool,
     /// Compare the vectors that this word has in the lines: the cosine of each pair.
     #[arg(long, value_name = "WORD", conflicts_with_all = ["pooling", "normalize", "frame", "prompt", "specials"])]
     compare: Option<String>,
@@ -89,6 +92,7 @@ impl EmbeddingArgs {
 
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
+        self.npy.iter().try_for_each(|npy| super::check_new_file(npy, self.force))?;
         let (bundle, lines) = (open_model(&self.model)?, input::of_command(self.text));
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let how = self.embedding.over(&bundle.embedding)?;

@@ -40,7 +40,7 @@ pub(crate) struct Eval {
     /// Translations by people; may be given several times.
     #[arg(long, value_name = "FILE", required = true)]
     reference: Vec<PathBuf>,
-    /// Also write the translations to a file, a line each.
+    /// Also write the translations to a file, a line each; over one that is there.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Score every sentence by itself, a line each, in place of the whole.

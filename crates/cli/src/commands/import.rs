@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use attentive_interchange::{ImportConfig, Imported};
 use attentive_task::thousands;
 use clap::Args;
@@ -51,9 +51,7 @@ impl Import {
         let Self { drop_unknown, long_context, .. } = self;
         let options = ImportConfig { drop_unknown, lowercase: self.case.lowercase(), long_context };
         let folder = local(source)?;
-        if is_ours(&folder) {
-            bail!("{} is a model of attentive already; it needs no import", folder.display());
-        }
+        ensure!(!is_ours(&folder), "{} is a model of attentive already; it needs no import", folder.display());
         let mut imported = attentive_interchange::import(&folder, &options)?;
         imported.bundle = self.languages.over(imported.bundle)?;
         save(&imported.bundle, out, self.force)?;

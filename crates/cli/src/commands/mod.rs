@@ -272,12 +272,10 @@ fn beam_rules(name: &str) -> Result<BeamRules, String> {
 
 /// Refuses a lower bound that is above an upper one, which may be the model's own.
 fn in_order((min_flag, min): (&str, usize), (max_flag, max): (&str, usize), is_of_model: bool) -> Result<()> {
-    match (min > max, is_of_model) {
-        (true, true) => {
-            bail!("{min_flag} {min} is more than the {max} that the model's settings allow: give {max_flag}")
-        }
-        (true, false) => bail!("{min_flag} {min} is more than {max_flag} {max}: lower it, or raise {max_flag}"),
-        _ => Ok(()),
+    match is_of_model {
+        _ if min <= max => Ok(()),
+        true => bail!("{min_flag} {min} is more than the {max} that the model's settings allow: give {max_flag}"),
+        false => bail!("{min_flag} {min} is more than {max_flag} {max}: lower it, or raise {max_flag}"),
     }
 }
 
@@ -411,12 +409,15 @@ impl LanguageArgs {
 /// Refuses a file that can't be written, before what is to be in it is made.
 fn check_writable(out: &Path) -> Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if out.is_dir() {
-        bail!("can't write {}: it is a folder; name a file", out.display());
-    }
-    if !folder.is_dir() {
-        bail!("can't write {}: there is no folder {}", out.display(), folder.display());
-    }
+    ensure!(!out.is_dir(), "can't write {}: it is a folder; name a file", out.display());
+    ensure!(folder.is_dir(), "can't write {}: there is no folder {}", out.display(), folder.display());
+    Ok(())
+}
+
+/// Refuses to write over a file, before what is to be in it is made, unless the user wants to.
+fn check_new_file(out: &Path, force: bool) -> Result<()> {
+    check_writable(out)?;
+    ensure!(force || !out.is_file(), "{} is there already: name another file, or give --force", out.display());
     Ok(())
 }
 

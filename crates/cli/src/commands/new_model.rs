@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use attentive_bundle::{Bundle, WeightFormat};
 use attentive_run::{ModelOf, resolve};
 use attentive_task::{ShortlistLearning, thousands};
@@ -166,9 +166,7 @@ impl Extend {
                     tokens.extend(Some(line?.text).filter(|token| !token.trim().is_empty()));
                 }
             }
-            if tokens.is_empty() {
-                bail!("nothing to add: give tokens, --file, or another tokenizer with --tokenizer");
-            }
+            ensure!(!tokens.is_empty(), "nothing to add: give tokens, --file, or another tokenizer with --tokenizer");
             bundle.extend_vocabulary(&tokens, self.special)?
         };
         self.new.save(&bundle)?;

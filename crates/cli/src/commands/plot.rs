@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use attentive_plot::{Chart, Series, to_png, to_svg};
 use clap::Args;
 
@@ -60,9 +60,7 @@ impl Plot {
                 lines.entry(curve).or_default().push(Series { label: run.display().to_string(), points });
             }
         }
-        if lines.is_empty() {
-            bail!("no update is logged in these runs yet");
-        }
+        ensure!(!lines.is_empty(), "no update is logged in these runs yet");
         let chart = |(curve, series): (Curve, _)| Chart { title: curve.to_string(), x_label: "updates".into(), series };
         let charts: Vec<Chart> = lines.into_iter().map(chart).collect();
         format.write(&charts, &self.out)?;

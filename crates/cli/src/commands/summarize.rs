@@ -71,10 +71,9 @@ impl Summarize {
         }
         let files = if self.files.is_empty() { vec![PathBuf::from("-")] } else { self.files.clone() };
         Box::new(files.into_iter().map(move |path| {
-            let (text, place) = match path.as_os_str() == "-" {
-                true => (standard_input().and_then(io::read_to_string), "standard input".to_owned()),
-                false => (fs::read_to_string(&path), path.display().to_string()),
-            };
+            let is_input = path.as_os_str() == "-";
+            let text = if is_input { standard_input().and_then(io::read_to_string) } else { fs::read_to_string(&path) };
+            let place = if is_input { "standard input".to_owned() } else { path.display().to_string() };
             let text = text.with_context(|| format!("{place} can't be read as text"))?;
             Ok(vec![with_before(place, &text)])
         }))

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use attentive_bundle::{Bundle, Translator};
 use attentive_decode::SamplingConfig;
 use attentive_run::resolve;
@@ -10,7 +10,7 @@ use attentive_task::{Synthesis, SyntheticPairs, thousands};
 use clap::Args;
 
 use super::{
-    DecodingArgs, ModelArgs, SamplingArgs, check_writable, refuse_overwriting,
+    DecodingArgs, ModelArgs, SamplingArgs, check_new_file, refuse_overwriting,
     train::{INTERRUPTED, flag},
 };
 use crate::{input, terminal::Terminal};
@@ -79,11 +79,9 @@ impl Backtranslate {
 
 impl Made {
     fn write(&self, text: &[PathBuf], references: &[PathBuf], synthesis: Synthesis) -> Result<ExitCode> {
-        check_writable(&self.out)?;
         refuse_overwriting(&self.out, text.iter().chain(references))?;
-        if self.out.exists() && !self.force {
-            bail!("{} is there already: name another file, or give --force", self.out.display());
-        }
+        check_new_file(&self.out, self.force)?;
+        ensure!(self.out.is_file() || !self.out.exists(), "can't write {}: it is not a file", self.out.display());
         let DecodingArgs { length_penalty, beam_rules, .. } = &self.decoding;
         let is_ranked = length_penalty.is_some() || beam_rules.is_some();
         // With references, the beam is how many are drawn.

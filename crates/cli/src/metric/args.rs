@@ -109,14 +109,12 @@ impl MetricArgs {
     /// The scores asked for, in order, none twice. `effective_order` is what BLEU of single sentences needs.
     pub(crate) fn scorers(&self, effective_order: bool) -> Result<Vec<Box<dyn AnyScorer>>> {
         let bleu = Bleu { effective_order, ..self.bleu()? };
-        let mut names = self.metric.clone();
-        let mut seen = Vec::new();
-        names.retain(|name| {
-            !seen.contains(name) && {
-                seen.push(*name);
-                true
+        let mut names: Vec<MetricName> = Vec::new();
+        for name in &self.metric {
+            if !names.contains(name) {
+                names.push(*name);
             }
-        });
+        }
         let scorer = |name| -> Box<dyn AnyScorer> {
             match name {
                 MetricName::Bleu => Box::new(bleu.clone()),

@@ -14,7 +14,7 @@ use clap::{
 };
 
 use crate::{
-    commands::{check_writable, integer, refuse_overwriting},
+    commands::{check_new_file, integer, refuse_overwriting},
     input::{self, MAX_LINE_BYTES},
     output::write_file,
 };
@@ -56,6 +56,9 @@ pub(super) struct Train {
     /// Also write the merges of BPE as codes of subword-nmt.
     #[arg(long, value_name = "FILE")]
     codes: Option<PathBuf>,
+    /// Write over files that are there.
+    #[arg(long)]
+    force: bool,
 }
 
 /// A line that can't be read, as the recipe's own errors are.
@@ -96,9 +99,10 @@ impl Train {
         if self.codes.is_some() && self.kind != TokenizerKind::Bpe {
             bail!("--codes is for the kind bpe: subword-nmt has no other");
         }
-        refuse_overwriting(&self.out, &self.files)?;
-        self.codes.iter().try_for_each(|codes| refuse_overwriting(codes, &self.files))?;
-        [&self.out].into_iter().chain(&self.codes).try_for_each(|path| check_writable(path))?;
+        for path in [&self.out].into_iter().chain(&self.codes) {
+            refuse_overwriting(path, &self.files)?;
+            check_new_file(path, self.force)?;
+        }
         let mut n_lines = 0_u64;
         let (mut n_cut, mut first_cut) = (0_u64, None);
         let lines = input::open_cut(&self.files, "text", self.max_line_bytes).map(|line| {
