@@ -16,6 +16,7 @@ pub struct ReadingConfig {
 /// The longest texts that the folder of an imported model names where its positions have no end, for an export: the table
 /// `[lengths]` of a bundle's `config.toml`. Nothing is cut by them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Lengths {
     /// `max_position_embeddings` of `config.json`.
@@ -33,7 +34,13 @@ impl Lengths {
         Self { model: model.filter(is_length), tokenizer: tokenizer.filter(is_length) }
     }
 
-    pub(crate) fn is_default(&self) -> bool {
+    /// These, and where they do not say one, that of `other`.
+    pub fn or(self, other: Self) -> Self {
+        Self { model: self.model.or(other.model), tokenizer: self.tokenizer.or(other.tokenizer) }
+    }
+
+    /// Whether neither is said.
+    pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -94,6 +94,8 @@ batch = { context = 16, rows = 2 }
     fs::rename(folder.path("before"), folder.path("moved")).unwrap();
     folder.succeed(&["train", "--resume", "runs/tuned-1", "--set", "training.steps=6"], "");
     assert_eq!(params(&folder, "runs/tuned-1")["embedding.weight"], before["embedding.weight"]);
+    let lengths = |model: &str| Bundle::read(folder.path(model)).unwrap().lengths;
+    assert_eq!((lengths("runs/tuned-1"), lengths("moved").is_default()), (lengths("moved"), false));
 
     for (pattern, problem) in [("encoder", "no parameter has such a path"), ("*", "nothing is left to be trained")] {
         let freeze = format!("training.freeze=[\"{pattern}\"]");
@@ -355,6 +357,10 @@ fn learns(folder: &Folder, format: &str, new: &[&str]) {
 
     folder.succeed(&["export", "--model", "runs/tuned-1", "--format", format, "--out", "written"], "");
     folder.succeed(&["import", folder.path("written").to_str().unwrap(), "--out", "again"], "");
+    // The longest text is that of the folder that the model came from.
+    let [origin, tuned, written] =
+        ["before", "runs/tuned-1", "again"].map(|model| Bundle::read(folder.path(model)).unwrap().lengths);
+    assert_eq!((tuned, written.model), (origin, origin.model), "{format}");
     let again = params(folder, "again");
     for (name, tensor) in params(folder, "runs/tuned-1") {
         // Phi has one norm for two sub-layers: what the second has learnt goes into the map that reads it.

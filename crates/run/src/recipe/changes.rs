@@ -21,6 +21,7 @@ const MAY_CHANGE: &[&str] = &[
     "evaluation",
     "decoding",
     "generation",
+    "lengths",
 ];
 
 /// Settings that are in the rows of tokens of a pair, which DPO's reference has scored: they stay where pairs are learnt.

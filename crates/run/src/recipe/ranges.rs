@@ -233,6 +233,9 @@ const RANGES: &[(&str, Range)] = &[
     ("eta_cutoff", Below(0.0, 1.0)),
     ("repetition_penalty", Above(0.0, 1e6)),
     ("sampling.seed", Whole(0, i64::MAX)),
+    // [lengths]
+    ("lengths.model", Whole(0, i64::MAX)),
+    ("lengths.tokenizer", Whole(0, i64::MAX)),
 ];
 
 /// Puts the range of the number at `key` into its schema.

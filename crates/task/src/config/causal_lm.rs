@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use attentive_bundle::GenerationConfig;
+use attentive_bundle::{GenerationConfig, Lengths};
 use attentive_data::{DocumentUnit, Size, TextFiles};
 use attentive_model::{ModelConfig, Role};
 use attentive_trainer::FinishedModel;
@@ -55,6 +55,9 @@ pub struct CausalLmRecipe {
     /// How the finished model writes.
     #[serde(default)]
     pub generation: GenerationConfig,
+    /// How long texts may be by the files that an export writes, where the model's positions have no end.
+    #[serde(default, skip_serializing_if = "Lengths::is_default")]
+    pub lengths: Lengths,
 }
 
 /// Files of conversations, as JSON lines: `{"messages": [{"role": "user", "content": "…"}, …]}`, and variables of the chat

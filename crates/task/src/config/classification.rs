@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use attentive_bundle::Lengths;
 use attentive_data::{Size, TsvLayout};
 use attentive_model::{ModelConfig, Role};
 use schemars::JsonSchema;
@@ -37,6 +38,9 @@ pub struct ClassificationRecipe {
     /// Which checkpoints make the model.
     #[serde(default)]
     pub evaluation: super::masked_lm::EvaluationRecipe,
+    /// How long texts may be by the files that an export writes, where the model's positions have no end.
+    #[serde(default, skip_serializing_if = "Lengths::is_default")]
+    pub lengths: Lengths,
 }
 
 /// The parts of labelled texts.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use attentive_bundle::Lengths;
 use attentive_data::{DocumentUnit, MaskingConfig, RowKind, Size};
 use attentive_model::{EncoderSpec, FamilyVisitor, Guessing, ModelConfig, ModelSpec, Role};
 use attentive_trainer::FinishedModel;
@@ -38,6 +39,9 @@ pub struct MaskedLmRecipe {
     /// Which checkpoints make the model.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,
+    /// How long texts may be by the files that an export writes, where the model's positions have no end.
+    #[serde(default, skip_serializing_if = "Lengths::is_default")]
+    pub lengths: Lengths,
 }
 
 /// What is minimised.

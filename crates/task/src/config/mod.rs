@@ -227,7 +227,12 @@ impl TaskRecipe {
     pub(crate) fn begin_from(&mut self, path: PathBuf, model: ModelConfig, bundle: &Bundle) {
         of_any_task!(&mut *self, recipe => (recipe.pretrained, recipe.model) = (Some(path), model));
         match self {
-            Self::CausalLm(recipe) => follow_generation(&mut recipe.generation, &bundle.generation),
+            Self::CausalLm(recipe) => {
+                follow_generation(&mut recipe.generation, &bundle.generation);
+                recipe.lengths = recipe.lengths.or(bundle.lengths);
+            }
+            Self::MaskedLm(recipe) => recipe.lengths = recipe.lengths.or(bundle.lengths),
+            Self::Classification(recipe) => recipe.lengths = recipe.lengths.or(bundle.lengths),
             Self::Translation(recipe) => follow_decoding(&mut recipe.decoding, &bundle.decoding),
             Self::SpanCorruption(recipe) => follow_decoding(&mut recipe.decoding, &bundle.decoding),
             _ => {}
