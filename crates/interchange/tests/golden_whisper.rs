@@ -335,6 +335,30 @@ fn settings_that_are_not_followed_are_named() {
     assert_eq!(with_settings("generation_config.json", &others).unwrap().notes, expected);
 }
 
+/// As transformers' `_retrieve_init_tokens` takes them.
+#[test]
+fn forced_ids_are_a_language_where_nothing_is_named() {
+    let read = |file: &str, settings: &Value| {
+        let imported = with_settings(file, settings).unwrap();
+        (imported.bundle.processor.speech().unwrap().tokens.usual_language.clone(), imported.notes)
+    };
+    let usual = |language: &str| (Some(language.to_owned()), Vec::<String>::new());
+    let file = "generation_config.json";
+    let german = json!([[1, 266], [2, 268], [3, 272]]);
+    assert_eq!(read(file, &json!({ "forced_decoder_ids": german })), usual("de"));
+    // config.json is asked where this file has none.
+    assert_eq!(read("config.json", &json!({ "forced_decoder_ids": german })), usual("de"));
+    assert_eq!(read(file, &json!({ "forced_decoder_ids": [[1, null], [2, 268]] })), (None, vec![]));
+    // A task or a language that is named counts alone.
+    let ids = json!([[1, 266], [2, 267]]);
+    assert_eq!(read(file, &json!({ "forced_decoder_ids": ids, "task": "transcribe" })), (None, vec![]));
+    assert_eq!(read(file, &json!({ "forced_decoder_ids": ids, "language": "<|en|>" })), usual("en"));
+    // A model of one language, which is forced to write no times.
+    assert_eq!(read(file, &json!({ "forced_decoder_ids": [[1, 272]], "is_multilingual": false })), (None, vec![]));
+    let (_, notes) = read(file, &json!({ "forced_decoder_ids": [[1, 265], [2, 266]] }));
+    assert_eq!(notes, ["not followed here: forced_decoder_ids say <|de|> at 2"]);
+}
+
 #[test]
 fn what_a_model_is_not_told_is_named() {
     let transcriber = transcriber();

@@ -1,6 +1,6 @@
 //! The tokens that steer Whisper, by its tokenizer and its `generation_config.json`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use attentive_bundle::SpeechTokens;
 use attentive_tokenizer::{TokenId, Tokenizer};
@@ -59,13 +59,20 @@ pub(super) fn import(
     n_rows: usize,
 ) -> Result<SpeechTokens, InterchangeError> {
     let path = reader.folder.join(GENERATION);
+    let of_config = |keys: &[&str]| {
+        let setting = |&key: &&str| Some((key.to_owned(), reader.setting(key)?.clone()));
+        let value = Value::Object(keys.iter().filter_map(setting).collect());
+        Steering::deserialize(value).map_err(InterchangeError::damaged(&reader.config_path()))
+    };
     let steering = if path.is_file() {
-        files::read_json::<Steering>(&path)?
+        let mut own: Steering = files::read_json(&path)?;
+        if own.forced_decoder_ids.is_none() {
+            // Of these alone, transformers asks config.json as well.
+            own.forced_decoder_ids = of_config(&["forced_decoder_ids"])?.forced_decoder_ids;
+        }
+        own
     } else {
-        let of_config = ["suppress_tokens", "begin_suppress_tokens", "forced_decoder_ids"];
-        let setting = |key: &str| Some((key.to_owned(), reader.setting(key)?.clone()));
-        let value = Value::Object(of_config.into_iter().filter_map(setting).collect());
-        Steering::deserialize(value).map_err(InterchangeError::damaged(&reader.config_path()))?
+        of_config(&["suppress_tokens", "begin_suppress_tokens", "forced_decoder_ids"])?
     };
     steering.tokens(reader, tokenizer, n_rows)
 }
@@ -102,8 +109,10 @@ impl Steering {
         } else {
             settings.lang_to_id.iter().map(|(name, &id)| (code(name), id)).collect()
         };
-        let forced = settings.forced_decoder_ids.unwrap_or_default();
-        let forced = |place: usize| forced.iter().find_map(|(at, id)| id.filter(|_| *at == place));
+        // A language or a task that is named takes the place of ids, as in transformers.
+        let is_named = settings.language.is_some() || settings.task.is_some();
+        let all_forced = settings.forced_decoder_ids.filter(|_| !is_named).unwrap_or_default();
+        let forced = |place: usize| all_forced.iter().find_map(|(at, id)| id.filter(|_| *at == place));
         let by_id = languages.iter().find(|(_, id)| Some(**id) == forced(1)).map(|(name, _)| name.clone());
         let named = settings.language.map(|name| code(&name));
         if let Some(name) = named.as_ref().filter(|name| !languages.contains_key(*name)) {
@@ -119,7 +128,7 @@ impl Steering {
             reader.notes.push("not followed here: forced_decoder_ids say <|translate|>; ask for it".to_owned());
         }
         let no_times = settings.no_timestamps_token_id.or_else(|| id_of("<|notimestamps|>"));
-        Ok(SpeechTokens {
+        let tokens = SpeechTokens {
             start,
             end,
             usual_language: named.filter(|name| languages.contains_key(name)).or(by_id),
@@ -134,8 +143,28 @@ impl Steering {
             suppressed: settings.suppress_tokens.unwrap_or_default(),
             suppressed_first: settings.begin_suppress_tokens.unwrap_or_default(),
             latest_first: settings.max_initial_timestamp_index,
-        })
+        };
+        reader.notes.extend(note_of_others(&all_forced, &tokens, tokenizer));
+        Ok(tokens)
     }
+}
+
+/// The note of forced ids that are not where a prompt here has a language, a task, or that there are no times.
+fn note_of_others(
+    forced: &[(usize, Option<TokenId>)],
+    tokens: &SpeechTokens,
+    tokenizer: &dyn Tokenizer,
+) -> Option<String> {
+    let is_of_prompt = |at: usize, id: TokenId| match at {
+        _ if Some(id) == tokens.no_times => true,
+        1 => tokens.languages.values().any(|&language| language == id),
+        2 => [tokens.transcribe, tokens.translate].contains(&Some(id)),
+        _ => false,
+    };
+    let name = |id: TokenId| tokenizer.token(id).map_or_else(|| id.to_string(), Cow::into_owned);
+    let ids = forced.iter().filter_map(|&(at, id)| Some((at, id?))).filter(|&(at, id)| !is_of_prompt(at, id));
+    let others: Vec<String> = ids.map(|(at, id)| format!("{} at {at}", name(id))).collect();
+    (!others.is_empty()).then(|| format!("not followed here: forced_decoder_ids say {}", others.join(", ")))
 }
 
 /// The `generation_config.json` of a model that these tokens steer, with so many positions.
