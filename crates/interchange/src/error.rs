@@ -77,6 +77,10 @@ pub enum InterchangeError {
         path: PathBuf,
         /// Tensors missing, left over, or of another shape, a line each.
         problems: Vec<String>,
+        /// Whether the model has tensors that are not in the file.
+        lacks: bool,
+        /// Whether the file has tensors that are not in the model.
+        exceeds: bool,
     },
     /// A folder without an adapter.
     #[error("{path} has no adapter: it is the folder of a model that was trained as a whole", path = path.display())]
@@ -193,6 +197,11 @@ impl InterchangeError {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Io { path, cause }
+    }
+
+    /// Tensors that do not fit, none of which is missing or left over.
+    pub(crate) fn misshapen(path: &std::path::Path, problems: Vec<String>) -> Self {
+        Self::Mismatch { path: path.to_owned(), problems, lacks: false, exceeds: false }
     }
 
     /// For `map_err` of what can't be understood.

@@ -299,22 +299,21 @@ pub(crate) fn known_classes<C: Copy>(
 /// What an import of this architecture fails by, said of the class that `config.json` names, if that is another than what
 /// is read: without its head, with another, or half of it. One that fits is read, whatever it is called.
 pub(crate) fn by_class(error: InterchangeError, architecture: &str, reader: &Reader<'_>) -> InterchangeError {
-    let (InterchangeError::Mismatch { problems, .. } | InterchangeError::Unsupported { problems, .. }) = &error else {
-        return error;
-    };
     let Some(format) = Format::ALL.iter().find(|format| format.name() == architecture) else { return error };
+    // Half of an encoder–decoder says so itself.
+    let is_half = format.role() == Role::EncoderDecoder && reader.setting("is_encoder_decoder") == Some(&false.into());
+    let (lacks, exceeds) = match &error {
+        InterchangeError::Mismatch { lacks, exceeds, .. } => (*lacks, *exceeds),
+        InterchangeError::Unsupported { .. } => (is_half, false),
+        _ => return error,
+    };
     let (read, classes) = (format.classes(), reader.classes());
     let is_other = |class: &&String| is_class(class, format.family().class_prefix) && !read.contains(class);
     let Some(class) = classes.iter().find(is_other).filter(|_| !read.is_empty()) else { return error };
-    let lacks = |problem: &String| {
-        let is_half = problem.starts_with("is_encoder_decoder is false");
-        is_half || problem.starts_with("missing: ") || problem.contains("there are tensors of 0 such")
-    };
-    let is_left = |problem: &String| problem.starts_with("not in the model: ");
-    let what = match () {
-        () if problems.iter().any(lacks) => ", which has what this lacks",
-        () if problems.iter().any(is_left) => "; drop_unknown leaves its head out",
-        () => return error,
+    let what = match (lacks, exceeds) {
+        (true, _) => ", which has what this lacks",
+        (false, true) => "; drop_unknown leaves its head out",
+        (false, false) => return error,
     };
     let problem = format!("architectures has {class:?}; there is {}{what}", read.join(", "));
     InterchangeError::Unsupported { path: reader.config_path(), problems: vec![problem] }

@@ -245,7 +245,10 @@ pub(crate) fn check_params(bundle: &Bundle, slots: &[Slot]) -> Result<(), Interc
     let problems: Vec<String> = slots.iter().filter_map(problem).collect();
     match problems.is_empty() {
         true => Ok(()),
-        false => Err(InterchangeError::Mismatch { path: bundle.path.clone(), problems }),
+        false => {
+            let lacks = slots.iter().any(|slot| !bundle.params.contains_key(&slot.ours));
+            Err(InterchangeError::Mismatch { path: bundle.path.clone(), problems, lacks, exceeds: false })
+        }
     }
 }
 

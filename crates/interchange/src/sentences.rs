@@ -122,7 +122,7 @@ impl Sentences {
             let [to, from] = weight.shape[..] else { continue };
             if from != given {
                 let problem = format!("dense layer {} takes {from} numbers, and is given {given}", n + 1);
-                return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems: vec![problem] });
+                return Err(InterchangeError::misshapen(folder, vec![problem]));
             }
             given = to;
         }

@@ -90,6 +90,8 @@ pub(crate) struct Source {
     /// The file and the name there of each tensor.
     tensors: BTreeMap<String, (usize, String)>,
     problems: Vec<String>,
+    /// Whether a tensor of the model was missing.
+    lacks: bool,
 }
 
 impl Source {
@@ -137,9 +139,9 @@ impl Source {
             }
         }
         if !problems.is_empty() {
-            return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems });
+            return Err(InterchangeError::misshapen(folder, problems));
         }
-        Ok(Self { folder: folder.to_owned(), files, tensors, problems: Vec::new() })
+        Ok(Self { folder: folder.to_owned(), files, tensors, problems: Vec::new(), lacks: false })
     }
 
     /// The kinds of numbers that the files have: f32, bf16, Q4_0.
@@ -257,7 +259,9 @@ impl Source {
         let first = self.tensors.values().next().filter(|_| found.is_empty());
         let first = first.map(|(_, name)| format!("; the first tensor is {name}")).unwrap_or_default();
         let problem = format!("{key} is {n}, and there are tensors of {} such, {prefix}…{first}", found.len());
-        Err(InterchangeError::Mismatch { path: self.folder.clone(), problems: vec![problem] })
+        // Of fewer layers than config.json says, a file may still be of the class that is read.
+        let lacks = found.is_empty();
+        Err(InterchangeError::Mismatch { path: self.folder.clone(), problems: vec![problem], lacks, exceeds: false })
     }
 
     /// Takes the blocks of all slots, and leaves their tensors out.
@@ -333,6 +337,7 @@ impl Source {
         let shape = layout.theirs();
         if !self.has(name) {
             self.problems.push(format!("missing: {name} {shape:?}"));
+            self.lacks = true;
             return Ok(None);
         }
         if let Some(found) = self.shape(name).filter(|&found| found != shape) {
@@ -366,7 +371,9 @@ impl Source {
             self.problems.push("drop_unknown leaves out what is not in the model".to_owned());
         }
         if !self.problems.is_empty() {
-            return Err(InterchangeError::Mismatch { path: self.folder, problems: self.problems });
+            let exceeds = !unknown.is_empty();
+            let Self { folder: path, problems, lacks, .. } = self;
+            return Err(InterchangeError::Mismatch { path, problems, lacks, exceeds });
         }
         let names: Vec<&str> = left_out.into_iter().map(|(name, _)| name.as_str()).collect();
         let note = || format!("tensors that are not in the model are left out: {}", names.join(", "));

@@ -180,6 +180,12 @@ fn classes_without_the_head_that_is_read_are_refused_by_name() {
         let is_by_class = found.contains(&format!("architectures has {class:?}"));
         assert_eq!((is_by_class, found.contains(expected)), (expected.starts_with("there is "), true), "{found}");
     }
+    // A setting that is not followed is another matter, whatever is written in it.
+    let odd = copy("bart", |config| {
+        config["architectures"] = json!(["BartModel"]);
+        config["activation_function"] = json!("there are tensors of 0 such");
+    });
+    says(import(odd.path()), &["activation_function is \"there are tensors of 0 such\""]);
     let half = copy("t5", |config| {
         config["architectures"] = json!(["T5EncoderModel"]);
         config["is_encoder_decoder"] = json!(false);

@@ -57,7 +57,8 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     let shape_of = |name: &str| file.entry(name).map(|entry| &entry.shape);
     let table = format!("{}.weight", names.embedding);
     let vocab_size = shape_of(&table).and_then(|shape| shape.first().copied()).ok_or_else(|| {
-        InterchangeError::Mismatch { path: path.to_owned(), problems: vec![format!("missing: {table}")] }
+        let problems = vec![format!("missing: {table}")];
+        InterchangeError::Mismatch { path: path.to_owned(), problems, lacks: true, exceeds: false }
     })?;
     let tied = shape_of(&format!("{}.weight", names.projection)).is_none();
     let mut config = architecture.config(&mut metadata, vocab_size, tied)?;

@@ -57,7 +57,7 @@ pub fn read_adapter<P>(folder: &Path, bundle: &Bundle<P>) -> Result<Adapter, Int
         }
     }
     let none = || vec![format!("transformers' names of a {} are not known here", bundle.model.family())];
-    Err(InterchangeError::Mismatch { path: folder.to_owned(), problems: fewest.unwrap_or_else(none) })
+    Err(InterchangeError::misshapen(folder, fewest.unwrap_or_else(none)))
 }
 
 /// The folders of a model and of an adapter over it, as a user writes them: `MODEL`, or `MODEL+ADAPTER`. A folder that is there
