@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Adapter, Bundle};
-use attentive_interchange::{Format, InterchangeError, export_adapter, is_adapter, read_adapter, with_adapter};
+use attentive_interchange::{
+    Format, InterchangeError, export_adapter, is_adapter, model_and_adapter, read_adapter, with_adapter,
+};
 use attentive_model::{AdapterConfig, AdapterKind, BertConfig, GptConfig, ModelSpec};
 use attentive_testkit::{Area, Comparison, assert_close, largest_error, named};
 use attentive_weights::{Source, Tensors};
@@ -78,6 +80,33 @@ fn adapters_over_a_folder_are_those_that_are_merged() {
         }
         let none = with_adapter(&shared, &path).unwrap_err();
         assert!(matches!(none, InterchangeError::NoAdapter { .. }), "{none}");
+    }
+}
+
+#[test]
+fn a_model_s_own_folder_may_have_the_sign_of_an_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["m", "m+1", "m+1+b", "a", "a+2"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let path = |name: &str| folder.path().join(name);
+    for (written, model, adapter) in [
+        ("m", "m", None),
+        ("m+1", "m+1", None),
+        ("m+1+b", "m+1+b", None),
+        ("m+{}a", "m", Some("a")),
+        ("m+1+{}a", "m+1", Some("a")),
+        ("m+1+{}a+2", "m+1", Some("a+2")),
+        ("m+1+b+{}a+2", "m+1+b", Some("a+2")),
+        // Of what is not there, an error names the part.
+        ("m+1+{}none", "m+1", Some("none")),
+        ("n+{}a", "n", Some("a")),
+        ("n", "n", None),
+    ] {
+        let written = path(&written.replace("{}", &format!("{}/", folder.path().display())));
+        let (found, over) = model_and_adapter(&written);
+        let found = (found.to_owned(), over.map(Path::to_owned));
+        assert_eq!(found, (path(model), adapter.map(path)), "{}", written.display());
     }
 }
 

@@ -60,11 +60,16 @@ pub fn read_adapter<P>(folder: &Path, bundle: &Bundle<P>) -> Result<Adapter, Int
     Err(InterchangeError::misshapen(folder, fewest.unwrap_or_else(none)))
 }
 
-/// The folders of a model and of an adapter over it, as a user writes them: `MODEL`, or `MODEL+ADAPTER`. A folder that is there
-/// may have such a sign in its own path.
+/// The folders of a model and of an adapter over it, as a user writes them: `MODEL`, or `MODEL+ADAPTER`. Folders that are there
+/// may have such signs in their own paths; where no part is a model's folder, the first sign counts, for an error to name both.
 pub fn model_and_adapter(written: &Path) -> (&Path, Option<&Path>) {
-    let parts = written.to_str().filter(|_| !written.exists()).and_then(|text| text.split_once('+'));
-    match parts.filter(|(model, adapter)| !model.is_empty() && !adapter.is_empty()) {
+    let text = written.to_str().filter(|_| !written.exists()).unwrap_or_default();
+    let splits = text.match_indices('+').map(|(at, _)| (&text[..at], &text[at + 1..]));
+    let mut splits = splits.filter(|(model, adapter)| !model.is_empty() && !adapter.is_empty());
+    let is_there = |part: &str| Path::new(part).exists();
+    // The longest folder, of those before an adapter that is there too.
+    let found = splits.clone().filter(|(model, _)| is_there(model)).max_by_key(|(_, adapter)| is_there(adapter));
+    match found.or_else(|| splits.next()) {
         Some((model, adapter)) => (Path::new(model), Some(Path::new(adapter))),
         None => (written, None),
     }
