@@ -438,10 +438,23 @@ pub(crate) fn export_framed(
     let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame(tokenizer, separators))) else {
         return export_encoder(folder, tokenizer, how);
     };
+    export_json(folder, tokenizer, &json, &how)?;
+    Ok(Vec::new())
+}
+
+/// Writes a tokenizer as a `tokenizer.json`, which says all of it, and in our own file.
+///
+/// # Errors
+/// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
+pub(crate) fn export_json(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    json: &str,
+    how: &OfEncoder,
+) -> Result<(), InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
-    files::write_json(&folder.join(SETTINGS), &how.with_inputs(named(tokenizer, FAST, max_len)))?;
-    Ok(Vec::new())
+    files::write_json(&folder.join(SETTINGS), &how.with_inputs(named(tokenizer, FAST, how.max_len)))
 }
 
 /// What stands around the texts of an encoder, and so many tokens between two.

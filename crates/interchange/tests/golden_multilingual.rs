@@ -10,6 +10,7 @@ use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, import};
 use attentive_model::TransformerConfig;
 use attentive_testkit::{Area, Comparison, Golden, largest_error};
+use attentive_tokenizer::{ByteLevelBpeTrainer, WordPieceTrainer};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Deserialize;
 use serde_json::Value;
@@ -215,16 +216,32 @@ fn a_tokenizer_json_puts_around_a_source_what_the_model_reads() {
     std::fs::copy(golden().path("bert-model").join("vocab.txt"), folder.path().join("vocab.txt")).unwrap();
     let settings = r#"{"tokenizer_class": "BertTokenizer", "strip_accents": false}"#;
     std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
-    let tokenizer = attentive_tokenizer::open(folder.path()).unwrap();
-    let expected = tokenizer.pair_frame(None, None).unwrap().source;
-    assert_eq!((expected.before.len(), expected.after.len()), (0, 1));
+    let with_accents = attentive_tokenizer::open(folder.path()).unwrap();
+    let texts = ["the animal was too tired", "das Tier war zu breit"];
+    let byte_level = ByteLevelBpeTrainer::with_vocab_size(270).train(texts).unwrap();
+    let wordpiece = WordPieceTrainer::with_vocab_size(60).train(texts).unwrap();
     let bart = read("bart").bundle;
-    let bundle = Bundle::new("bart", bart.model.clone(), tokenizer, bart.params.clone());
+    let class = |folder: &Path| -> Value {
+        let settings: Value =
+            serde_json::from_slice(&std::fs::read(folder.join("tokenizer_config.json")).unwrap()).unwrap();
+        settings["tokenizer_class"].clone()
+    };
+    for tokenizer in [with_accents, Box::new(byte_level), Box::new(wordpiece)] {
+        let expected = tokenizer.pair_frame(None, None).unwrap().source;
+        assert_eq!((expected.before.len(), expected.after.len()), (0, 1));
+        let bundle = Bundle::new("bart", bart.model.clone(), tokenizer, bart.params.clone());
+        let out = tempfile::tempdir().unwrap();
+        export(&bundle, Format::Bart, &ExportConfig::default(), out.path()).unwrap();
+        let written = attentive_tokenizer::OpenOptions::default().open(&out.path().join("tokenizer.json")).unwrap();
+        let frame = written.frame.unwrap();
+        assert_eq!((frame.before, frame.after), (expected.before, expected.after));
+        // The classes of its kind put a token before a text, whatever the file says.
+        assert_eq!(class(out.path()), "PreTrainedTokenizerFast");
+    }
+    // What they do is what BART itself reads.
     let out = tempfile::tempdir().unwrap();
-    export(&bundle, Format::Bart, &ExportConfig::default(), out.path()).unwrap();
-    let written = attentive_tokenizer::OpenOptions::default().open(&out.path().join("tokenizer.json")).unwrap();
-    let frame = written.frame.unwrap();
-    assert_eq!((frame.before, frame.after), (expected.before, expected.after));
+    export(&bart, Format::Bart, &ExportConfig::default(), out.path()).unwrap();
+    assert_eq!(class(out.path()), "RobertaTokenizer");
 }
 
 #[test]

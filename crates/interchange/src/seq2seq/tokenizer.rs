@@ -9,7 +9,8 @@ use super::config::Architecture;
 use crate::{
     InterchangeError, files,
     tokenizers::{
-        OURS, OfEncoder, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_marian, no_equal, source_frame,
+        OURS, OfEncoder, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_json, export_marian, no_equal,
+        source_frame,
     },
 };
 
@@ -50,7 +51,12 @@ pub(super) fn export(
             has_segments: false,
             note_of_pairs: None,
         };
-        return Ok(export_encoder(folder, tokenizer, how)?.pop());
+        // The class of its kind would put others around a source.
+        let model = model.as_ref().filter(|_| !is_of_class(tokenizer, &frame));
+        return match model.and_then(|model| model.to_hugging_face_json(&frame)) {
+            Some(json) => export_json(folder, tokenizer, &json, &how).map(|()| None),
+            None => Ok(export_encoder(folder, tokenizer, how)?.pop()),
+        };
     } else {
         attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
         return Ok(Some(no_equal()));
@@ -58,6 +64,13 @@ pub(super) fn export(
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     files::write_json(&folder.join(SETTINGS), &settings(tokenizer))?;
     Ok(None)
+}
+
+/// Whether the classes of BERT and RoBERTa put the `frame` around a text.
+fn is_of_class(tokenizer: &dyn Tokenizer, frame: &Frame) -> bool {
+    let specials = tokenizer.specials();
+    let [before, after] = [specials.cls.or(specials.bos), specials.sep.or(specials.eos)];
+    frame.before == Vec::from_iter(before) && frame.after == Vec::from_iter(after)
 }
 
 /// What `tokenizer_config.json` says of a tokenizer whose other files are there.
