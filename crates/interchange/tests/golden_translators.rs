@@ -295,7 +295,7 @@ fn crc_32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn what_files_of_marian_ask_for_is_followed_or_refused() {
-    let cases: [Case; 14] = [
+    let cases: [Case; 15] = [
         (Box::new(with_options("type: transformer", "type: multi-s2s##")), "type is \"multi-s2s##\""),
         (
             Box::new(with_options(
@@ -325,6 +325,11 @@ fn what_files_of_marian_ask_for_is_followed_or_refused() {
                 fs::write(folder.join("decoder.yml"), "models: [a.npz, b.npz]\n").unwrap();
                 fs::copy(folder.join("model.npz"), folder.join("another.npz")).unwrap();
             }),
+            "several models",
+        ),
+        // One of an ensemble whose others were not downloaded.
+        (
+            Box::new(|folder| fs::write(folder.join("decoder.yml"), "models: [model.npz, b.npz]\n").unwrap()),
             "several models",
         ),
         (

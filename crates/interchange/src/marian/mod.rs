@@ -90,8 +90,9 @@ impl Files {
             values.iter().filter_map(|value| Some(folder.join(Path::new(value).file_name()?))).collect()
         };
         let model = match (&listed("models")[..], &models[..]) {
-            (_, [model]) => model.clone(),
-            ([model], _) => model.clone(),
+            // The one that is meant, which may be a part of an ensemble.
+            (_, [model]) if path.is_file() => model.clone(),
+            ([] | [_], [model]) | ([model], _) => model.clone(),
             _ => {
                 let names: Vec<_> = models.iter().map(|model| model.display().to_string()).collect();
                 let problem = format!("several models, which an ensemble has: name one of them: {}", names.join(", "));
