@@ -113,11 +113,10 @@ impl Translator {
             beam: over(beam, own.beam.max(n_best.get())),
             length_penalty: length_penalty.unwrap_or(own.length_penalty),
             min_len: over(min_length, own.min_len),
-            max_len: max_length.map(|Integer(n)| n).or(own.max_len),
             no_repeat_ngram: over(no_repeat_ngram, own.no_repeat_ngram),
             repetition_penalty: repetition_penalty.unwrap_or(own.repetition_penalty),
             batch_tokens: over(batch_tokens, own.batch_tokens),
-            ..own.clone()
+            ..own.clone().bounded(max_length.map(|Integer(n)| n))
         };
         let found = work(py, |stop| {
             let stop = stop.clone();

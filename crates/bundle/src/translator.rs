@@ -88,14 +88,23 @@ impl Default for DecodingConfig {
 }
 
 impl DecodingConfig {
+    /// These settings, if a caller bounds translations with that bound: it takes the place of one that depends on the source.
+    #[must_use]
+    pub fn bounded(self, max_len: Option<usize>) -> Self {
+        match max_len {
+            Some(n) => Self { max_len, max_len_offset: n.max(self.max_len_offset), ..self },
+            None => self,
+        }
+    }
+
     /// Checks the settings before there is a model.
     ///
     /// # Errors
     /// [`DecodeError`] names the setting that is out of range.
     pub fn validate(&self) -> Result<(), DecodeError> {
         at_most("beam", self.beam, MAX_BEAM, "at most 1024")?;
-        at_most("max_len_offset", self.max_len_offset, MAX_LEN, "at most 65536")?;
         at_most("max_len", self.max_len.unwrap_or(1), MAX_LEN, "at most 65536")?;
+        at_most("max_len_offset", self.max_len_offset, MAX_LEN, "at most 65536")?;
         at_most("min_len", self.min_len, MAX_LEN, "at most 65536")?;
         at_most("batch_tokens", self.batch_tokens, MAX_BATCH_TOKENS, "at most 16777216")?;
         if self.batch_tokens == 0 {

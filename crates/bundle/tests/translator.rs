@@ -371,6 +371,31 @@ fn a_shortest_length_is_beyond_the_source_s() {
     assert_eq!(clash, "min_len = 3 must be at most max_len");
 }
 
+/// Without an end, a translation is as long as it may be.
+#[test]
+fn a_bound_of_a_caller_takes_the_place_of_the_source_s() {
+    let translator = translator();
+    let end = translator.tokenizer().specials().end().unwrap();
+    let endless = DecodingConfig { suppressed: vec![end], ..config() };
+    let lengths = |config: &DecodingConfig| {
+        let found = translator.translate(&TEXTS, config).unwrap();
+        found.iter().map(|one| one.tokens.len()).collect::<Vec<_>>()
+    };
+    for beam in [1, 4] {
+        let config = DecodingConfig { beam, ..endless.clone() };
+        let frame = translator.tokenizer().pair_frame(None, None).unwrap();
+        let of_source = |text: &&str| frame.around(&translator.tokenizer().encode(text)).len() + config.max_len_offset;
+        let usual: Vec<usize> = TEXTS.iter().map(of_source).collect();
+        assert_eq!(lengths(&config.clone().bounded(None)), usual);
+        assert_eq!(lengths(&DecodingConfig { max_len: Some(60), ..config.clone() }), usual);
+        for n in [2, 60] {
+            assert_eq!(lengths(&config.clone().bounded(Some(n))), [n; 3]);
+        }
+    }
+    let beyond = config().bounded(Some((1 << 16) + 1)).validate().unwrap_err().to_string();
+    assert!(beyond.starts_with("max_len = "), "{beyond}");
+}
+
 #[test]
 fn settings_out_of_range_are_named() {
     let refused = |config: DecodingConfig| match translator().translate(&TEXTS, &config) {

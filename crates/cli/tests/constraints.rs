@@ -54,6 +54,24 @@ fn phrases_must_and_must_not_be_there() {
     contains(&said, &["line 1: \"ab cd it was\" has no room", "line 3", "raise --max-length"]);
 }
 
+/// A model that writes no end writes as much as it may.
+#[test]
+fn a_length_that_is_asked_for_does_not_depend_on_the_source() {
+    let folder = Folder::new();
+    folder.write_copying("copy", [6, 2, 3], TINY);
+    // Id 2 ends a sentence.
+    let endless = ["--set", "decoding.suppressed=[2]", "--set", "decoding.max_len_offset=3"];
+    folder.succeed(&[&["train", "copy.toml"], &endless[..]].concat(), "");
+    let n_tokens = |more: &[&str]| {
+        let told = folder.succeed(&[&["translate", "--format", "jsonl"], more, &["ab cd"]].concat(), "");
+        serde_json::from_str::<Value>(&told).unwrap()["tokens"].as_array().unwrap().len()
+    };
+    assert!(n_tokens(&[]) < 20);
+    for n in ["5", "40"] {
+        assert_eq!(n_tokens(&["--max-length", n]).to_string(), n);
+    }
+}
+
 #[test]
 fn a_line_is_an_object() {
     let input = format!("{}\n\n{}\n", COPIED[0], COPIED[3]);

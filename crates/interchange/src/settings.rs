@@ -483,11 +483,7 @@ impl Writing {
         };
         let max_new = self.take("max_new_tokens", |&n| (1..=LONGEST).contains(&n));
         let max_len = self.take("max_length", |n| (2..=LONGEST).contains(n)).or(self.filled).map(|n| n - 1);
-        self.decoding.max_len = max_new.or(max_len);
-        if let Some(max_len) = self.decoding.max_len {
-            // Their bound does not depend on the source.
-            self.decoding.max_len_offset = max_len.max(self.decoding.max_len_offset);
-        }
+        self.decoding = std::mem::take(&mut self.decoding).bounded(max_new.or(max_len));
         let bound = self.decoding.max_len.unwrap_or(LONGEST);
         let min_new = self.take("min_new_tokens", |&n| n <= bound);
         let min_len = self.take("min_length", |&n| n <= bound).map(|n| n.saturating_sub(1));

@@ -35,6 +35,20 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("{what} never came about");
 }
 
+/// The model writes 60 tokens and more for this text if each is the most probable one, as transformers 5.23 does.
+#[test]
+fn a_length_that_a_client_asks_for_does_not_depend_on_the_text() {
+    let server = with(&["marian"], |config| config.limits.output_tokens = 100);
+    let written = |max_tokens: Option<usize>| {
+        let body = json!({
+            "model": "marian", "prompt": SENTENCE, "temperature": 1, "top_k": 1, "max_tokens": max_tokens,
+        });
+        server.post("/v1/completions", &body).ok()["usage"]["completion_tokens"].as_u64().unwrap()
+    };
+    assert!(written(None) < 60);
+    assert_eq!([Some(7), Some(60)].map(written), [7, 60]);
+}
+
 #[test]
 fn an_answer_is_the_same_alone_and_among_64() {
     let server = Running::of(&["marian", "gpt2", "bert-classification"]);

@@ -200,7 +200,7 @@ struct DecodingArgs {
     /// Tokens that a translation must have before it may end.
     #[arg(long, value_name = "N", value_parser = integer(0..=LONG))]
     min_length: Option<usize>,
-    /// Tokens that a translation may have at most, its end included.
+    /// Tokens that a translation may have at most, its end included, however long the source is.
     #[arg(long, value_name = "N", value_parser = integer(1..=LONG))]
     max_length: Option<usize>,
     /// Length of the n-grams of tokens that a translation has once at most; 0 for no limit.
@@ -252,12 +252,11 @@ impl DecodingArgs {
             length_penalty: self.length_penalty.unwrap_or(model.length_penalty),
             beam_rules: self.beam_rules.unwrap_or(model.beam_rules),
             min_len: self.min_length.unwrap_or(model.min_len),
-            max_len: self.max_length.or(model.max_len),
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
             repetition_penalty: self.repetition_penalty.unwrap_or(model.repetition_penalty),
             batch_tokens: self.batch_tokens.unwrap_or(model.batch_tokens),
             shortlist: model.shortlist && !self.no_shortlist,
-            ..model.clone()
+            ..model.clone().bounded(self.max_length)
         };
         if let Some(max) = config.max_len {
             in_order(("--min-length", config.min_len), ("--max-length", max), self.max_length.is_none())?;

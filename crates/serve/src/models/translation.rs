@@ -130,11 +130,10 @@ impl TranslationEngine {
 
     /// The settings of a search.
     fn config(&self, wish: &Wish, limits: &Limits) -> DecodingConfig {
-        let most = wish.max_tokens.unwrap_or(usize::MAX).min(limits.output_tokens).max(1);
-        let max_len = self.decoding.max_len.unwrap_or(usize::MAX).min(most);
-        let beam = wish.beam.unwrap_or(self.decoding.beam).max(wish.n_best);
-        let min_len = self.decoding.min_len.min(max_len);
-        DecodingConfig { beam, min_len, max_len: Some(max_len), ..self.decoding.clone() }
+        let config = self.decoding.clone().bounded(wish.max_tokens);
+        let max_len = config.max_len.unwrap_or(usize::MAX).min(limits.output_tokens).max(1);
+        let beam = wish.beam.unwrap_or(config.beam).max(wish.n_best);
+        DecodingConfig { beam, min_len: config.min_len.min(max_len), max_len: Some(max_len), ..config }
     }
 
     /// The best `n_best` translations of each sentence; one without tokens has the empty one.
