@@ -149,6 +149,30 @@ fn processes_of_a_launcher_are_refused_without_mpi() {
     assert!(error.contains("2 processes were started") && error.contains("--features mpi"), "{error}");
     assert!(!folder.path("runs").exists());
     said(&train("1"), 0);
+    let translate = ["translate", "ab cd"];
+    let refused = folder.command(&translate).env("SLURM_STEP_NUM_TASKS", "2").output().unwrap();
+    assert!(refused.stdout.is_empty());
+    said(&refused, 1);
+    // A job of a batch, which is one process, and a step of one.
+    let batch = [("SLURM_JOB_ID", "7"), ("SLURM_NTASKS", "2"), ("SLURM_PROCID", "0")];
+    said(&folder.command(&translate).envs(batch).output().unwrap(), 0);
+    said(&folder.command(&translate).envs(batch).env("SLURM_STEP_NUM_TASKS", "1").output().unwrap(), 0);
+}
+
+/// Each process would do all of the work, and write it where the others do.
+#[test]
+fn a_command_that_works_alone_refuses_to_be_one_of_several() {
+    let folder = Folder::new();
+    for (command, name) in [
+        (&["generate", "a"][..], "PMI_SIZE"),
+        (&["score", "a"], "SLURM_STEP_NUM_TASKS"),
+        (&["quantize", "--out", "small"], "OMPI_COMM_WORLD_SIZE"),
+    ] {
+        let error = said(&folder.command(command).env(name, "3").output().unwrap(), 1);
+        let why = format!("3 processes were started ({name})");
+        assert!(error.contains(&why) && error.contains(&format!("env -u {name}")), "{command:?}: {error}");
+    }
+    said(&folder.command(&["recipes"]).env("PMI_SIZE", "3").output().unwrap(), 0);
 }
 
 #[test]

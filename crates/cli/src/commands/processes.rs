@@ -28,18 +28,26 @@ pub(super) fn start() -> Result<Rc<dyn Collective>> {
 /// This process, the only one.
 #[cfg(not(feature = "mpi"))]
 pub(super) fn start() -> Result<Rc<dyn Collective>> {
+    alone()?;
+    Ok(Rc::new(Alone))
+}
+
+/// Refuses to be one of several processes, each of which would do all of a command and write it where the others do.
+pub(super) fn alone() -> Result<()> {
     match launched() {
         Some((name, size)) => bail!(
-            "{size} processes were started ({name}), and this attentive is built for one: build it with --features mpi"
+            "{size} processes were started ({name}), and each would do all of this command: train, translate and eval share \
+             theirs if attentive is built with --features mpi; a process that is to work alone is started by env -u {name} \
+             attentive …"
         ),
-        None => Ok(Rc::new(Alone)),
+        None => Ok(()),
     }
 }
 
-/// Does work together with the others if a launcher has started several of a command that is built for them.
+/// Does work together with the others if a launcher has started several.
 pub(super) fn together(work: impl FnOnce(&dyn Collective) -> Result<()>) -> Result<()> {
-    let peers: Rc<dyn Collective> =
-        if cfg!(feature = "mpi") && launched().is_some() { start()? } else { Rc::new(Alone) };
+    // Without a launcher, MPI is not asked.
+    let peers: Rc<dyn Collective> = if launched().is_some() { start()? } else { Rc::new(Alone) };
     work(&*peers).inspect(|_| peers.finish()).inspect_err(|error| end(&*peers, error))
 }
 
