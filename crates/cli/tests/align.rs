@@ -48,6 +48,10 @@ fn each_translation_has_its_alignment() {
     contains(&String::from_utf8_lossy(&refused.stderr), &["\"eyes\" is not a way to align words", "attention:LAYER"]);
     let error = FOLDER.fail(&["translate", "--alignment=attention:9", "ab"], "");
     contains(&error, &["no layer 9"]);
+    // A line without words has the alignment that it has, and is written before the error of the next one.
+    let output = FOLDER.run(&["translate", "--alignment=attention:9"], "\nab\n");
+    contains(&String::from_utf8_lossy(&output.stderr), &["error: line 2: words are not aligned: ", "no layer 9"]);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b"\t\n"[..]));
     FOLDER.write("bad.align", "0-0\n0:1\n");
     let error = FOLDER.fail(&["eval", "--metric", "aer", "--hypotheses", "bad.align", "--reference", "bad.align"], "");
     contains(&error, &["segment 2", "\"0:1\" is not an alignment"]);

@@ -395,6 +395,9 @@ fn what_is_wrong_with_a_text_is_said_with_its_line() {
         let error = folder.fail(&call, &input);
         assert!(error.contains("line 3") && error.contains("positions for"), "{call:?}: {error}");
     }
-    let error = folder.fail(&["fill", "--model", "bert"], "[MASK]\nnothing hidden\n");
-    assert!(error.contains("line 2: the text has no [MASK]"), "{error}");
+    let output = folder.run(&["fill", "--model", "bert"], "[MASK]\nnothing hidden\n");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && error.contains("line 2: the text has no [MASK]"), "{error}");
+    let before = folder.succeed(&["fill", "--model", "bert"], "[MASK]\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), before, "the line itself is not answered");
 }

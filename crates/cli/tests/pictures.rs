@@ -85,6 +85,13 @@ fn what_is_not_a_picture_is_named_and_flags_of_texts_are_refused() {
         let said = folder.fail(args, "");
         assert!(said.contains(part), "{args:?}: {said}");
     }
+    // The pictures before it are answered.
+    for command in ["classify", "embed"] {
+        let output = folder.run(&[command, "--model", "model"], "picture.png\nempty.png\npicture.png\n");
+        contains(&String::from_utf8_lossy(&output.stderr), &["empty.png is empty"]);
+        let before = folder.succeed(&[command, "--model", "model", "picture.png"], "");
+        assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap()), (Some(1), before));
+    }
 }
 
 #[test]

@@ -56,7 +56,6 @@ impl Fill {
         let mut out = output::stdout();
         for line in input::of_command(self.text) {
             let line = line?;
-            writeln!(out, "{}", on_one_line(&line.text))?;
             let fill = |text: Input<'_>| match filler.fill(text, self.top_k) {
                 Err(EncodeError::NoMask) if text.crop => {
                     warning!("warning: {}: its masks are among what is cropped", line.at);
@@ -65,6 +64,7 @@ impl Fill {
                 filled => filled,
             };
             let filled = self.long.read(tokenizer, &line, fill)?;
+            writeln!(out, "{}", on_one_line(&line.text))?;
             for (idx, candidates) in filled.into_iter().flatten().enumerate() {
                 writeln!(out, "  [MASK] {}", idx + 1)?;
                 for candidate in candidates {

@@ -19,7 +19,7 @@ pub(super) fn are_read_by<P>(bundle: &Bundle<P>, flags: &[(&str, bool)]) -> Resu
     }
 }
 
-/// Gives `show` each line, the path of a picture, and what `read` says of it.
+/// Gives `show` each line, the path of a picture, and what `read` says of it; up to the first that can't be opened.
 pub(super) fn for_each<T>(
     lines: Lines,
     read: impl Fn(&[Picture]) -> Result<Vec<T>, EncodeError>,
@@ -27,8 +27,11 @@ pub(super) fn for_each<T>(
 ) -> Result<()> {
     lines.blocks(AT_ONCE).try_for_each(|block| {
         let block = block?;
-        let pictures = block.iter().map(|line| Picture::open(line.text.as_ref()));
-        let found = read(&pictures.collect::<Result<Vec<Picture>, _>>()?)?;
-        block.iter().zip(found).try_for_each(|(line, found)| show(line, found))
+        let mut refused = None;
+        let open = |line: &Line| Picture::open(line.text.as_ref()).map_err(|error| refused = Some(error)).ok();
+        let pictures: Vec<Picture> = block.iter().map_while(open).collect();
+        let found = if pictures.is_empty() { Vec::new() } else { read(&pictures)? };
+        block.iter().zip(found).try_for_each(|(line, found)| show(line, found))?;
+        refused.map_or(Ok(()), |error| Err(error.into()))
     })
 }

@@ -152,33 +152,39 @@ impl Translate {
         }
         let nothing = TranslationConstraints::default();
         let constraints = constraints.as_ref().unwrap_or(&nothing);
+        let written = |line: &Line, mut translations: Vec<Translation>| {
+            if self.least_risk {
+                translations = least_risk(translations)?;
+            }
+            let of = |one: &Translation| constraints.unmet(tokenizer, &line.text, &one.text);
+            let unmet: Vec<Vec<&str>> = translations.iter().map(of).collect();
+            for phrase in unmet.iter().flatten() {
+                warning!(
+                    "warning: {}: {phrase:?} has no room, or nothing leads to it: raise --max-length or --beam",
+                    line.at
+                );
+            }
+            let align = |one: &Translation| aligner.as_ref().map(|aligner| aligner.align(&line.text, &one.tokens));
+            let aligned = translations.iter().filter_map(align).collect::<Result<Vec<Alignment>, _>>();
+            let aligned = aligned.with_context(|| format!("{}: words are not aligned", line.at))?;
+            let all = (&translations[..], &aligned[..]);
+            let are_several = n_written > NonZeroUsize::MIN;
+            Ok::<_, attentive_task::Error>(match self.format {
+                Format::Text => self.lines(line, all, are_several),
+                Format::Jsonl => {
+                    let line = (line.at.number, line.text.as_str());
+                    format!("{}\n", translation_json(tokenizer, line, all, (&unmet, are_several)))
+                }
+            })
+        };
         let translated = |block: &Vec<Line>| {
             let (mut text, place) = (String::new(), |idx: usize| &block[idx].at);
             let (found, refused) = self.long.translate(&translator, block, &self.prefix, (&config, search), place)?;
-            for (line, mut translations) in block.iter().zip(found) {
-                if self.least_risk {
-                    translations = least_risk(translations)?;
+            for (line, translations) in block.iter().zip(found) {
+                match written(line, translations) {
+                    Ok(lines) => text += &lines,
+                    Err(error) => return Ok((text, Some(error))),
                 }
-                let of = |one: &Translation| constraints.unmet(tokenizer, &line.text, &one.text);
-                let unmet: Vec<Vec<&str>> = translations.iter().map(of).collect();
-                for phrase in unmet.iter().flatten() {
-                    warning!(
-                        "warning: {}: {phrase:?} has no room, or nothing leads to it: raise --max-length or --beam",
-                        line.at
-                    );
-                }
-                let align = |one: &Translation| aligner.as_ref().map(|aligner| aligner.align(&line.text, &one.tokens));
-                let aligned = translations.iter().filter_map(align).collect::<Result<Vec<Alignment>, _>>();
-                let aligned = aligned.context("words are not aligned")?;
-                let all = (&translations[..], &aligned[..]);
-                let are_several = n_written > NonZeroUsize::MIN;
-                text += &match self.format {
-                    Format::Text => self.lines(line, all, are_several),
-                    Format::Jsonl => {
-                        let line = (line.at.number, line.text.as_str());
-                        format!("{}\n", translation_json(tokenizer, line, all, (&unmet, are_several)))
-                    }
-                };
             }
             Ok((text, refused))
         };
