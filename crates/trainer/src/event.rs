@@ -1,10 +1,14 @@
 //! Events of training, and those who watch it.
 
-use std::{ops::ControlFlow, path::Path, time::Duration};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use attentive_core::Position;
 
-use crate::{Diagnosis, EnvironmentChange, Validation};
+use crate::{Diagnosis, EnvironmentChange, TrainError, Validation};
 
 /// One update.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +80,11 @@ pub enum Event<'a> {
         /// Its folder.
         path: &'a Path,
     },
+    /// Training diverged, and checkpoints that it could have gone back to are damaged.
+    PassedOver {
+        /// Their folders, newest first, and what is wrong with each; of several processes, the first one is told.
+        damaged: &'a [(PathBuf, TrainError)],
+    },
     /// Training diverged and went back to a checkpoint.
     RolledBack {
         /// The checkpoint's folder.
@@ -102,6 +111,12 @@ impl Event<'_> {
             Self::BestForgotten { step } => vec![format!(
                 "note: validations are judged by another measure from here on: the best so far, of step {step}, is forgotten"
             )],
+            Self::PassedOver { damaged } => {
+                let note = |(path, problem): &(PathBuf, TrainError)| {
+                    format!("note: passing over {}: {problem}", path.display())
+                };
+                damaged.iter().map(note).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -19,7 +19,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Callback, Checkpoint, CheckpointDir, Diagnosis, EarlyStoppingState, Environment, EnvironmentChange, Evaluate,
-    Event, Monitored, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
+    Event, LatestCheckpoint, Monitored, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update,
+    UpdateReport,
     checkpoint::{all_to_device, params_of_first},
     divergence::GradientNorms,
     rounding::{Rounder, rounded},
@@ -358,10 +359,15 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<(Self, bool), TrainError> {
         let (now, config) = (self.state.divergence, self.config.divergence);
+        let mut stops = false;
         let healthy = match &self.checkpoints {
             Some(checkpoints) if now.n_rollbacks < config.max_rollbacks => {
-                let healthy = if self.is_first() { checkpoints.latest_healthy()?.checkpoint } else { None };
-                Checkpoint::of_first(&*self.peers, healthy)?
+                let latest = if self.is_first() { checkpoints.latest_healthy()? } else { LatestCheckpoint::default() };
+                let LatestCheckpoint { checkpoint, damaged } = latest;
+                if any(&*self.peers, !damaged.is_empty())? {
+                    stops |= self.tell(callbacks, &Event::PassedOver { damaged: &damaged })?;
+                }
+                Checkpoint::of_first(&*self.peers, checkpoint)?
             }
             _ => None,
         };
@@ -375,7 +381,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         batches.seek(trainer.state.position).map_err(TrainError::Data)?;
         let (step, lr_scale) = (trainer.state.step, trainer.state.divergence.lr_scale);
         let event = Event::RolledBack { path: &path, step, lr_scale, diagnosis: &diagnosis };
-        let stops = trainer.tell(callbacks, &event)?;
+        stops |= trainer.tell(callbacks, &event)?;
         Ok((trainer, stops))
     }
 

@@ -105,6 +105,26 @@ fn where_the_only_healthy_checkpoint_is_damaged_the_diagnosis_is_told() {
 }
 
 #[test]
+fn damaged_checkpoints_on_the_way_back_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    // Updates 8 to 11 are bad; that after 7 would be gone back to, and is damaged.
+    let poison = |position: Position| position >= Position { epoch: 4, batch_idx: 2 };
+    let data = || Ragged { poison, ..Ragged::new() };
+    let divergence = DivergenceConfig { max_bad: 4, ..DivergenceConfig::default() };
+    let config = || TrainerConfig { divergence, ..config(16) };
+    let mut watch = Watch { break_after: Some(7), ..Watch::default() };
+    run(config(), folder.path(), &data(), &mut watch).unwrap();
+    let damaged = CheckpointDir::new(folder.path(), 2).path(7);
+    fs::write(damaged.join("model.safetensors"), "").unwrap();
+    let mut watch = Watch { breaks_at_rollback: true, ..Watch::default() };
+    run(config(), folder.path(), &data(), &mut watch).unwrap();
+    assert_eq!(watch.rolled_back_to, [6]);
+    let [note] = &watch.passed_over[..] else { panic!("{:?}", watch.passed_over) };
+    let named = format!("note: passing over {}: ", damaged.display());
+    assert!(note.starts_with(&named) && note.contains("model.safetensors"), "{note}");
+}
+
+#[test]
 fn a_run_that_is_killed_after_going_back_goes_back_again() {
     // The poison is in the data: whoever comes there meets it.
     let poison = |position: Position| position.epoch >= 4;

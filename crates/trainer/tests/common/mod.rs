@@ -114,6 +114,7 @@ pub(crate) struct Watch {
     pub(crate) qualities: BTreeMap<u64, f64>,
     pub(crate) saved: Vec<u64>,
     pub(crate) rolled_back_to: Vec<u64>,
+    pub(crate) passed_over: Vec<String>,
     pub(crate) changes: Vec<String>,
     pub(crate) forgotten: Vec<u64>,
     pub(crate) n_targets: usize,
@@ -141,6 +142,7 @@ impl Callback for Watch {
             }
             Event::BestForgotten { step } => self.forgotten.push(*step),
             Event::Saved { step, .. } => self.saved.push(*step),
+            Event::PassedOver { .. } => self.passed_over.extend(event.notes()),
             Event::RolledBack { step, .. } => {
                 self.rolled_back_to.push(*step);
                 if self.breaks_at_rollback {
