@@ -17,7 +17,7 @@ use std::{
 use attentive_bundle::{Bundle, SharedParams};
 use attentive_model::Role;
 use attentive_run::resolve;
-use attentive_tokenizer::{FrameError, Tokenizer};
+use attentive_tokenizer::Tokenizer;
 
 pub(crate) use encoder::{EncoderEngine, OwnedInput, Scale, ToClassify};
 pub(crate) use facts::{Facts, Languages};
@@ -28,7 +28,7 @@ use crate::{
     ServeError,
     config::{ModelSource, ServeConfig},
     error::{Failure, Kind},
-    metrics::Metrics,
+    metrics::{Meters, Metrics},
     queue::Queue,
 };
 
@@ -167,45 +167,11 @@ impl Served {
         let stamps = stamps(source);
         let known = others.iter().find(|other| other.base.path == path && other.stamps[0] == stamps[0]);
         let base = known.map_or_else(|| Bundle::open_shared(&path), |other| Ok(other.base.clone()))?;
-        let mut bundle = match &source.adapter {
-            Some(folder) => attentive_interchange::with_adapter(&base, &resolve(folder))
-                .map_err(|cause| ServeError::Adapter(Box::new(cause)))?,
-            None => base.clone(),
-        };
-        let with = source.with.iter().map(|folder| Bundle::open_shared(resolve(folder)));
-        let mut with = with.collect::<Result<Vec<_>, _>>()?;
-        let facts = Facts::of(&bundle, source)?.together_with(&with);
-        // Those that the user gives are the model's usual ones, by its own names.
-        let told = facts.languages.as_ref().filter(|known| known.are_told && source.languages.is_some());
-        if let Some((from, to)) = told.and_then(|known| known.source.first().zip(known.target.first())) {
-            let usual = bundle.processor.clone().between(Some(from), Some(to));
-            let refused =
-                |error: FrameError| ServeError::Languages { name: source.name.clone(), problem: error.to_string() };
-            bundle.processor = usual.map_err(refused)?;
-            for other in &mut with {
-                // One that does not know them has another tokenizer, which is refused below.
-                if let Ok(usual) = other.processor.clone().between(Some(from), Some(to)) {
-                    other.processor = usual;
-                }
-            }
-        }
-        let tokenizer = Arc::clone(bundle.tokenizer()?);
-        let (device, precision, meters) = (&config.device, config.precision, metrics.of_model(&source.name));
-        let engine = match bundle.model.role() {
-            Role::EncoderDecoder => {
-                let together = (&source.weights[..], source.combination);
-                let bundles = iter::once(bundle).chain(with).collect();
-                Engine::Translation(Box::new(TranslationEngine::new(bundles, together, device, precision, meters)?))
-            }
-            _ if !(with.is_empty() && source.weights.is_empty()) => {
-                return Err(ServeError::Together { name: source.name.clone(), kind: facts.kind });
-            }
-            Role::LanguageModel => Engine::Language(Box::new(LanguageEngine::new(&bundle, device, precision, meters)?)),
-            Role::Encoder => Engine::Encoder(EncoderEngine::new(bundle, device, precision, meters.panics)?),
-            Role::Policy | Role::SpeechRecognizer | Role::ImageEncoder => {
-                return Err(ServeError::Kind { path, family: bundle.model.family() });
-            }
-        };
+        let mut bundles = bundles(source, &base)?;
+        let facts = Facts::of(&bundles[0], source)?.together_with(&bundles[1..]);
+        tell_languages(&mut bundles, source, &facts)?;
+        let tokenizer = Arc::clone(bundles[0].tokenizer()?);
+        let engine = Engine::new(bundles, source, facts.kind, config, metrics.of_model(&source.name))?;
         Ok(Self { name: source.name.clone(), facts, queue, tokenizer, engine, base, stamps })
     }
 
@@ -249,6 +215,72 @@ impl Served {
     pub(crate) fn can(&self, what: &str) -> bool {
         self.facts.uses.contains(&what)
     }
+}
+
+impl Engine {
+    /// What uses a model, of this kind, with those that decide with it.
+    fn new(
+        mut bundles: Vec<Bundle<SharedParams>>,
+        source: &ModelSource,
+        kind: &'static str,
+        config: &ServeConfig,
+        meters: Meters,
+    ) -> Result<Self, ServeError> {
+        let (device, precision) = (&config.device, config.precision);
+        match bundles[0].model.role() {
+            Role::EncoderDecoder => {
+                let together = (&source.weights[..], source.combination);
+                let engine = TranslationEngine::new(bundles, together, device, precision, meters)?;
+                Ok(Self::Translation(Box::new(engine)))
+            }
+            _ if bundles.len() > 1 || !source.weights.is_empty() => {
+                Err(ServeError::Together { name: source.name.clone(), kind })
+            }
+            Role::LanguageModel => {
+                let engine = LanguageEngine::new(&bundles[0], device, precision, meters)?;
+                Ok(Self::Language(Box::new(engine)))
+            }
+            Role::Encoder => {
+                Ok(Self::Encoder(EncoderEngine::new(bundles.swap_remove(0), device, precision, meters.panics)?))
+            }
+            Role::Policy | Role::SpeechRecognizer | Role::ImageEncoder => {
+                Err(ServeError::Kind { path: resolve(&source.path), family: bundles[0].model.family() })
+            }
+        }
+    }
+}
+
+/// The model of a folder, `base`, with the adapter that is over it, and then those that decide with it.
+fn bundles(source: &ModelSource, base: &Bundle<SharedParams>) -> Result<Vec<Bundle<SharedParams>>, ServeError> {
+    let first = match &source.adapter {
+        Some(folder) => attentive_interchange::with_adapter(base, &resolve(folder))
+            .map_err(|cause| ServeError::Adapter(Box::new(cause)))?,
+        None => base.clone(),
+    };
+    let mut bundles = vec![first];
+    for folder in &source.with {
+        bundles.push(Bundle::open_shared(resolve(folder))?);
+    }
+    Ok(bundles)
+}
+
+/// Makes the languages that the user gives the usual ones of models, by the first one's own names.
+fn tell_languages(bundles: &mut [Bundle<SharedParams>], source: &ModelSource, facts: &Facts) -> Result<(), ServeError> {
+    let told = facts.languages.as_ref().filter(|known| known.are_told && source.languages.is_some());
+    let Some((from, to)) = told.and_then(|known| known.source.first().zip(known.target.first())) else {
+        return Ok(());
+    };
+    for (number, bundle) in bundles.iter_mut().enumerate() {
+        match bundle.processor.clone().between(Some(from), Some(to)) {
+            Ok(usual) => bundle.processor = usual,
+            // One that does not know them has another tokenizer, which is refused later.
+            Err(_) if number > 0 => {}
+            Err(error) => {
+                return Err(ServeError::Languages { name: source.name.clone(), problem: error.to_string() });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Those of a model's folder, and then of its adapter's and of those that decide with it.
