@@ -45,15 +45,8 @@ pub(crate) fn translate(
     let of_texts: Vec<(Vec<&str>, Wish)> =
         read.iter().zip(texts).map(|(read, text)| (cut.sentences(read), cut.wish_of(read, text, wish))).collect();
     cut.reads(of_texts.iter().flat_map(|(sentences, _)| sentences).copied())?;
-    let mut found = Vec::new();
-    for alike in of_texts.chunk_by(|(_, a), (_, b)| a.target == b.target) {
-        let sentences: Vec<&str> = alike.iter().flat_map(|(sentences, _)| sentences).copied().collect();
-        found.extend(cut.find(&sentences, &alike[0].1)?);
-    }
-    let mut found = found.into_iter();
     let mut translated = Vec::with_capacity(texts.len());
-    for (text, (sentences, wish)) in read.iter().zip(&of_texts) {
-        let own: Vec<Vec<Translation>> = found.by_ref().take(sentences.len()).collect();
+    for ((text, (_, wish)), own) in read.iter().zip(&of_texts).zip(find_together(&cut, &of_texts)?) {
         let n_best = own.iter().map(Vec::len).max().unwrap_or(1).max(1);
         let mut ranked = Vec::with_capacity(n_best);
         for rank in 0..n_best {
@@ -70,6 +63,22 @@ pub(crate) fn translate(
         translated.push(ranked);
     }
     Ok(translated)
+}
+
+/// The translations of each sentence of texts, those of all texts into one language together.
+fn find_together(cut: &Cut<'_>, of_texts: &[(Vec<&str>, Wish)]) -> Result<Vec<Vec<Vec<Translation>>>, Failure> {
+    let target = |&idx: &usize| of_texts[idx].1.target.as_deref();
+    let mut order: Vec<usize> = (0..of_texts.len()).collect();
+    order.sort_by_key(target);
+    let mut found = vec![Vec::new(); of_texts.len()];
+    for alike in order.chunk_by(|a, b| target(a) == target(b)) {
+        let sentences: Vec<&str> = alike.iter().flat_map(|&idx| &of_texts[idx].0).copied().collect();
+        let mut of_all = cut.find(&sentences, &of_texts[alike[0]].1)?.into_iter();
+        for &idx in alike {
+            found[idx] = of_all.by_ref().take(of_texts[idx].0.len()).collect();
+        }
+    }
+    Ok(found)
 }
 
 /// A text, and what its sentences were translated to.

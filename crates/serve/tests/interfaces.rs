@@ -126,9 +126,17 @@ fn a_language_that_a_text_says_is_that_of_all_its_sentences() {
             server.post("/translate", &body).ok()["translatedText"].clone()
         };
         let said = |target: &str| signs.join(target) + " " + TEXT;
-        let told = ["fra", "de", "de"].map(|target| translate(json!(TEXT), target));
-        assert_eq!(translate(json!([said("fra"), said("de"), TEXT]), "de"), json!(told));
+        let told = ["fra", "de", "fra", "de"].map(|target| translate(json!(TEXT), target));
+        assert_eq!(translate(json!([said("fra"), said("de"), said("fra"), TEXT]), "de"), json!(told));
     }
+    // Those of one language take their steps together, wherever they are among the others.
+    let n_steps = |targets: [&str; 4]| {
+        let count = || server.metric("attentive_step_tokens_count{model=\"opus\"}");
+        let (before, q) = (count(), targets.map(|target| format!(">>{target}<< {TEXT}")));
+        server.post("/translate", &json!({ "q": q, "source": "en", "target": "de" })).ok();
+        count() - before
+    };
+    assert_eq!(n_steps(["fra", "de", "fra", "de"]), n_steps(["fra", "fra", "de", "de"]));
 }
 
 #[test]
