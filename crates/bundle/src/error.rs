@@ -216,7 +216,7 @@ pub enum BundleError {
     Ensemble(#[from] DecodeError),
     /// A member of an ensemble has a tokenizer of its own.
     #[error(
-        "{path} has another tokenizer than {first}, at the token {id}: only models of one vocabulary translate together",
+        "{path} has another tokenizer than {first}, at the token {id}: only models of one vocabulary decide together",
         path = path.display(), first = first.display()
     )]
     OtherTokenizer {
@@ -229,7 +229,7 @@ pub enum BundleError {
     },
     /// A member of an ensemble has the vocabulary of the others, and reads texts in another way.
     #[error(
-        "{path} cuts or frames texts in another way than {first}: only models of one tokenizer translate together",
+        "{path} cuts or frames texts in another way than {first}: only models of one tokenizer decide together",
         path = path.display(), first = first.display()
     )]
     OtherReading {

@@ -1,10 +1,10 @@
 //! A text in, its continuation out.
 
-use std::{fmt, ops::ControlFlow, sync::Arc};
+use std::{fmt, ops::ControlFlow, slice, sync::Arc};
 
 use attentive_core::{DeviceError, LanguageModel, TokenId};
 use attentive_decode::{
-    Acceptance, DecodeError, Drawn, Ended, FormError, FormSpec, GenerateRequest, Held, Remembering, Rules,
+    Acceptance, Combination, DecodeError, Drawn, Ended, FormError, FormSpec, GenerateRequest, Held, Remembering, Rules,
     SamplingConfig, StopStrings, contrastive_search, generate_drafted, generate_held,
 };
 use attentive_tokenizer::Tokenizer;
@@ -156,8 +156,24 @@ impl Generator<TextModel> {
         device: &Device,
         precision: Option<WeightFormat>,
     ) -> Result<Self, BundleError> {
-        let generator = Self::new(bundle.text_model(device, precision)?, bundle.tokenizer()?.clone());
-        Ok(generator.beginning_with(bundle.generation.begin_id))
+        Self::from_ensemble(slice::from_ref(bundle), device, precision, (&[], Combination::default()))
+    }
+
+    /// A generator of several bundles of one tokenizer, the first's, whose models decide on each token
+    /// [together](TextModel::of_bundles); otherwise as [`from_bundle`](Self::from_bundle) of the first. Settings of generation are
+    /// those that are given: what the others' bundles say of it is not followed.
+    ///
+    /// # Errors
+    /// [`BundleError`] as there.
+    pub fn from_ensemble(
+        bundles: &[Bundle<impl Params>],
+        device: &Device,
+        precision: Option<WeightFormat>,
+        together: (&[f64], Combination),
+    ) -> Result<Self, BundleError> {
+        let model = TextModel::of_bundles(bundles, device, precision, together)?;
+        let generator = Self::new(model, bundles[0].tokenizer()?.clone());
+        Ok(generator.beginning_with(bundles[0].generation.begin_id))
     }
 }
 

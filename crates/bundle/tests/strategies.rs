@@ -5,8 +5,10 @@ use std::{ops::ControlFlow, sync::Arc};
 use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, BundleError, GenerationConfig, Generator, Piece, Strategy, TextModel};
-use attentive_core::{LanguageModel, TokenId};
-use attentive_decode::{Acceptance, ContrastiveConfig, DecodeError, DraftSource, Drafts, Ended, SamplingConfig};
+use attentive_core::{LanguageModel, NextToken, TokenId};
+use attentive_decode::{
+    Acceptance, Combination, ContrastiveConfig, DecodeError, DraftSource, Drafts, Ended, SamplingConfig,
+};
 use attentive_model::{GptConfig, ModelSpec};
 use attentive_tokenizer::{Bytes, Characters, Tokenizer};
 
@@ -44,6 +46,39 @@ fn written<D: LanguageModel>(
     let (ended, accepted) =
         generator.write_by(vec![generator.prompt(prompt, config)], 1, config, strategy, on_piece).unwrap();
     (tokens, ended[0], accepted)
+}
+
+/// Each token has the mean of the models' probabilities, or their geometric mean made to sum to 1.
+#[test]
+fn models_write_together_by_the_mean_of_their_distributions() {
+    let (tokenizer, device) = (tokenizer(), BackendKind::Flex.device().unwrap());
+    let bundles = [1, 2].map(|seed| bundle(8, seed, PositionsConfig::Alibi, tokenizer.clone()));
+    let models = bundles.each_ref().map(|bundle| bundle.text_model(&device, None).unwrap());
+    let config = GenerationConfig { max_tokens: 12, ..Default::default() };
+    for (combination, weights) in [(Combination::Linear, [0.25, 0.75]), (Combination::LogLinear, [0.5, 0.5])] {
+        let together = Generator::from_ensemble(&bundles, &device, None, (&weights, combination)).unwrap();
+        let written = together.generate_all(&["ab"], 1, &config).unwrap().swap_remove(0).swap_remove(0).tokens;
+        assert_eq!(written.len(), 12);
+        let mut text = tokenizer.encode("ab");
+        for (token, log_prob) in written {
+            let of_models = models.each_ref().map(|model| model.log_probs(&text, &mut model.start(1)).unwrap());
+            let probability = |token: usize| {
+                let [a, b] = of_models.each_ref().map(|row| f64::from(row[token]).exp());
+                match combination {
+                    Combination::Linear => weights[0] * a + weights[1] * b,
+                    Combination::LogLinear => a.powf(weights[0]) * b.powf(weights[1]),
+                }
+            };
+            let all: f64 = (0..tokenizer.vocab_size()).map(probability).sum();
+            let expected = (probability(token as usize) / all).ln();
+            assert!((log_prob - expected).abs() < 1e-4, "{combination:?} {text:?}: {log_prob} and {expected}");
+            text.push(token);
+        }
+    }
+    let other = bundle(8, 1, PositionsConfig::Alibi, Arc::new(Characters::train(["abc"])));
+    let all = [bundles[0].clone(), other];
+    let error = Generator::from_ensemble(&all, &device, None, (&[], Combination::Linear)).err().unwrap();
+    assert!(matches!(error, BundleError::OtherTokenizer { .. }), "{error}");
 }
 
 #[test]

@@ -298,3 +298,27 @@ fn bad_input_is_named() {
     folder.write("short.txt", "ab");
     says(&["data.train.text=short.txt", "data.validation_fraction=0"], &["tokens", "batch.context"]);
 }
+
+#[test]
+fn models_write_together() {
+    let folder = folder();
+    for seed in ["training.seed=1", "training.seed=5"] {
+        folder.succeed(&["train", "recipe.toml", "--set", "training.steps=20", "--set", seed], "");
+    }
+    let [first, second] = ["runs/letters-1", "runs/letters-2"];
+    let call = ["generate", "--model", first, "--seed", "3", "--temperature", "2", "--max-tokens", "30", "ab"];
+    let generate = |more: &[&str]| folder.succeed(&[&call[..], more].concat(), "");
+    let alone = generate(&[]);
+    assert_eq!(generate(&["--with", first]), alone, "a model twice is the model");
+    assert_eq!(generate(&["--with", second, "--weights", "1,1e-12"]), alone, "the other hardly counts");
+    let together = generate(&["--with", second]);
+    assert_ne!(together, alone);
+    assert_eq!(generate(&["--with", second, "--weights", "2,2"]), together, "all alike");
+    let error = folder.fail(&[&call[..], &["--with", second, "--weights", "1"]].concat(), "");
+    assert!(error.contains("1 weights for 2 models"), "{error}");
+    for of_one in [["--draft", second], ["--contrastive", "0.5"]] {
+        let refused = folder.run(&["generate", "--with", second, of_one[0], of_one[1], "ab"], "");
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(2) && error.contains("cannot be used with"), "{error}");
+    }
+}

@@ -34,7 +34,7 @@ pub enum ServeError {
         family: &'static str,
     },
     /// A model that does not translate is to decide together with others.
-    #[error("{name} is a {kind}, and only translation models decide together: leave out its --with and --weights")]
+    #[error("{name} is a {kind}, and only translation models are served together: leave out its --with and --weights")]
     Together {
         /// The model's name.
         name: String,

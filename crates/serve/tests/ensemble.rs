@@ -126,6 +126,6 @@ fn models_that_can_not_decide_together_are_refused_at_start() {
     };
     refused("marian", "opus", &[], ["opus has another tokenizer than", "marian"]);
     refused("marian", "gpt2", &[], ["gpt2", "another tokenizer"]);
-    refused("gpt2", "gpt2", &[], ["gpt2 is a language-model", "only translation models decide together"]);
+    refused("gpt2", "gpt2", &[], ["gpt2 is a language-model", "only translation models are served together"]);
     refused("marian", "marian", &[1.0, 1.0, 1.0], ["3 weights for 2 models", "no ensemble"]);
 }

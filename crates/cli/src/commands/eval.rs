@@ -165,9 +165,8 @@ impl Eval {
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments], peers: &dyn Collective) -> Result<(Vec<String>, Option<[f64; 2]>)> {
-        let folders = [&self.of.model].into_iter().chain(&self.ensemble.with);
         let open = |folder: &PathBuf| self.of.languages.over(open_model(folder)?);
-        let bundles = folders.map(open).collect::<Result<Vec<_>>>()?;
+        let bundles = [&self.of.model].into_iter().chain(&self.ensemble.with).map(open).collect::<Result<Vec<_>>>()?;
         let config = self.decoding.over(&bundles[0].decoding)?;
         let (device, precision) = (self.of.backend.device()?, self.decoding.weights.precision);
         let translator = || Translator::from_ensemble(&bundles, &device, precision, self.ensemble.together());

@@ -16,7 +16,7 @@ use super::{
     BackendArgs, PrecisionArgs, SamplingArgs, SpecialsArgs, in_order,
     numbers::{LONG, MANY_TOKENS, above_0, integer, probability},
     open_model,
-    translate::Format,
+    translate::{EnsembleArgs, Format},
 };
 use crate::output::{self, Output};
 
@@ -29,6 +29,8 @@ pub(crate) struct Generate {
     /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
+    #[command(flatten)]
+    ensemble: EnsembleArgs,
     /// The texts to continue, mostly one; `-` reads it from standard input; without it, the model begins by itself.
     #[arg(default_value = "", hide_default_value = true)]
     prompt: Vec<String>,
@@ -46,17 +48,17 @@ pub(crate) struct Generate {
     format: Format,
     /// The folder of a smaller model of the same vocabulary, which drafts tokens that the model accepts or replaces, several in
     /// one pass: texts of the same distribution, sooner. How many were accepted is told at the end.
-    #[arg(long, value_name = "DIR", group = "drafts", conflicts_with = "contrastive")]
+    #[arg(long, value_name = "DIR", group = "drafts", conflicts_with_all = ["contrastive", "with"])]
     draft: Option<PathBuf>,
     /// Draft what followed the last N tokens, or fewer, where the text has them before.
-    #[arg(long, value_name = "N", value_parser = integer(1..=LONG), group = "drafts", conflicts_with = "contrastive")]
+    #[arg(long, value_name = "N", value_parser = integer(1..=LONG), group = "drafts", conflicts_with_all = ["contrastive", "with"])]
     draft_ngrams: Option<usize>,
     /// Tokens that are drafted at a time.
     #[arg(long, value_name = "K", default_value_t = 4, value_parser = integer::<usize>(1..=256), requires = "drafts")]
     draft_tokens: usize,
     /// Contrastive search among the K tokens of --top-k, or 4: (1 - ALPHA) times p less ALPHA times the likeness to the text.
     #[arg(long, value_name = "ALPHA", value_parser = probability(), conflicts_with_all =
-        ["temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "seed", "samples"])]
+        ["with", "temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "seed", "samples"])]
     contrastive: Option<f64>,
     #[command(flatten)]
     generation: GenerationArgs,
@@ -129,13 +131,14 @@ impl GenerationArgs {
 
 impl Generate {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(open_model(&self.model)?);
-        let mut config = self.generation.over(&bundle.generation)?;
+        let open = |folder: &PathBuf| Ok(self.specials.over(open_model(folder)?));
+        let bundles = [&self.model].into_iter().chain(&self.ensemble.with).map(open).collect::<Result<Vec<_>>>()?;
+        let mut config = self.generation.over(&bundles[0].generation)?;
         config.begin = self.begin.unwrap_or(config.begin);
         let (device, precision) = (self.backend.device()?, self.precision.precision);
-        let generator = Generator::from_bundle(&bundle, &device, precision)?;
-        let open = |path| anyhow::Ok(bundle.draft_model(&open_model(path)?, &device, precision)?);
-        let draft = self.draft.as_deref().map(open).transpose()?;
+        let generator = Generator::from_ensemble(&bundles, &device, precision, self.ensemble.together())?;
+        let drafting = |path| anyhow::Ok(bundles[0].draft_model(&open_model(path)?, &device, precision)?);
+        let draft = self.draft.as_deref().map(drafting).transpose()?;
         let drafted = |source| Strategy::Drafted(Drafts { source, n_tokens: self.draft_tokens });
         let n_candidates = self.generation.sampling.top_k.unwrap_or_default(); // the model's is a limit of sampling
         let strategy = match (&draft, self.draft_ngrams, self.contrastive) {

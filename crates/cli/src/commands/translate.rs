@@ -133,9 +133,8 @@ impl Translate {
         self.tree.iter().try_for_each(|file| check_writable(file))?;
         let (Search::Best(n) | Search::Random(_, n) | Search::Constrained(_, n)) = search;
         let n_written = if self.least_risk { NonZeroUsize::MIN } else { n };
-        let folders = [&self.model].into_iter().chain(&self.ensemble.with);
         let open = |folder: &PathBuf| Ok(self.specials.over(self.languages.over(open_model(folder)?)?));
-        let bundles = folders.map(open).collect::<Result<Vec<_>>>()?;
+        let bundles = [&self.model].into_iter().chain(&self.ensemble.with).map(open).collect::<Result<Vec<_>>>()?;
         let config = self.decoding.over(&bundles[0].decoding)?;
         if self.n_best.get() > config.beam {
             bail!("--n-best {} is more than the beam of {}: lower it, or raise --beam", self.n_best, config.beam);
