@@ -186,6 +186,16 @@ fn other_origins_are_let_in_where_they_are_named() {
     };
     assert_eq!(origin("https://example.org").as_deref(), Some("https://example.org"));
     assert_eq!(origin("https://example.com"), None);
+    // What a browser asks before a client with headers of its own, as that of OpenAI.
+    let headers = [
+        ("origin", "https://example.org"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type,x-stainless-lang"),
+    ];
+    let asked = server.send("OPTIONS", "/v1/completions", &headers, b"");
+    assert_eq!((asked.status, asked.header("access-control-allow-headers")), (200, Some(headers[2].1)));
+    let answer = server.send("GET", "/v1/models", &headers[..1], b"");
+    assert_eq!(answer.header("access-control-expose-headers"), Some("retry-after"));
 }
 
 /// A server whose model is busy with one endless text, of which some has been read, and which has no place left.
