@@ -297,6 +297,24 @@ fn openai_texts() {
 }
 
 #[test]
+fn a_list_of_nothing_is_refused() {
+    let server = Running::of(&["gpt2", "llama", "bert-masked-lm"]);
+    for (path, model, field) in [
+        ("/v1/completions", "gpt2", "prompt"),
+        ("/v1/chat/completions", "llama", "messages"),
+        ("/v1/embeddings", "bert-masked-lm", "input"),
+    ] {
+        let mut body = json!({ "model": model });
+        body[field] = json!([]);
+        let error = is_refused(&server.post(path, &body), 400, field);
+        assert_eq!(
+            (&error["error"]["type"], &error["error"]["param"]),
+            (&json!("invalid_request_error"), &json!(field))
+        );
+    }
+}
+
+#[test]
 fn tokens_of_all_ranks_of_a_translation_are_scored_at_once() {
     let server = Running::of(&["marian"]);
     let n_steps = || server.metric("attentive_step_tokens_count{model=\"marian\"}");

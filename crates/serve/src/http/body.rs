@@ -93,6 +93,11 @@ impl Texts {
     }
 }
 
+/// The failure of a list of nothing.
+pub(super) fn empty(field: &str) -> Failure {
+    Failure { kind: Kind::Empty, ..Failure::field(field, format!("{field} is empty: give one at least")) }
+}
+
 /// Refuses texts that are too many or too long together.
 pub(crate) fn check_texts(texts: &[impl AsRef<str>], limits: &Limits) -> Result<(), Failure> {
     check_number(texts.len(), limits)?;

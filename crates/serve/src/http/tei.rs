@@ -12,10 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{Body, Texts, bytes, check_length, check_number, check_texts, null_is_false, parse};
+use super::body::{Body, Texts, bytes, check_length, check_number, check_texts, empty, null_is_false, parse};
 use crate::{
     app::{App, Turn},
-    error::{Failure, Kind},
+    error::Failure,
     models::{OwnedInput, Scale, ToClassify},
 };
 
@@ -95,11 +95,6 @@ fn one_or_two(texts: Vec<String>) -> Result<OneOrTwo, Failure> {
         (Some(first), second) if n <= 2 => Ok((first, second)),
         _ => Err(Failure::field("inputs", format!("inputs: {n} texts are read as one, and it takes one or two"))),
     }
-}
-
-/// Refuses a list of nothing.
-fn empty(field: &str) -> Failure {
-    Failure { kind: Kind::Empty, ..Failure::field(field, format!("{field} is empty: give a text at least")) }
 }
 
 /// Texts to order by how well they fit a query.

@@ -22,7 +22,7 @@ use crate::{
     app::App,
     error::Failure,
     http::{
-        body::{Body, Texts, null_is_false},
+        body::{Body, Texts, empty, null_is_false},
         settings::{MAX_TOP, ResponseFormat, Settings, StreamOptions, Unsupported},
     },
     models::{Ask, Told},
@@ -113,6 +113,9 @@ impl ChatRequest {
     fn check(&self) -> Result<(), Failure> {
         let Self { presence_penalty, frequency_penalty, ref logit_bias, .. } = *self;
         Unsupported { presence_penalty, frequency_penalty, logit_bias: logit_bias.as_ref() }.refuse()?;
+        if self.messages.is_empty() {
+            return Err(empty("messages"));
+        }
         if self.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
             return Err(Failure::field("tools", "tools are not supported"));
         }

@@ -21,7 +21,7 @@ use crate::{
     app::{App, check_tokens},
     error::Failure,
     http::{
-        body::{Body, Texts, check_texts, null_is_false},
+        body::{Body, Texts, check_texts, empty, null_is_false},
         settings::{MAX_TOP, ResponseFormat, Settings, StreamOptions, Unsupported},
     },
     models::{Ask, Told},
@@ -126,6 +126,9 @@ pub(super) async fn complete(
     request.check()?;
     let served = writer(&app, &request.model)?;
     let (prompts, _) = request.prompt.clone().into_list();
+    if prompts.is_empty() {
+        return Err(empty("prompt"));
+    }
     check_texts(&prompts, &app.config.limits)?;
     let tokens = request.logprobs.map(|_| Arc::clone(&served.tokenizer));
     if request.stream {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     app::App,
     error::Failure,
-    http::body::{Body, Texts, check_texts},
+    http::body::{Body, Texts, check_texts, empty},
     models::OwnedInput,
 };
 
@@ -45,6 +45,9 @@ pub(super) async fn embed(
 ) -> Result<Json<Value>, Failure> {
     let served = app.models.find(Some(&request.model), "makes vectors of texts", |served| served.can("embed"))?;
     let (texts, _) = request.input.into_list();
+    if texts.is_empty() {
+        return Err(empty("input"));
+    }
     check_texts(&texts, &app.config.limits)?;
     let (n_tokens, vectors) = app
         .work(&served, move |turn| {
