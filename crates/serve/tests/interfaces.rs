@@ -231,6 +231,11 @@ fn openai_texts() {
     let same = server.post("/v1/completions", &without).ok();
     assert_eq!(same["choices"][1]["text"], choice["text"], "together as one by one");
 
+    let many = json!({ "model": "gpt2", "prompt": "a", "max_tokens": 2, "temperature": 0, "logprobs": 20 });
+    let many = server.post("/v1/completions", &many).ok();
+    let many = many["choices"][0]["logprobs"]["top_logprobs"].as_array().unwrap().clone();
+    assert!(many.iter().all(|top| top.as_object().unwrap().len() == 20), "none is lost: {many:?}");
+
     let chat = json!({ "model": "marian", "messages": [{ "role": "system", "content": "x" }, { "role": "user", "content": [{ "type": "text", "text": SENTENCE }] }] });
     let translated = server.post("/v1/chat/completions", &chat).ok();
     let libre = server.post("/translate", &json!({ "q": SENTENCE, "source": "en", "target": "de" })).ok();

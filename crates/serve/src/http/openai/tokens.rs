@@ -18,8 +18,7 @@ pub(super) fn of_chat<'a>(tokenizer: &dyn Tokenizer, told: impl IntoIterator<Ite
 fn entry(tokenizer: &dyn Tokenizer, told: &Told) -> Option<Value> {
     let (id, log_prob) = told.token?;
     let one = |id: TokenId, log_prob: f64| {
-        let text = token_text(tokenizer, id);
-        let bytes = text.as_bytes().to_vec();
+        let (text, bytes) = text_and_bytes(tokenizer, id, "");
         json!({ "token": text, "logprob": finite(log_prob), "bytes": bytes })
     };
     let mut entry = one(id, log_prob);
@@ -34,17 +33,56 @@ pub(super) fn of_completion<'a>(
     told: impl IntoIterator<Item = &'a Told>,
     mut offset: usize,
 ) -> Value {
+    let text = |id: TokenId| text_and_bytes(tokenizer, id, "bytes:").0;
     let (mut tokens, mut log_probs, mut tops, mut offsets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for told in told {
         if let Some((id, log_prob)) = told.token {
-            tokens.push(token_text(tokenizer, id));
+            tokens.push(text(id));
             log_probs.push(finite(log_prob));
             let top = told.top.iter();
-            let top = top.map(|&(id, log_prob)| (token_text(tokenizer, id), json!(finite(f64::from(log_prob)))));
+            let top = top.map(|&(id, log_prob)| (text(id), json!(finite(f64::from(log_prob)))));
             tops.push(Value::Object(top.collect::<Map<_, _>>()));
             offsets.push(offset);
         }
         offset += told.text.chars().count();
     }
     json!({ "tokens": tokens, "token_logprobs": log_probs, "top_logprobs": tops, "text_offset": offsets })
+}
+
+/// What a token says by itself, and its bytes. A part of a character is written as its bytes after `mark`, as in the
+/// interface: as text all parts look alike, and an object has one entry for them.
+fn text_and_bytes(tokenizer: &dyn Tokenizer, id: TokenId, mark: &str) -> (String, Vec<u8>) {
+    match tokenizer.decode_bytes(&[id]) {
+        Ok(bytes) if std::str::from_utf8(&bytes).is_err() => (format!("{mark}{}", bytes.escape_ascii()), bytes),
+        _ => {
+            let text = token_text(tokenizer, id);
+            let bytes = text.as_bytes().to_vec();
+            (text, bytes)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use attentive_tokenizer::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn parts_of_a_character_are_told_by_their_bytes() {
+        let [a, first, second]: [TokenId; 3] = Bytes::default().encode("aé").try_into().unwrap();
+        let told = |id: TokenId, text: &str| {
+            let top = vec![(id, -0.5), (second, -1.0)];
+            Told { of: 0, token: Some((id, -0.5)), text: text.to_owned(), top }
+        };
+        let told = [told(a, "a"), told(first, "")];
+        let chat = of_chat(&Bytes::default(), &told);
+        let tokens = ["a", "\\xc3"].map(Value::from);
+        assert_eq!([&chat["content"][0]["token"], &chat["content"][1]["token"]], tokens.each_ref());
+        assert_eq!((&chat["content"][0]["bytes"], &chat["content"][1]["bytes"]), (&json!([97]), &json!([0xc3])));
+        assert_eq!(chat["content"][1]["top_logprobs"][1]["bytes"], json!([0xa9]));
+        let completion = of_completion(&Bytes::default(), &told, 0);
+        assert_eq!(completion["tokens"], json!(["a", "bytes:\\xc3"]));
+        assert_eq!(completion["top_logprobs"][1], json!({ "bytes:\\xc3": -0.5, "bytes:\\xa9": -1.0 }));
+    }
 }
