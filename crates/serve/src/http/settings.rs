@@ -126,6 +126,9 @@ impl Settings {
         usual_tokens: usize,
         limits: &Limits,
     ) -> Result<GenerationConfig, Failure> {
+        if self.temperature.is_none() && own.sampling.temperature == 0.0 {
+            self.refuse_limits()?;
+        }
         let max_tokens = self.max_tokens(limits)?.unwrap_or(usual_tokens.min(limits.output_tokens));
         let mut stop = own.stop.clone();
         stop.extend(self.stop()?);
@@ -146,21 +149,24 @@ impl Settings {
     /// search finds.
     pub(super) fn refuse_undrawn(&self) -> Result<(), Failure> {
         // At temperature 0 the most probable token is taken, whatever else could be drawn.
-        let is_open = self.temperature.is_none();
-        let is_drawn = self.temperature.is_some_and(|temperature| temperature > 0.0);
-        let given = [
-            ("top_p", is_open && self.top_p.is_some_and(|p| p < 1.0)),
-            ("top_k", is_open && self.top_k.is_some_and(|k| k > 0)),
-            ("min_p", is_open && self.min_p.is_some_and(|p| p > 0.0)),
-            ("repetition_penalty", !is_drawn && self.repetition_penalty.is_some_and(|penalty| penalty != 1.0)),
-        ];
-        match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((name, _)) => {
-                let problem = format!("{name} changes how a translation is drawn: give a temperature above 0 with it");
-                Err(Failure::field(name, problem))
-            }
-            None => Ok(()),
+        if self.temperature.is_none() {
+            self.refuse_limits()?;
         }
+        let is_drawn = self.temperature.is_some_and(|temperature| temperature > 0.0);
+        match self.repetition_penalty {
+            Some(penalty) if penalty != 1.0 && !is_drawn => Err(undrawn("repetition_penalty")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses limits of what is drawn.
+    fn refuse_limits(&self) -> Result<(), Failure> {
+        let given = [
+            ("top_p", self.top_p.is_some_and(|p| p < 1.0)),
+            ("top_k", self.top_k.is_some_and(|k| k > 0)),
+            ("min_p", self.min_p.is_some_and(|p| p > 0.0)),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map_or(Ok(()), |(name, _)| Err(undrawn(name)))
     }
 
     /// How tokens are drawn; without a seed, in another way each time.
@@ -199,6 +205,11 @@ impl Unsupported<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The failure of a setting that changes how a text is drawn, where none is.
+fn undrawn(name: &str) -> Failure {
+    Failure::field(name, format!("{name} changes how a text is drawn: give a temperature above 0 with it"))
 }
 
 /// A number that is another one each time.
