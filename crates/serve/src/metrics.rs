@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     queue_seconds: HistogramVec,
     tokens: IntCounterVec,
     step_tokens: HistogramVec,
+    batch_texts: HistogramVec,
     queued: IntGaugeVec,
     running: IntGaugeVec,
     pub(crate) connections: IntGauge,
@@ -28,6 +29,7 @@ pub(crate) struct Metrics {
 #[derive(Debug, Clone)]
 pub(crate) struct Meters {
     pub(crate) step_tokens: Histogram,
+    pub(crate) batch_texts: Histogram,
     pub(crate) panics: IntCounter,
 }
 
@@ -77,6 +79,12 @@ impl Metrics {
                 &sizes,
                 "model",
             ),
+            batch_texts: histogram(
+                "attentive_batch_texts",
+                "Texts that an encoder read at once, of all requests together.",
+                &sizes,
+                "model",
+            ),
             queued: gauge("attentive_queue_length", "Requests that wait."),
             running: gauge("attentive_running", "Requests that are worked on."),
             connections: add(
@@ -116,8 +124,11 @@ impl Metrics {
 
     /// The meters of a model.
     pub(crate) fn of_model(&self, model: &str) -> Meters {
-        let (step_tokens, panics) = (&self.step_tokens, &self.panics);
-        Meters { step_tokens: step_tokens.with_label_values(&[model]), panics: panics.with_label_values(&[model]) }
+        Meters {
+            step_tokens: self.step_tokens.with_label_values(&[model]),
+            batch_texts: self.batch_texts.with_label_values(&[model]),
+            panics: self.panics.with_label_values(&[model]),
+        }
     }
 
     /// Sets how many requests of a model wait and run.

@@ -449,6 +449,7 @@ fn strings_end_texts() {
 fn vectors_and_classes() {
     let server = Running::of(&["bert-masked-lm", "bert-classification", "bert-rank"]);
     let vectors = server.post("/embed", &json!({ "inputs": [SENTENCE, "the dog"] })).ok();
+    assert_eq!(server.metric("attentive_batch_texts_sum{model=\"bert-masked-lm\"}"), 2.0);
     let length: f64 = vectors[0].as_array().unwrap().iter().map(|x| x.as_f64().unwrap().powi(2)).sum();
     assert!((length - 1.0).abs() < 1e-5, "{length}");
     let body = json!({ "model": "bert-masked-lm", "input": [SENTENCE, "the dog"] });

@@ -14,11 +14,11 @@ use attentive_bundle::{
     WeightFormat,
 };
 use attentive_tokenizer::Tokenizer;
-use prometheus::IntCounter;
 
 use crate::{
     ServeError,
     error::{Failure, Kind},
+    metrics::Meters,
     ticket::Ticket,
 };
 
@@ -100,7 +100,7 @@ impl EncoderEngine {
         bundle: Bundle<SharedParams>,
         device: &Device,
         precision: Option<WeightFormat>,
-        panics: IntCounter,
+        meters: Meters,
     ) -> Result<Self, ServeError> {
         let (jobs, waiting) = mpsc::channel();
         let (told, loaded) = mpsc::channel();
@@ -114,7 +114,7 @@ impl EncoderEngine {
             };
             drop(bundle);
             let _ = told.send(Ok(()));
-            work(&Guarded { encoder, panics }, &waiting);
+            work(&Guarded { encoder, meters }, &waiting);
         };
         thread::Builder::new().name("encoder".to_owned()).spawn(work).map_err(ServeError::Start)?;
         let ended = || ServeError::Start(std::io::Error::other("a model's thread has ended"));
@@ -184,13 +184,13 @@ fn ended() -> Failure {
 /// An encoder whose panics are failures of what was asked for.
 struct Guarded {
     encoder: TextEncoder,
-    panics: IntCounter,
+    meters: Meters,
 }
 
 impl Guarded {
     fn ask<T>(&self, ask: impl FnOnce(&TextEncoder) -> Result<T, EncodeError>) -> Result<T, Failure> {
         self.attempt(ask).unwrap_or_else(|panic| {
-            self.panics.inc();
+            self.meters.panics.inc();
             Err(panic)
         })
     }
@@ -303,6 +303,10 @@ impl<I: Read, T> Batch<I, T> {
         ask: impl Fn(&TextEncoder, &[I]) -> Result<Vec<Result<T, TooLong>>, EncodeError>,
     ) {
         let Self { texts, mut requests } = self;
+        let ask = |of: &TextEncoder, texts: &[I]| {
+            encoder.meters.batch_texts.observe(texts.len() as f64);
+            ask(of, texts)
+        };
         let mut next = 0;
         loop {
             while let Some(Request { reply, answers, .. }) = requests.pop_front_if(|first| first.texts.end <= next) {
