@@ -297,21 +297,52 @@ impl BatchStream for Failing {
     }
 }
 
+/// A trainer whose checkpoints are in `folder`.
+fn saving(peers: Rc<dyn Collective>, folder: &Path) -> Trainer<Gpt, CausalLmObjective> {
+    let device = BackendKind::Flex.device().unwrap().autodiff();
+    let model = GptConfig::gpt2_like(VOCAB as usize, 8, [1, 2, 32]).init(&device, 1).unwrap();
+    let trainer = Trainer::builder(model, CausalLmObjective::default()).config(config(4)).peers(peers);
+    trainer.checkpoints(CheckpointDir::new(folder, 2)).build().unwrap()
+}
+
 #[test]
 fn where_one_ends_all_end_and_what_was_saved_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let errors = each(4, |peers| {
-        let device = BackendKind::Flex.device().unwrap().autodiff();
-        let model = GptConfig::gpt2_like(VOCAB as usize, 8, [1, 2, 32]).init(&device, 1).unwrap();
         let n_readable = if peers.rank() == 2 { 3 } else { 100 };
-        let trainer = Trainer::builder(model, CausalLmObjective::default()).config(config(4)).peers(peers);
-        let trainer = trainer.checkpoints(CheckpointDir::new(folder.path(), 2)).build().unwrap();
-        trainer.run(&mut Failing(Endless::new(batches()), n_readable), None, &mut []).unwrap_err()
+        let batches = &mut Failing(Endless::new(batches()), n_readable);
+        saving(peers, folder.path()).run(batches, None, &mut []).unwrap_err()
     });
     for (rank, error) in errors.iter().enumerate() {
         let is_right = match error {
             TrainError::Data(_) => rank == 2,
             TrainError::Collective(CollectiveError::Gone { .. }) => rank != 2,
+            _ => false,
+        };
+        assert!(is_right, "process {rank}: {error}");
+    }
+    let latest = CheckpointDir::new(folder.path(), 2).latest().unwrap();
+    assert!(latest.damaged.is_empty() && latest.checkpoint.unwrap().1.state.step == 2);
+}
+
+#[test]
+fn where_the_first_can_not_save_all_end_and_what_was_saved_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let errors = each(4, |peers| {
+        let is_first = peers.rank() == 0;
+        let mut block = |event: &Event<'_>| {
+            if is_first && matches!(event, Event::Step(report) if report.step == 3) {
+                // Where the next checkpoint would be written.
+                std::fs::write(folder.path().join("writing"), "").unwrap();
+            }
+            ControlFlow::Continue(())
+        };
+        saving(peers, folder.path()).run(&mut Endless::new(batches()), None, &mut [&mut block]).unwrap_err()
+    });
+    for (rank, error) in errors.iter().enumerate() {
+        let is_right = match error {
+            TrainError::NotSaved { step, .. } => (rank, *step) == (0, 4),
+            TrainError::Collective(CollectiveError::Gone { .. }) => rank != 0,
             _ => false,
         };
         assert!(is_right, "process {rank}: {error}");
