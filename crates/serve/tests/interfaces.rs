@@ -639,6 +639,7 @@ fn our_own() {
     assert_eq!(pair["model"], "marian");
     let error = is_refused(&server.post("/api/heads", &json!({ "model": "marian" })), 404, "built-in");
     assert_eq!(error["error"]["type"], "not-found");
+    is_refused(&server.post("/api/heads", &json!({})), 404, "no model here was trained on the built-in corpus");
 }
 
 #[test]

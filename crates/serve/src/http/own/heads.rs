@@ -45,7 +45,8 @@ pub(super) async fn heads(
     Body(request): Body<HeadsRequest>,
 ) -> Result<Json<Value>, Failure> {
     let name = request.model.as_deref();
-    let served = app.models.find(name, "translates", |served| {
+    let what = if name.is_some() { "translates" } else { "was trained on the built-in corpus" };
+    let served = app.models.find(name, what, |served| {
         served.translation().is_ok() && (name.is_some() || served.facts.resolves_pronouns())
     })?;
     if !served.facts.resolves_pronouns() {
