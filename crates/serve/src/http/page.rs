@@ -84,4 +84,10 @@ mod tests {
             fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         assert_eq!(found, FILES.iter().map(|file| file.name.to_owned()).collect());
     }
+
+    #[test]
+    fn it_is_smaller_than_100_kilobytes() {
+        let n_bytes: usize = FILES.iter().map(|file| file.bytes.len()).sum();
+        assert!(n_bytes < 100_000, "{n_bytes} bytes");
+    }
 }
