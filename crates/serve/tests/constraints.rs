@@ -127,6 +127,32 @@ fn prefixes_alternatives_and_groups_are_the_librarys() {
 }
 
 #[test]
+fn the_tree_of_a_search_is_the_librarys() {
+    let (server, library) = (Running::of(&["marian"]), Library::new());
+    let text = SENTENCES[0];
+    let Library { translator, config } = &library;
+    let search = Search::Best(NonZeroUsize::new(2).unwrap());
+    let (found, trace) = translator.trace(Input::from(text), "", config, search, 6).unwrap();
+    let ask = |more: Value| server.post("/api/translate", &request(text, &more)).ok();
+    let answer = ask(json!({ "tree": true, "n_best": 2 }));
+    is_same(&answer, &found);
+    let nodes = answer["tree"]["groups"][0].as_array().unwrap();
+    let expected = &trace.trees()[0].nodes;
+    assert_eq!(nodes.len(), expected.len());
+    for (node, expected) in nodes.iter().zip(expected) {
+        assert_eq!(
+            (node["id"].as_u64(), node["parent"].as_u64()),
+            (Some(u64::from(expected.token)), expected.parent.map(|parent| parent as u64))
+        );
+    }
+    let plain = ask(json!({ "n_best": 2 }));
+    assert_eq!((&plain["translations"], &plain["tree"]), (&answer["translations"], &Value::Null));
+    assert_eq!(ask(json!({ "tree": true, "groups": 2 }))["tree"]["groups"].as_array().unwrap().len(), 2);
+    let blank = json!({ "text": " ", "tree": true });
+    assert_eq!(server.post("/api/translate", &blank).ok()["tree"], Value::Null);
+}
+
+#[test]
 fn requests_with_constraints_and_without_leave_one_another_alone() {
     let server = Running::of(&["marian"]);
     let more = [
@@ -170,6 +196,8 @@ fn constraints_at_odds_are_refused_with_their_field() {
         (json!({ "alternatives": 2, "n_best": 2 }), Some("alternatives"), "leave out n_best"),
         (json!({ "alternatives": 0 }), Some("alternatives"), "from 1 to 64"),
         (json!({ "alternatives": 2, "groups": 2 }), Some("groups"), "leave out alternatives"),
+        (json!({ "alternatives": 2, "tree": true }), Some("tree"), "leave out alternatives"),
+        (json!({ "tree": true, "beam": 17 }), Some("tree"), "up to 16"),
         (json!({ "groups": 5 }), Some("groups"), "groups"),
         (json!({ "diversity": 1 }), Some("diversity"), "say how many"),
         (json!({ "groups": 2, "diversity": -1 }), Some("diversity"), "at least 0"),

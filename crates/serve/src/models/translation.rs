@@ -12,7 +12,7 @@ use attentive_bundle::{
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
 use attentive_corpus::BuiltinConfig;
-use attentive_decode::{Combination, SamplingConfig};
+use attentive_decode::{BeamTrace, Combination, SamplingConfig};
 use attentive_inspect::{InspectError, PronounHeads, TranslationViewer, pronoun_heads};
 use attentive_tokenizer::{PairFrame, Tokenizer};
 use tokio::sync::OnceCell;
@@ -34,6 +34,9 @@ const MAX_SENTENCE: usize = 512;
 
 /// The most tokens of a sentence, or of its translation, whose attention is told: it grows with their square.
 const MAX_SEEN: usize = 512;
+
+/// The widest beam whose tree is told: it grows with its square.
+const MAX_TREE_BEAM: usize = 16;
 
 /// A translation model in use.
 pub(crate) struct TranslationEngine {
@@ -136,6 +139,26 @@ impl TranslationEngine {
         DecodingConfig { beam, min_len: config.min_len.min(max_len), max_len: Some(max_len), ..config }
     }
 
+    /// The translator of a request, the settings of its search, and what it looks for.
+    fn search<'w>(
+        &self,
+        wish: &'w Wish,
+        limits: &Limits,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(Translator<Shared<TranslationModel>>, DecodingConfig, Search<'w>), Failure> {
+        let mut translator = self.translator.over(for_request(&self.model, ticket));
+        if wish.source.is_some() || wish.target.is_some() {
+            translator = translator.between(wish.source.as_deref(), wish.target.as_deref())?;
+        }
+        let n_best = NonZeroUsize::new(wish.n_best).unwrap_or(NonZeroUsize::MIN);
+        let search = match (&wish.sampling, &wish.constraints) {
+            (Some(sampling), _) => Search::Random(sampling, n_best),
+            (None, Some(constraints)) => Search::Constrained(constraints, wish.alternatives.unwrap_or(n_best)),
+            (None, None) => Search::Best(n_best),
+        };
+        Ok((translator, self.config(wish, limits), search))
+    }
+
     /// The best `n_best` translations of each sentence; one without tokens has the empty one.
     pub(crate) fn sentences(
         &self,
@@ -144,20 +167,31 @@ impl TranslationEngine {
         limits: &Limits,
         ticket: &Arc<Ticket>,
     ) -> Result<Vec<Vec<Translation>>, Failure> {
-        let mut translator = self.translator.over(for_request(&self.model, ticket));
-        if wish.source.is_some() || wish.target.is_some() {
-            translator = translator.between(wish.source.as_deref(), wish.target.as_deref())?;
-        }
-        let config = self.config(wish, limits);
-        let n_best = NonZeroUsize::new(wish.n_best).unwrap_or(NonZeroUsize::MIN);
-        let search = match (&wish.sampling, &wish.constraints) {
-            (Some(sampling), _) => Search::Random(sampling, n_best),
-            (None, Some(constraints)) => Search::Constrained(constraints, wish.alternatives.unwrap_or(n_best)),
-            (None, None) => Search::Best(n_best),
-        };
+        let (translator, config, search) = self.search(wish, limits, ticket)?;
         let inputs: Vec<Input<'_>> = sentences.iter().map(Input::from).collect();
         let prefixes: Vec<&str> = wish.prefix.iter().flat_map(|prefix| vec![&**prefix; sentences.len()]).collect();
         translator.find(&inputs, &prefixes, &config, search).map_err(|error| ticket.explain(error.into()))
+    }
+
+    /// The best translations of one sentence, and what the search kept and dropped of as many continuations of each hypothesis
+    /// as its beam is wide.
+    pub(crate) fn traced(
+        &self,
+        sentence: &str,
+        wish: &Wish,
+        limits: &Limits,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(Vec<Translation>, BeamTrace), Failure> {
+        let (translator, config, search) = self.search(wish, limits, ticket)?;
+        if config.beam > MAX_TREE_BEAM || self.n_tokens(sentence) > MAX_SEEN {
+            return Err(Failure::field(
+                "tree",
+                format!("tree is of a beam of up to {MAX_TREE_BEAM}, and of up to {MAX_SEEN} tokens"),
+            ));
+        }
+        let prefix = wish.prefix.as_deref().unwrap_or_default();
+        let found = translator.trace(Input::from(sentence), prefix, &config, search, config.beam);
+        found.map_err(|error| ticket.explain(error.into()))
     }
 
     /// Whether the model reads a sentence whole: it has positions for it, or has them for any and the sentence is not so long

@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 use attentive_bundle::{Term, TranslationConstraints};
 use attentive_core::TokenId;
 use attentive_decode::Diversity;
+use attentive_inspect::SearchTree;
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     ScoredToken, SourceToken,
@@ -56,6 +58,9 @@ pub(crate) struct TranslateRequest {
     /// Pairs of source and target tokens, by the weights of the last layer.
     #[serde(default)]
     alignment: bool,
+    /// What the beam search kept and dropped, as a tree of tokens.
+    #[serde(default)]
+    tree: bool,
     /// Words that every translation must have, whole and one after another.
     #[serde(default)]
     must: Vec<String>,
@@ -132,6 +137,7 @@ impl TranslateRequest {
             ("complete", self.complete && self.prefix_bias.is_some(), "forces the prefix: leave out prefix_bias"),
             ("alternatives", is_alternative && self.prefix_bias.is_some(), "force the prefix: leave out prefix_bias"),
             ("alternatives", is_alternative && self.n_best.is_some(), "are as many as they say: leave out n_best"),
+            ("tree", self.tree && is_alternative, "is of one search: leave out alternatives"),
             ("groups", is_alternative && self.groups.is_some(), "are of one search: leave out alternatives"),
             ("diversity", self.diversity.is_some() && self.groups.is_none(), "is of groups: say how many"),
         ] {
@@ -153,6 +159,9 @@ pub(crate) struct Answer {
     translations: Vec<TranslationAnswer>,
     /// Of the best translation.
     attention: Option<Attention>,
+    /// The nodes of the search by groups of the beam, each after the one that it continues, with log-probabilities in nats, its
+    /// fate, and why it was dropped; as the command's `--tree` writes them.
+    tree: Option<Value>,
 }
 
 /// One translation.
@@ -201,7 +210,7 @@ fn answer(
     constraints: Option<TranslationConstraints>,
 ) -> Result<Answer, Failure> {
     let Turn { app, served, ticket, .. } = turn;
-    let engine = served.translation()?;
+    let (engine, limits) = (served.translation()?, &app.config.limits);
     let wish = Wish {
         source: request.source.clone(),
         target: request.target.clone(),
@@ -215,7 +224,10 @@ fn answer(
     let wish = own_languages(served, &wish)?;
     let n_read = engine.n_tokens(&request.text);
     turn.reads_tokens(n_read)?;
-    let found = engine.sentences(&[&request.text], &wish, &app.config.limits, ticket)?.swap_remove(0);
+    let (found, trace) = match request.tree && n_read > 0 {
+        true => engine.traced(&request.text, &wish, limits, ticket).map(|(found, trace)| (found, Some(trace)))?,
+        false => (engine.sentences(&[&request.text], &wish, limits, ticket)?.swap_remove(0), None),
+    };
     turn.writes(found.first().map_or(0, |best| best.tokens.len() + usize::from(best.is_finished)));
     let tokenizer = engine.tokenizer();
     let pair = |ids: &[TokenId]| engine.pair(&request.text, ids, &wish);
@@ -267,7 +279,8 @@ fn answer(
             }
         }
     }
-    Ok(Answer { model: served.name.clone(), source_tokens, translations, attention })
+    let tree = trace.map(|trace| SearchTree::new(&request.text, &trace, tokenizer).to_json());
+    Ok(Answer { model: served.name.clone(), source_tokens, translations, attention, tree })
 }
 
 /// The tokens of a translation, its end last.
