@@ -240,9 +240,7 @@ impl Engine {
                 let engine = LanguageEngine::new(&bundles[0], device, precision, meters)?;
                 Ok(Self::Language(Box::new(engine)))
             }
-            Role::Encoder => {
-                Ok(Self::Encoder(EncoderEngine::new(bundles.swap_remove(0), device, precision, meters)?))
-            }
+            Role::Encoder => Ok(Self::Encoder(EncoderEngine::new(bundles.swap_remove(0), device, precision, meters)?)),
             Role::Policy | Role::SpeechRecognizer | Role::ImageEncoder => {
                 Err(ServeError::Kind { path: resolve(&source.path), family: bundles[0].model.family() })
             }
