@@ -196,6 +196,9 @@ const OF_GENERATION: [&str; 28] = [
     "typical_p",
 ];
 
+/// Of these, the tokens that a text begins and ends with.
+const OF_ENDS: [&str; 4] = ["decoder_start_token_id", "eos_token_id", "bos_token_id", "pad_token_id"];
+
 /// Whether a setting is not set.
 pub(crate) fn is_unset(value: &Value) -> bool {
     match value {
@@ -393,6 +396,8 @@ pub(crate) struct Writing {
     settings: Map<String, Value>,
     /// The settings that `generation_config.json` has.
     own: BTreeSet<String>,
+    /// Those of `config.json` that do not count beside `generation_config.json`.
+    shadowed: Map<String, Value>,
     /// The positions of a model whose texts may fill them all.
     filled: Option<usize>,
     pub(crate) decoding: DecodingConfig,
@@ -405,14 +410,16 @@ impl Writing {
     /// # Errors
     /// [`InterchangeError::Damaged`], [`InterchangeError::Io`].
     pub(crate) fn read(folder: &Path, config: &Map<String, Value>) -> Result<Self, InterchangeError> {
-        let of_config = config.iter().filter(|(key, _)| OF_GENERATION.contains(&key.as_str()));
-        let mut settings: Map<String, Value> = of_config.map(|(key, value)| (key.clone(), value.clone())).collect();
         let path = folder.join(GENERATION);
         let own = if path.is_file() { files::read_json(&path)? } else { Map::new() };
-        if path.is_file() {
-            // Classes write it into every config.json; with the file, that one alone counts there.
-            settings.remove("forced_eos_token_id");
-        }
+        let of_config = config.iter().filter(|(key, _)| OF_GENERATION.contains(&key.as_str()));
+        let of_config = of_config.map(|(key, value)| (key.clone(), value.clone()));
+        // With that file it alone counts there, but for the tokens that texts begin and end with.
+        let counts = |key: &String| !path.is_file() || OF_ENDS.contains(&key.as_str());
+        let (mut settings, mut shadowed): (Map<String, Value>, Map<String, Value>) =
+            of_config.partition(|(key, _)| counts(key));
+        // Classes write it into every config.json.
+        shadowed.retain(|key, _| key != "forced_eos_token_id" && !own.contains_key(key));
         let names = own.keys().cloned().collect();
         settings.extend(own);
         // A text that fills all positions ends there in any case; a translation not before, however short its source is.
@@ -429,7 +436,7 @@ impl Writing {
         }
         let filled = filled.map(|positions| positions.clamp(2, LONGEST as u64) as usize);
         let (decoding, generation) = <(DecodingConfig, GenerationConfig)>::default();
-        Ok(Self { settings, own: names, filled, decoding, generation })
+        Ok(Self { settings, own: names, shadowed, filled, decoding, generation })
     }
 
     /// Follows what can be followed by a model of this role, and gives what can't, by the file that says it. `rows` are
@@ -453,9 +460,11 @@ impl Writing {
             // Old files have this default in models that write nothing, too.
             _ => self.settings.retain(|key, value| key != "max_length" || *value != 20),
         }
+        let writes = matches!(role, Role::EncoderDecoder | Role::LanguageModel);
         let left = |is_own: bool| {
             let settings = self.settings.iter().filter(|(key, _)| self.own.contains(*key) == is_own);
-            settings.filter(|(key, value)| !has_no_effect(key, value)).map(described).collect()
+            let shadowed = self.shadowed.iter().filter(|_| !is_own && writes);
+            settings.chain(shadowed).filter(|(key, value)| !has_no_effect(key, value)).map(described).collect()
         };
         [(CONFIG, left(false)), (GENERATION, left(true))]
     }

@@ -66,6 +66,21 @@ fn a_length_of_all_positions_does_not_depend_on_the_source() {
 }
 
 #[test]
+fn the_file_of_generation_counts_alone_beside_settings_of_the_model() {
+    let of_model = json!({ "num_beams": 7, "no_repeat_ngram_size": 2, "max_length": 33, "forced_eos_token_id": 0 });
+    let found = read(with_settings("marian", &of_model).path()).unwrap();
+    let DecodingConfig { beam, no_repeat_ngram, max_len, .. } = found.bundle.decoding;
+    assert_eq!((beam, no_repeat_ngram, max_len), (7, 2, Some(32)));
+    // As transformers 5.23 has it: of these it takes the beam alone.
+    let folder = with_settings("marian", &of_model);
+    fs::write(folder.path().join("generation_config.json"), json!({ "num_beams": 3 }).to_string()).unwrap();
+    let found = read(folder.path()).unwrap();
+    assert_eq!(found.notes, ["config.json: not followed here: max_length = 33, no_repeat_ngram_size = 2"]);
+    let DecodingConfig { beam, no_repeat_ngram, max_len, .. } = found.bundle.decoding;
+    assert_eq!((beam, no_repeat_ngram, max_len), (3, 0, None));
+}
+
+#[test]
 fn a_bound_by_the_source_is_told_where_another_is_written() {
     let mut bundle = written("t5", &json!({})).bundle;
     let folder = tempfile::tempdir().unwrap();
