@@ -66,6 +66,7 @@ fn the_teacher_is_the_running_mean_of_the_students_layers() {
     for (_, values) in layers(&before, "teacher.") {
         expected.push(values.iter().map(|&x| f64::from(x)).collect());
     }
+    let mut first = 1.0;
     for n in 1..=6 {
         let loss = objective.loss(&model, &pictures(n), Some(&Dropout::new(n)));
         let gradients = Gradients::take(loss.sum.backward(), &model);
@@ -73,6 +74,8 @@ fn the_teacher_is_the_running_mean_of_the_students_layers() {
         model = adam.step(model, gradients, 1.0 / loss.n_targets as f64, 1e-2);
         model = objective.after_update(model, n);
         let tau = 0.5 + 0.4 * (n as f64 / 4.0).min(1.0);
+        first *= tau;
+        assert!((CONFIG.first_in_teacher(n) - first).abs() < 1e-12, "{n}");
         let now = params(&model);
         for (mean, (name, student)) in expected.iter_mut().zip(layers(&now, "student.encoder.")) {
             mean.iter_mut().zip(student).for_each(|(mean, &x)| *mean = tau * *mean + (1.0 - tau) * f64::from(x));

@@ -112,7 +112,7 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
             TaskRecipe::MaskedLm(of_task) => {
                 let pretrains = data2vec(&of_task.objective, Input::Text, spec);
                 let task = MaskedLm::prepare(run, of_task, spec.clone(), start, log)?;
-                visit(visitor, task, pretrains, run, settings)
+                visit(visitor, task, pretrains, (run, settings), log)
             }
             TaskRecipe::Classification(of_task) => {
                 let task = Classification::prepare(run, of_task, spec.clone(), start, log)?;
@@ -139,7 +139,7 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
             TaskRecipe::Speech(of_task) => {
                 let pretrains = data2vec(&of_task.objective, Input::Sound, spec);
                 let task = SpeechRecognition::prepare(run, of_task, spec.clone(), start, log)?;
-                visit(visitor, task, pretrains, run, settings)
+                visit(visitor, task, pretrains, (run, settings), log)
             }
             other => mismatch::<C, _>(other, Role::SpeechRecognizer),
         }
@@ -151,7 +151,7 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
             TaskRecipe::ImageClassification(of_task) => {
                 let pretrains = data2vec(&of_task.objective, Input::Pictures, spec);
                 let task = ImageClassification::prepare(run, of_task, spec.clone(), start, log)?;
-                visit(visitor, task, pretrains, run, settings)
+                visit(visitor, task, pretrains, (run, settings), log)
             }
             other => mismatch::<C, _>(other, Role::ImageEncoder),
         }
@@ -172,13 +172,13 @@ fn visit<V: TaskVisitor, T: Unlabelled>(
     visitor: V,
     task: T,
     pretrains: Option<Data2VecConfig>,
-    run: &mut RunRecipe,
-    settings: &mut TaskRecipe,
+    (run, settings): (&mut RunRecipe, &mut TaskRecipe),
+    log: &dyn Log,
 ) -> Result<V::Output> {
-    match pretrains {
-        Some(config) => visitor.visit(Pretraining::new(task, config), run, settings),
-        None => visitor.visit(task, run, settings),
-    }
+    let Some(config) = pretrains else { return visitor.visit(task, run, settings) };
+    let first = 100.0 * config.first_in_teacher(run.training.steps);
+    say!(log, "teacher   {first:.0} % of it are still what it began as after the last update (objective.tau)");
+    visitor.visit(Pretraining::new(task, config), run, settings)
 }
 
 /// The teacher of a language model, if a recipe names one that reads as long texts.

@@ -37,6 +37,14 @@ impl Data2VecConfig {
         let risen = if self.tau_steps == 0 { 1.0 } else { (n_updates as f64 / self.tau_steps as f64).min(1.0) };
         self.tau + (self.tau_end - self.tau) * risen
     }
+
+    /// Part of the first teacher, which is the student before it learns, in that after so many updates. While it is large,
+    /// targets are those of a model that has learnt nothing.
+    pub fn first_in_teacher(&self, n_updates: u64) -> f64 {
+        let rising = n_updates.min(self.tau_steps);
+        let while_rising: f64 = (1..=rising).map(|n| self.tau_of(n)).product();
+        while_rising * self.tau_end.powf((n_updates - rising) as f64)
+    }
 }
 
 /// Loss of what is hidden (Baevski et al. 2022, §3.4): the distance of the student's prediction from the mean of the
