@@ -376,7 +376,9 @@ fn a_shortest_length_is_beyond_the_source_s() {
 fn a_bound_of_a_caller_takes_the_place_of_the_source_s() {
     let translator = translator();
     let end = translator.tokenizer().specials().end().unwrap();
-    let endless = DecodingConfig { suppressed: vec![end], ..config() };
+    // After whichever token.
+    let bad_words = (0..translator.tokenizer().vocab_size() as u32).map(|id| vec![id, end]).collect();
+    let endless = DecodingConfig { bad_words, ..config() };
     let lengths = |config: &DecodingConfig| {
         let found = translator.translate(&TEXTS, config).unwrap();
         found.iter().map(|one| one.tokens.len()).collect::<Vec<_>>()

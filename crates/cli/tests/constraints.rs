@@ -59,9 +59,10 @@ fn phrases_must_and_must_not_be_there() {
 fn a_length_that_is_asked_for_does_not_depend_on_the_source() {
     let folder = Folder::new();
     folder.write_copying("copy", [6, 2, 3], TINY);
-    // Id 2 ends a sentence.
-    let endless = ["--set", "decoding.suppressed=[2]", "--set", "decoding.max_len_offset=3"];
-    folder.succeed(&[&["train", "copy.toml"], &endless[..]].concat(), "");
+    // Id 2 ends a sentence: after no token.
+    let ends: Vec<String> = (0..300).map(|id| format!("[{id}, 2]")).collect();
+    let endless = format!("decoding.bad_words=[{}]", ends.join(", "));
+    folder.succeed(&["train", "copy.toml", "--set", &endless, "--set", "decoding.max_len_offset=3"], "");
     let n_tokens = |more: &[&str]| {
         let told = folder.succeed(&[&["translate", "--format", "jsonl"], more, &["ab cd"]].concat(), "");
         serde_json::from_str::<Value>(&told).unwrap()["tokens"].as_array().unwrap().len()

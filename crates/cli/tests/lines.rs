@@ -358,7 +358,7 @@ fn standard_input_is_one_of_the_files() {
         "eval --hypotheses - --reference -",
         "eval --source - --reference -",
         "compare one.txt - --reference -",
-        "distill - --reference - --out pairs.tsv",
+        "distill - --reference - --out distilled.tsv",
         "filter --source - --target - --out kept.tsv",
         "shortlist --source - --target - --out short",
         "similar --model bert --queries -",

@@ -3,5 +3,6 @@
 mod constraints;
 mod ensemble;
 mod interfaces;
+mod operation;
 mod service;
 mod support;
