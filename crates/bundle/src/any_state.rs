@@ -29,7 +29,7 @@ pub(crate) fn state_of<M: NextToken<State: 'static>>(state: &mut dyn Any) -> &mu
 pub(crate) type Attending = (Scores, Option<SourceAttention>);
 
 /// A [`NextToken`] whose state is of a type that it alone knows.
-pub(crate) trait AnyNextToken: Send {
+pub(crate) trait AnyNextToken: Send + Sync {
     fn vocab_size(&self) -> usize;
     fn max_len(&self) -> Option<usize>;
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
@@ -40,7 +40,7 @@ pub(crate) trait AnyNextToken: Send {
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
 }
 
-impl<M: NextToken<State: 'static> + Send> AnyNextToken for M {
+impl<M: NextToken<State: 'static> + Send + Sync> AnyNextToken for M {
     fn vocab_size(&self) -> usize {
         NextToken::vocab_size(self)
     }

@@ -25,7 +25,7 @@ pub struct TextState(Box<dyn AnyState>);
 
 impl TextModel {
     /// A model whose family need not be known from here on.
-    pub fn of<M: LanguageModel<State: Clone + Send + 'static> + Send + 'static>(model: M) -> Self {
+    pub fn of<M: LanguageModel<State: Clone + Send + 'static> + Send + Sync + 'static>(model: M) -> Self {
         Self(Box::new(model))
     }
 }
@@ -92,7 +92,7 @@ trait AnyModel: AnyNextToken {
     ) -> Result<(Scores, Option<Vec<f32>>), DeviceError>;
 }
 
-impl<M: LanguageModel<State: Clone + Send + 'static> + Send> AnyModel for M {
+impl<M: LanguageModel<State: Clone + Send + 'static> + Send + Sync> AnyModel for M {
     fn start(&self, n_rows: usize) -> Box<dyn AnyState> {
         Box::new(LanguageModel::start(self, n_rows))
     }

@@ -37,7 +37,7 @@ impl TranslationModel {
     }
 
     /// A model as it is.
-    pub fn of<M: EncoderDecoder<State: Clone + Send + 'static> + Send + 'static>(model: M) -> Self {
+    pub fn of<M: EncoderDecoder<State: Clone + Send + 'static> + Send + Sync + 'static>(model: M) -> Self {
         Self(Box::new(model))
     }
 }
@@ -80,7 +80,7 @@ trait AnyModel: AnyNextToken {
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<Box<dyn AnyState>>;
 }
 
-impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send> AnyModel for M {
+impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send + Sync> AnyModel for M {
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<Box<dyn AnyState>> {
         let states = EncoderDecoder::start_together(self, sources).into_iter();
         states.map(|state| Box::new(state) as Box<dyn AnyState>).collect()

@@ -4,7 +4,11 @@ use std::{
     collections::VecDeque,
     fmt, iter,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,13 +20,16 @@ use attentive_core::{
 /// How long a step waits for searches that took part in the last one.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// A model that many threads search with at once: their rows join in the steps of one worker, which owns the model.
+/// Searches that a worker has before another one gets any: together they need little more than one alone.
+const JOINED: usize = 16;
+
+/// A model that many threads search with at once: their rows join in the steps of a worker, which has the model.
 ///
 /// Every search of this crate runs over it as over the model itself, on its own thread, and finds the same: a search's
 /// rows enter with its first step and leave with its state. The next step begins as soon as all searches that took part
 /// in the last one want it, or a moment later without the late ones; new ones join at once.
 ///
-/// Handles are cheap to clone. The worker ends with the last of them and of their states. A panic of the model ends the
+/// Handles are cheap to clone. Workers end with the last of them and of their states. A panic of the model ends the
 /// searches of its step, with an error; the worker goes on with the next.
 ///
 /// ```
@@ -69,7 +76,8 @@ pub struct JointModel<M: NextToken> {
     max_len: Option<usize>,
     restricts: bool,
     stop: Arc<dyn Fn() -> bool + Send + Sync>,
-    user: Arc<User<M>>,
+    /// Of each worker.
+    users: Arc<[Arc<User<M>>]>,
 }
 
 /// A search was told to stop: by [`JointModel::until`].
@@ -138,6 +146,8 @@ impl<M: NextToken> Step<M> {
 struct Queue<M: NextToken> {
     waiting: Mutex<Waiting<M>>,
     changed: Condvar,
+    /// Those that live.
+    n_searches: AtomicUsize,
 }
 
 struct Waiting<M: NextToken> {
@@ -159,19 +169,28 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// # Panics
     /// If the system has no thread left.
     pub fn new(model: M) -> Self {
-        let thread = thread::Builder::new().name("model".to_owned());
-        Self::spawned(model, |worker| drop(thread.spawn(worker).expect("the system has a thread")))
+        Self::among(vec![model])
     }
 
-    /// As [`new`](Self::new), of a worker that `spawn` runs on another thread: in a pool of the model's own, for example, which
-    /// its products then need not enter one by one. Searches wait for a worker that is not run.
-    pub fn spawned(model: M, spawn: impl FnOnce(Box<dyn FnOnce() + Send>)) -> Self {
-        let waiting = Waiting { jobs: VecDeque::new(), step: 0, n_expected: 0, n_present: 0, is_over: false };
-        let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
-        let (vocab_size, max_len, restricts) = (model.vocab_size(), model.max_len(), model.restricts());
-        let of_worker = Arc::clone(&queue);
-        spawn(Box::new(move || of_worker.work(&model)));
-        Self { vocab_size, max_len, restricts, stop: Arc::new(|| false), user: Arc::new(User(queue)) }
+    /// As [`new`](Self::new), of a worker for each of these handles of one model. A search stays with the worker that begins
+    /// it, and a worker's step does not wait for another's: while the searches of one think, another computes. The first
+    /// ones have the searches as long as those are few.
+    ///
+    /// # Panics
+    /// If there is no handle, or the system has no thread left.
+    pub fn among(handles: Vec<M>) -> Self {
+        let first = handles.first().expect("there is a handle");
+        let (vocab_size, max_len, restricts) = (first.vocab_size(), first.max_len(), first.restricts());
+        let users = handles.into_iter().map(|model| {
+            let waiting = Waiting { jobs: VecDeque::new(), step: 0, n_expected: 0, n_present: 0, is_over: false };
+            let (changed, n_searches) = <(Condvar, AtomicUsize)>::default();
+            let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed, n_searches });
+            let of_worker = Arc::clone(&queue);
+            let thread = thread::Builder::new().name("model".to_owned());
+            thread.spawn(move || of_worker.work(&model)).expect("the system has a thread");
+            Arc::new(User(queue))
+        });
+        Self { vocab_size, max_len, restricts, stop: Arc::new(|| false), users: users.collect() }
     }
 
     /// A handle whose searches end before the next step once `stop` says so, with a [`DeviceError`] whose source is
@@ -186,15 +205,17 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// # Errors
     /// [`DeviceError`] if the model panics.
     pub fn call<T: Send + 'static>(&self, ask: impl FnOnce(&M) -> T + Send + 'static) -> Result<T, DeviceError> {
-        let (reply, answer) = mpsc::sync_channel(1);
-        self.user.0.push(Job::Call(Box::new(move |model| drop(reply.send(ask(model))))));
-        answer.recv().map_err(|_| panicked())
+        self.users[0].call(ask)
     }
 
-    /// A state that the worker made, or, if it panicked, one that no step takes.
-    fn state(&self, made: Option<(M::State, u64)>) -> JointState<M> {
-        let (inner, step) = made.map_or((None, 0), |(state, step)| (Some(state), step));
-        JointState { inner, parents: None, rewound: None, step, user: Arc::clone(&self.user) }
+    /// The worker of a new search.
+    fn worker(&self) -> Arc<User<M>> {
+        let n_searches = |user: &Arc<User<M>>| user.0.n_searches.load(Ordering::Relaxed);
+        let roomy = self.users.iter().find(|user| n_searches(user) < JOINED);
+        let user = roomy.or_else(|| self.users.iter().min_by_key(|user| n_searches(user)));
+        let user = user.expect("there is a worker");
+        user.0.n_searches.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(user)
     }
 
     /// Hands the worker a step.
@@ -212,7 +233,7 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
         let (reply, answer) = mpsc::sync_channel(1);
         let (tokens, parents, rewound) = (tokens.to_vec(), state.parents.take(), state.rewound.take());
         let step = Step { tokens, parents, rewound, state: inner, last: state.step, want, verify, reply };
-        self.user.0.push(Job::Step(step));
+        state.user.0.push(Job::Step(step));
         Ok(answer)
     }
 
@@ -297,15 +318,16 @@ impl<M: NextToken<State: Send> + Send + 'static> NextToken for JointModel<M> {
 impl<M: EncoderDecoder<State: Send> + Send + 'static> EncoderDecoder for JointModel<M> {
     /// Sources that arrive together are read together.
     fn start(&self, source: &TokenMatrix) -> JointState<M> {
-        let (reply, answer) = mpsc::sync_channel(1);
-        self.user.0.push(Job::Start(Start { source: source.clone(), start: M::start_together, reply }));
-        self.state(answer.recv().ok())
+        let (user, (reply, answer)) = (self.worker(), mpsc::sync_channel(1));
+        user.0.push(Job::Start(Start { source: source.clone(), start: M::start_together, reply }));
+        JointState::new(answer.recv().ok(), user)
     }
 }
 
 impl<M: LanguageModel<State: Send> + Send + 'static> LanguageModel for JointModel<M> {
     fn start(&self, n_rows: usize) -> JointState<M> {
-        self.state(self.call(move |model| (model.start(n_rows), 0)).ok())
+        let user = self.worker();
+        JointState::new(user.call(move |model| (model.start(n_rows), 0)).ok(), user)
     }
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
@@ -328,6 +350,12 @@ impl<M: LanguageModel<State: Send> + Send + 'static> LanguageModel for JointMode
 }
 
 impl<M: NextToken> JointState<M> {
+    /// A state that a worker made, or, if it panicked, one that no step takes.
+    fn new(made: Option<(M::State, u64)>, user: Arc<User<M>>) -> Self {
+        let (inner, step) = made.map_or((None, 0), |(state, step)| (Some(state), step));
+        Self { inner, parents: None, rewound: None, step, user }
+    }
+
     /// The scores of a step, for which the worker had the state.
     fn receive(&mut self, answer: &mpsc::Receiver<Reply<M>>) -> Result<Vec<Scores>, DeviceError> {
         let (scores, inner, step) = answer.recv().map_err(|_| panicked())?;
@@ -477,6 +505,7 @@ impl<M: NextToken> Waiting<M> {
 impl<M: NextToken> Drop for JointState<M> {
     fn drop(&mut self) {
         let queue = &self.user.0;
+        queue.n_searches.fetch_sub(1, Ordering::Relaxed);
         let mut waiting = queue.lock();
         if self.step == waiting.step {
             waiting.n_expected = waiting.n_expected.saturating_sub(1);
@@ -484,6 +513,15 @@ impl<M: NextToken> Drop for JointState<M> {
                 queue.changed.notify_one();
             }
         }
+    }
+}
+
+impl<M: NextToken> User<M> {
+    /// What `ask` gets of the model, between steps.
+    fn call<T: Send + 'static>(&self, ask: impl FnOnce(&M) -> T + Send + 'static) -> Result<T, DeviceError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.0.push(Job::Call(Box::new(move |model| drop(reply.send(ask(model))))));
+        answer.recv().map_err(|_| panicked())
     }
 }
 
@@ -496,7 +534,7 @@ impl<M: NextToken> Drop for User<M> {
 
 impl<M: NextToken> Clone for JointModel<M> {
     fn clone(&self) -> Self {
-        Self { stop: Arc::clone(&self.stop), user: Arc::clone(&self.user), ..*self }
+        Self { stop: Arc::clone(&self.stop), users: Arc::clone(&self.users), ..*self }
     }
 }
 

@@ -143,6 +143,27 @@ fn searches_of_many_threads_find_what_they_find_alone() {
 }
 
 #[test]
+fn searches_find_the_same_whichever_worker_has_them() {
+    let alone: Vec<_> = (0..N).map(|at| search(&Counting::new(), at)).collect();
+    let handles = [Counting::new(), Counting::new()];
+    let counts = handles.each_ref().map(Counting::counts);
+    let model = JointModel::among(Vec::from(handles));
+    assert_eq!(found_together(&model), alone);
+    // The second has the searches that are too many for the first, and no others.
+    let n_turns = || counts.each_ref().map(|[turns, _]| turns.load(Ordering::Relaxed));
+    let start = || EncoderDecoder::start(&model, &TokenMatrix::from_rows(&[[3]], 1, 0));
+    let mut states: Vec<_> = (0..40).map(|_| start()).collect();
+    let before = n_turns();
+    states.iter_mut().for_each(|state| drop(model.advance(&[2], state, Want::All).expect("a good step")));
+    let after = n_turns();
+    assert_eq!([after[0] - before[0], after[1] - before[1]], [20, 20]);
+    drop(states);
+    let mut first = start();
+    model.advance(&[2], &mut first, Want::All).expect("a good step");
+    assert_eq!(n_turns(), [after[0] + 1, after[1]]);
+}
+
+#[test]
 fn searches_over_several_models_share_the_steps_of_each() {
     for combination in [Combination::Linear, Combination::LogLinear] {
         let ensemble = |members: [Counting; 2]| {

@@ -22,7 +22,7 @@ const TYPICAL_LEN: usize = 1024;
 /// [`EncoderSpec`], [`PolicySpec`], [`SpeechSpec`] or [`ImageEncoderSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
 pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The model.
-    type Model: Module + ModuleDisplay + 'static;
+    type Model: Module + ModuleDisplay + Sync + 'static;
 
     /// The family's name, which `model.family` gives in configuration files.
     const FAMILY: &'static str;

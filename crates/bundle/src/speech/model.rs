@@ -36,7 +36,7 @@ impl RecognizerModel {
     }
 
     /// A model as it is.
-    pub fn of<M: SpeechRecognizer<State: Clone + Send + 'static> + Send + 'static>(model: M) -> Self {
+    pub fn of<M: SpeechRecognizer<State: Clone + Send + 'static> + Send + Sync + 'static>(model: M) -> Self {
         Self(Box::new(model))
     }
 }
@@ -80,7 +80,7 @@ trait AnyModel: AnyNextToken {
     fn listen(&self, sound: &Spectrograms) -> Box<dyn AnyState>;
 }
 
-impl<M: SpeechRecognizer<State: Clone + Send + 'static> + Send> AnyModel for M {
+impl<M: SpeechRecognizer<State: Clone + Send + 'static> + Send + Sync> AnyModel for M {
     fn listen(&self, sound: &Spectrograms) -> Box<dyn AnyState> {
         Box::new(SpeechRecognizer::listen(self, sound))
     }

@@ -1,7 +1,11 @@
 //! A model as one request's searches see it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    iter,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -11,26 +15,51 @@ use attentive_core::{
 };
 use attentive_decode::JointModel;
 use prometheus::IntCounter;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{metrics::Meters, ticket::Ticket};
 
 /// A model that the searches of all requests share, step by step.
 pub(crate) type Shared<M> = JointModel<Measured<M>>;
 
+/// A model for all requests, whose searches have so many workers at most where they are many; each has its share of the
+/// threads.
+pub(crate) fn shared<M>(model: M, meters: Meters, max_workers: usize) -> Shared<M>
+where
+    M: NextToken<State: Send> + Send + Sync + 'static,
+{
+    let (n_threads, model, n_busy) = (rayon::current_num_threads(), Arc::new(model), Arc::default());
+    let n_workers = n_threads.min(max_workers);
+    let handle = |meters| Measured {
+        model: Arc::clone(&model),
+        meters,
+        // Without more threads it works with those of all.
+        own: (n_workers > 1)
+            .then(|| ThreadPoolBuilder::new().num_threads(n_threads / n_workers).build().ok())
+            .flatten(),
+        n_busy: Arc::clone(&n_busy),
+    };
+    JointModel::among(iter::repeat_n(meters, n_workers).map(handle).collect())
+}
+
 /// The model `model` for the searches of one request.
 pub(crate) fn for_request<M>(model: &Shared<M>, ticket: &Arc<Ticket>) -> Shared<M>
 where
-    M: NextToken<State: Send> + Send + 'static,
+    M: NextToken<State: Send> + Send + Sync + 'static,
 {
     let ticket = Arc::clone(ticket);
     model.until(move || ticket.is_over())
 }
 
-/// A model whose steps are measured, and whose panics are counted.
+/// A worker's handle of a model whose steps are measured, and whose panics are counted.
 #[derive(Debug)]
 pub(crate) struct Measured<M> {
-    model: M,
+    model: Arc<M>,
     meters: Meters,
+    /// The worker's own threads: a step of a few threads loses less than one of all where others have steps, too.
+    own: Option<ThreadPool>,
+    /// Workers at a step.
+    n_busy: Arc<AtomicUsize>,
 }
 
 /// Counts a panic that comes before it is dropped.
@@ -44,25 +73,46 @@ impl Drop for Panics<'_> {
     }
 }
 
-impl<M> Measured<M> {
-    pub(crate) fn new(model: M, meters: Meters) -> Self {
-        Self { model, meters }
-    }
+/// One is busy until it is dropped.
+struct Busy<'a>(&'a AtomicUsize);
 
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<M> Measured<M> {
     /// The model, for something that may panic.
     fn ask<T>(&self, ask: impl FnOnce(&M) -> T) -> T {
         let _panics = Panics(&self.meters.panics);
         ask(&self.model)
     }
 
+    /// The same, by all threads, or by the worker's own while others work.
+    fn work<T: Send>(&self, work: impl FnOnce(&M) -> T + Send) -> T
+    where
+        M: Sync,
+    {
+        let n_others = self.n_busy.fetch_add(1, Ordering::Relaxed);
+        let _busy = Busy(&self.n_busy);
+        self.ask(|model| match &self.own {
+            Some(own) if n_others > 0 => own.install(|| work(model)),
+            _ => work(model),
+        })
+    }
+
     /// The same, for a step that reads so many tokens.
-    fn step<T>(&self, n_tokens: usize, step: impl FnOnce(&M) -> T) -> T {
+    fn step<T: Send>(&self, n_tokens: usize, step: impl FnOnce(&M) -> T + Send) -> T
+    where
+        M: Sync,
+    {
         self.meters.step_tokens.observe(n_tokens as f64);
-        self.ask(step)
+        self.work(step)
     }
 }
 
-impl<M: NextToken> NextToken for Measured<M> {
+impl<M: NextToken<State: Send> + Sync> NextToken for Measured<M> {
     type State = M::State;
 
     fn vocab_size(&self) -> usize {
@@ -104,23 +154,23 @@ impl<M: NextToken> NextToken for Measured<M> {
     }
 }
 
-impl<M: EncoderDecoder> EncoderDecoder for Measured<M> {
+impl<M: EncoderDecoder<State: Send> + Sync> EncoderDecoder for Measured<M> {
     fn start(&self, source: &TokenMatrix) -> M::State {
-        self.ask(|model| model.start(source))
+        self.work(|model| model.start(source))
     }
 
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<M::State> {
-        self.ask(|model| model.start_together(sources))
+        self.work(|model| model.start_together(sources))
     }
 }
 
-impl<M: LanguageModel> LanguageModel for Measured<M> {
+impl<M: LanguageModel<State: Send> + Sync> LanguageModel for Measured<M> {
     fn start(&self, n_rows: usize) -> M::State {
         self.ask(|model| model.start(n_rows))
     }
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
-        self.ask(|model| model.log_probs_of(text))
+        self.work(|model| model.log_probs_of(text))
     }
 
     fn verify(&self, turns: &mut [Turn<'_, M::State>]) -> Result<Vec<Vec<Scores>>, DeviceError> {
@@ -228,7 +278,8 @@ mod tests {
     #[test]
     fn panics_of_a_model_are_counted() {
         let meters = Metrics::new().of_model("m");
-        let measured = Measured::new(0, meters.clone());
+        let (model, own, n_busy) = (Arc::new(0), None, Arc::default());
+        let measured = Measured { model, meters: meters.clone(), own, n_busy };
         assert_eq!(measured.ask(|n| n + 1), 1);
         let panic =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| measured.ask(|_| panic!("for this test"))));

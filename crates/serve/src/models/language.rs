@@ -14,7 +14,7 @@ use attentive_core::{NextToken, TokenId};
 use attentive_decode::{DraftSource, Drafts, Ended};
 use attentive_tokenizer::Tokenizer;
 
-use super::handle::{Measured, Ranked, Shared, Watched, for_request};
+use super::handle::{Ranked, Shared, Watched, for_request, shared};
 use crate::{ServeError, error::Failure, metrics::Meters, ticket::Ticket};
 
 /// Tokens that are drafted at a time.
@@ -82,7 +82,8 @@ impl LanguageEngine {
     ) -> Result<Self, ServeError> {
         let model = bundle.text_model(device, precision)?;
         Ok(Self {
-            model: Shared::new(Measured::new(model, meters)),
+            // One reads the weights, which take longer than what a few rows do with them.
+            model: shared(model, meters, 1),
             tokenizer: Arc::clone(bundle.tokenizer()?),
             begin: bundle.generation.begin_id,
             chat: bundle.chat.clone(),

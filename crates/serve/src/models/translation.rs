@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     attention::Views,
-    handle::{Measured, Ranked, Shared, best_of, for_request},
+    handle::{Ranked, Shared, best_of, for_request, shared},
 };
 use crate::{
     ServeError,
@@ -37,6 +37,10 @@ const MAX_SEEN: usize = 512;
 
 /// The widest beam whose tree is told: it grows with its square.
 const MAX_TREE_BEAM: usize = 16;
+
+/// Workers of a model at most: a search has the rows of its beam, so that those of a worker's searches are enough for its
+/// products.
+const MAX_WORKERS: usize = 4;
 
 /// A translation model in use.
 pub(crate) struct TranslationEngine {
@@ -113,7 +117,7 @@ impl TranslationEngine {
         let is_alone = bundles.len() == 1;
         let bundle = bundles.swap_remove(0);
         let tokenizer = Arc::clone(bundle.tokenizer()?);
-        let model = Shared::new(Measured::new(model, meters));
+        let model = shared(model, meters, MAX_WORKERS);
         // What it lacks is told now, and not at the first request.
         let translator = Translator::new(model.clone(), Arc::clone(&tokenizer))?;
         if bundle.shortlist.is_some() && bundle.decoding.shortlist && !model.restricts() {
