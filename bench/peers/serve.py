@@ -1,8 +1,9 @@
 """CTranslate2 behind FastAPI and uvicorn, as `cargo xtask bench serve --peer` measures it beside `attentive serve`.
 
-Usage: serve.py MODEL TOKENS BEAM MAX_LEN THREADS COMPUTE_TYPE, where MODEL is a folder of CTranslate2 and TOKENS a file that
-maps each sentence that will be asked for to its tokens: cutting costs this side nothing. Requests that wait are translated
-together, up to 64, as soon as the model is free. It prints the address, then serves until it is killed.
+Usage: serve.py MODEL TOKENS BEAM MAX_LEN WORKERS THREADS COMPUTE_TYPE, where MODEL is a folder of CTranslate2 and TOKENS a
+file that maps each sentence that will be asked for to its tokens: cutting costs this side nothing. Requests that wait are
+translated together, up to 64, as soon as one of the workers, each of so many threads, is free. It prints the address, then
+serves until it is killed.
 """
 
 import asyncio
@@ -31,9 +32,9 @@ class Request(BaseModel):
 
 
 def main():
-    model, path, beam, max_len, threads, compute_type = sys.argv[1:]
+    model, path, beam, max_len, workers, threads, compute_type = sys.argv[1:]
     translator = ctranslate2.Translator(
-        model, device="cpu", inter_threads=1, intra_threads=int(threads), compute_type=compute_type)
+        model, device="cpu", inter_threads=int(workers), intra_threads=int(threads), compute_type=compute_type)
     with open(path, encoding="utf-8") as file:
         tokens_of = json.load(file)
     waiting = asyncio.Queue()
@@ -56,9 +57,10 @@ def main():
 
     @asynccontextmanager
     async def lifespan(_):
-        worker = asyncio.create_task(work())
+        tasks = [asyncio.create_task(work()) for _ in range(int(workers))]
         yield
-        worker.cancel()
+        for task in tasks:
+            task.cancel()
 
     app = FastAPI(lifespan=lifespan)
 

@@ -98,7 +98,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if told.is_some() && load.has("--peer") {
         return fail("bench serve --peer: the model is told languages, which the peer is not: leave --peer out");
     }
-    place.ask_all(4, Duration::from_secs(2)); // not counted: caches and threads
+    place.warm();
     say!("clients  requests/s      p50 ms      p99 ms  refused  wrong");
     let mut failures = Failures::default();
     if load.has("--overload") {
@@ -233,7 +233,7 @@ impl Load {
     /// Too many clients: every answer is right or says when to come again, memory is bounded, and one that comes after them
     /// is answered at once.
     fn overload(&self, server: &Server, place: &Place, time: Duration) -> Outcome {
-        place.ask_all(CLIENTS[1], Duration::from_secs(2)); // not counted: as many as it takes at once
+        place.warm();
         let calm = place.ask_all(1, Duration::from_secs(1)).first();
         let before = peak_memory(server.id());
         let seen = place.ask_all(OVERLOAD, time);
@@ -256,7 +256,8 @@ impl Load {
         if amiss.is_empty() { Ok(()) } else { fail(amiss.join("; ")) }
     }
 
-    /// Asks the peer and the server in turn, three times, with the same weights, sentences and beam.
+    /// Asks the server and the peer in turn, three times, with the same weights, sentences and beam. The peer is one worker of
+    /// all threads, as it is by default, and another time a worker of one thread for each.
     fn beside(&self, own: &Place) -> Outcome {
         let folder = TempDir::new("serve")?;
         let (exported, tokens) = (folder.path().join("model"), folder.path().join("tokens.json"));
@@ -266,29 +267,43 @@ impl Load {
         fs::write(&tokens, self.tokens()?).map_err(|error| unwritten(&error))?;
         let venv = release_dir()?.with_file_name("bench").join("serve-venv");
         let python = python::with(python::find()?, &root().join("bench/requirements-serve.txt"), &venv)?;
-        let n_threads = thread::available_parallelism().map_or(1, usize::from).to_string();
-        let mut peer = Command::new(python);
-        peer.arg("serve.py").args([&exported, &tokens]);
-        let beam = own.beam()?;
-        peer.args([beam.as_str(), MAX_LEN, n_threads.as_str(), self.compute_type()?]);
-        let peer = Server::listening(peer.current_dir(root().join("bench/peers")))?;
-        let its = Place { is_exact: false, ..self.place(&peer.address)? };
-        // Not counted: it is warm then, and what was left of the overload is answered.
-        for place in [own, &its] {
-            place.ask_all(4, Duration::from_secs(2));
+        let (beam, compute_type) = (own.beam()?, self.compute_type()?);
+        let n_threads = thread::available_parallelism().map_or(1, usize::from);
+        let start = |[workers, threads]: [usize; 2]| -> Outcome<(Server, Place)> {
+            let mut peer = Command::new(&python);
+            peer.arg("serve.py").args([&exported, &tokens]).args([beam.as_str(), MAX_LEN]);
+            peer.args([workers, threads].map(|n| n.to_string())).arg(compute_type);
+            let server = Server::listening(peer.current_dir(root().join("bench/peers")))?;
+            let place = Place { is_exact: false, ..self.place(&server.address)? };
+            Ok((server, place))
+        };
+        let mut peers = vec![start([1, n_threads])?];
+        if n_threads > 1 {
+            peers.push(start([n_threads, 1])?);
         }
-        let same = own.right.iter().zip(&its.right).filter(|(own, its)| own == its);
-        say!("the peer writes {} of {} translations as the server does", same.count(), self.lines.len());
+        // Not counted: it is warm then, and what was left of the overload is answered.
+        own.warm();
+        for (_, its) in &peers {
+            its.warm();
+            let same = own.right.iter().zip(&its.right).filter(|(own, its)| own == its);
+            say!("the peer writes {} of {} translations as the server does", same.count(), self.lines.len());
+        }
         for n in CLIENTS {
-            let mut rounds = Vec::new();
+            let mut rounds = vec![Vec::new(); peers.len()];
             for _ in 0..3 {
-                let [own, its] = [own, &its].map(|place| place.ask_all(n, self.time(0)));
-                say!("attentive serve, then CTranslate2 behind FastAPI:");
-                [&own, &its].into_iter().for_each(|seen| seen.report(n));
-                rounds.push(own.rate() / its.rate());
+                say!("attentive serve, then CTranslate2 behind FastAPI: one worker, as it is by default, then more:");
+                let rate = |place: &Place| {
+                    let seen = place.ask_all(n, self.time(0));
+                    seen.report(n);
+                    seen.rate()
+                };
+                let own = rate(own);
+                peers.iter().zip(&mut rounds).for_each(|((_, its), ratios)| ratios.push(own / rate(its)));
             }
-            rounds.sort_by(f64::total_cmp);
-            say!("{n} clients: {:.2} times the requests of the peer, the median of 3", rounds[1]);
+            for (ratios, workers) in rounds.iter_mut().zip(["one worker", "a worker for each thread"]) {
+                ratios.sort_by(f64::total_cmp);
+                say!("{n} clients: {:.2} times the requests of the peer of {workers}, the median of 3", ratios[1]);
+            }
         }
         Ok(())
     }
@@ -351,6 +366,12 @@ fn unwritten(error: &io::Error) -> Failure {
 }
 
 impl Place {
+    /// Asks for a while without counting: caches are filled then, and there are threads and memory for as many as it takes at
+    /// once.
+    fn warm(&self) {
+        self.ask_all(CLIENTS[1], Duration::from_secs(3));
+    }
+
     /// Lets `n` clients ask for some time, each again as soon as it has an answer.
     fn ask_all(&self, n: usize, time: Duration) -> Seen {
         let all = Mutex::new(Seen::default());
