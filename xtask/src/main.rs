@@ -110,6 +110,7 @@ Commands of the workspace:
   page             the page of `serve` in Chromium: types, points, reads what a screen reader is told, takes pictures
     --model DIR      of a model of the built-in corpus, which is held to the lecture's sentences; the pictures go into
                      docs/figures. Without it, of one that is trained for some steps, and into target/page
+    --built          of the program as it was last built
     --install, --if-present  as of vulkan
   faults           kills, damages and starves runs, resumes each, and compares the result with an undisturbed run;
                    writes docs/reliability.md
@@ -119,6 +120,7 @@ Commands of the workspace:
     --power [short]  instead, loses the power at each call that changes files (needs strace)
   mpi [short]      trains by 2, 3 and 4 processes, kills one of them, and compares with one; writes docs/reliability.md
                    unless `short`
+    --features LIST  of the program, mpi among them
     --install      first installs Open MPI and libclang if there is no MPI (Debian, as root)
     --if-present   succeeds, and says so, if there is no MPI
   python [ARGS]    the wheel of bindings/python, built and tested in a fresh virtual environment, with the blocks of its

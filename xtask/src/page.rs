@@ -26,14 +26,18 @@ const IMPORTED: [(&str, &str); 2] = [("gpt2", "gpt2"), ("bert", "bert-masked-lm"
 
 /// Serves models, and has the page read and used.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let (mut model, mut install, mut if_present) = (None, false, false);
+    let (mut model, mut install, mut if_present, mut is_built) = (None, false, false, false);
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.to_str() {
             Some("--model") => model = Some(rest.next().map_or_else(|| fail("`--model` needs a folder"), Ok)?),
             Some("--install") => install = true,
             Some("--if-present") => if_present = true,
-            _ => return fail(format!("page takes --model DIR, --install and --if-present, not `{}`", arg.display())),
+            Some("--built") => is_built = true,
+            _ => {
+                let known = "--model DIR, --built, --install and --if-present";
+                return fail(format!("page takes {known}, not `{}`", arg.display()));
+            }
         }
     }
     let driver = env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
@@ -48,7 +52,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         }
         return fail(why);
     }
-    let program = app::server_program()?;
+    let program = if is_built { app::built_program()? } else { app::server_program()? };
     let browser = build()?;
     let folder = TempDir::new("page")?;
     let runs = folder.path().join("runs");

@@ -31,10 +31,16 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// Runs every comparison, prints the table and writes it to the page, unless it is short.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let mut words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let mut features = "mpi";
+    if let Some(at) = words.iter().position(|word| *word == "--features") {
+        let given = words.get(at + 1).copied().filter(|list| list.split(',').any(|feature| feature == "mpi"));
+        features = given.map_or_else(|| fail("mpi: `--features` needs a list with mpi"), Ok)?;
+        words.drain(at..=at + 1);
+    }
     let is_known = |word: &&str| ["--install", "--if-present", "short"].contains(word);
-    if words.len() != args.len() || !words.iter().all(is_known) {
-        return fail("mpi takes --install, --if-present and `short`");
+    if args.iter().any(|arg| arg.to_str().is_none()) || !words.iter().all(is_known) {
+        return fail("mpi takes --features LIST, --install, --if-present and `short`");
     }
     if !has_mpi() && words.contains(&"--install") && debian::can_install() {
         debian::install("mpi", &PACKAGES)?;
@@ -47,7 +53,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         }
         return fail(why);
     }
-    let mut lab = Lab::new(app::program_with("mpi")?, SEED, SETTINGS)?;
+    let mut lab = Lab::new(app::program_with(features)?, SEED, SETTINGS)?;
     say!("mpi: one process takes {:.1} s", lab.whole().took.as_secs_f64());
     let is_short = words.contains(&"short");
     let mut tallies: Vec<Tally> = Vec::new();
