@@ -192,6 +192,8 @@ export function attention({ paint, opened }) {
   function turn() {
     const from = side, { word } = state;
     drawKinds();
+    // Until it is drawn again, the large map is of other words, of which there may be fewer.
+    large = null;
     if (shown !== state.map) fill(false);
     choose(from, word);
     refresh();
