@@ -102,6 +102,10 @@ fn measure(program: &Path, workload: &Workload, n: usize, n_threads: usize, is_r
     command.args(common.iter().chain(workload.settings).flat_map(|setting| ["--set", setting]));
     let mut launched = among(n, &command);
     launched.env("RAYON_NUM_THREADS", n_threads.to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
+    if n_threads > 1 {
+        // Bound to a core, as few processes are by default, they would share it.
+        launched.env("OMPI_MCA_hwloc_base_binding_policy", "none");
+    }
     let mut child = launched.spawn().map_err(|e| not_started(&launched, &e))?;
     let seen = watch(&mut child);
     // The finished model need not be scored.

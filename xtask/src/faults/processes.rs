@@ -87,11 +87,10 @@ pub(crate) fn has_mpi() -> bool {
     answers("mpirun", "--version") && answers("mpicc", "--version")
 }
 
-/// `command` by `n` processes, of one thread each unless the environment says otherwise.
+/// `command` by `n` processes of one thread each.
 pub(crate) fn among(n: usize, command: &Command) -> Command {
     let mut launched = Command::new("mpirun");
-    // Bound to a core, as a few processes are by default, all threads of one would share it.
-    launched.arg("-n").arg(n.to_string()).args(["--oversubscribe", "--bind-to", "none"]);
+    launched.arg("-n").arg(n.to_string()).arg("--oversubscribe");
     launched.arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         launched.current_dir(folder);
