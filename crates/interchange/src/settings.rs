@@ -411,11 +411,12 @@ impl Writing {
     /// [`InterchangeError::Damaged`], [`InterchangeError::Io`].
     pub(crate) fn read(folder: &Path, config: &Map<String, Value>) -> Result<Self, InterchangeError> {
         let path = folder.join(GENERATION);
-        let own = if path.is_file() { files::read_json(&path)? } else { Map::new() };
+        let has_file = path.is_file();
+        let own = if has_file { files::read_json(&path)? } else { Map::new() };
         let of_config = config.iter().filter(|(key, _)| OF_GENERATION.contains(&key.as_str()));
         let of_config = of_config.map(|(key, value)| (key.clone(), value.clone()));
         // With that file it alone counts there, but for the tokens that texts begin and end with.
-        let counts = |key: &String| !path.is_file() || OF_ENDS.contains(&key.as_str());
+        let counts = |key: &String| !has_file || OF_ENDS.contains(&key.as_str());
         let (mut settings, mut shadowed): (Map<String, Value>, Map<String, Value>) =
             of_config.partition(|(key, _)| counts(key));
         // Classes write it into every config.json.
@@ -456,14 +457,19 @@ impl Writing {
         match role {
             Role::EncoderDecoder => self.follow_search(tokenizer, rows),
             Role::LanguageModel => self.follow_sampling(tokenizer, rows),
-            Role::SpeechRecognizer => self.settings.retain(|key, _| !whisper::FOLLOWED.contains(&key.as_str())),
-            // Old files have this default in models that write nothing, too.
-            _ => self.settings.retain(|key, value| key != "max_length" || *value != 20),
+            Role::SpeechRecognizer => {
+                self.settings.retain(|key, _| !whisper::FOLLOWED.contains(&key.as_str()));
+                self.shadowed.remove("forced_decoder_ids"); // which it asks config.json for
+            }
+            _ => {
+                // Old files have this default in models that write nothing, too.
+                self.settings.retain(|key, value| key != "max_length" || *value != 20);
+                self.shadowed.clear();
+            }
         }
-        let writes = matches!(role, Role::EncoderDecoder | Role::LanguageModel);
         let left = |is_own: bool| {
             let settings = self.settings.iter().filter(|(key, _)| self.own.contains(*key) == is_own);
-            let shadowed = self.shadowed.iter().filter(|_| !is_own && writes);
+            let shadowed = self.shadowed.iter().filter(|_| !is_own);
             settings.chain(shadowed).filter(|(key, value)| !has_no_effect(key, value)).map(described).collect()
         };
         [(CONFIG, left(false)), (GENERATION, left(true))]

@@ -327,6 +327,9 @@ fn settings_that_are_not_followed_are_named() {
         with_settings("generation_config.json", &json!({ "forced_decoder_ids": [[1, 266], [2, 268]] })).unwrap();
     assert_eq!(usual.bundle.processor.speech().unwrap().tokens.usual_language.as_deref(), Some("de"));
     assert_eq!(usual.notes, [""; 0]);
+    // Which counts for nothing beside generation_config.json.
+    let of_model = with_settings("config.json", &json!({ "num_beams": 5 })).unwrap();
+    assert_eq!(of_model.notes, ["config.json: not followed here: num_beams = 5"]);
     let others = json!({ "forced_decoder_ids": [[1, 266], [2, 267]], "max_length": 9 });
     let expected = [
         "not followed here: forced_decoder_ids say <|translate|>; ask for it",
