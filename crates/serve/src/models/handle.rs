@@ -30,16 +30,13 @@ where
 {
     let (n_threads, model, n_busy) = (rayon::current_num_threads(), Arc::new(model), Arc::default());
     let n_workers = n_threads.min(max_workers);
-    let handle = |meters| Measured {
-        model: Arc::clone(&model),
-        meters,
-        // Without more threads it works with those of all.
-        own: (n_workers > 1)
-            .then(|| ThreadPoolBuilder::new().num_threads(n_threads / n_workers).build().ok())
-            .flatten(),
-        n_busy: Arc::clone(&n_busy),
+    let handle = |(worker, meters)| {
+        // The shares are all threads together. Without its own, a worker has those of all.
+        let share = ThreadPoolBuilder::new().num_threads((n_threads + worker) / n_workers);
+        let own = if n_workers > 1 { share.build().ok() } else { None };
+        Measured { model: Arc::clone(&model), meters, own, n_busy: Arc::clone(&n_busy) }
     };
-    JointModel::among(iter::repeat_n(meters, n_workers).map(handle).collect())
+    JointModel::among(iter::repeat_n(meters, n_workers).enumerate().map(handle).collect())
 }
 
 /// The model `model` for the searches of one request.
