@@ -17,7 +17,10 @@ const MODELS: [(&str, &str); 6] = [
     ("bert-rank", "bert-rank"),
 ];
 
-/// Starts the server and runs `check.py` against it.
+/// Versions of Kubernetes whose schemas `deploy/kubernetes.yaml` must fit: the first one with all that it uses, and a late one.
+const KUBERNETES: [&str; 2] = ["1.29", "1.37"];
+
+/// Holds the manifest against Kubernetes' schemas, starts the server and runs `check.py` against it.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     if !args.is_empty() {
         return fail("clients takes no arguments");
@@ -25,6 +28,18 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let folder = cargo::root().join("crates/serve/tests/clients");
     let venv = cargo::release_dir()?.with_file_name("clients-venv");
     let python = python::with(python::find()?, &folder.join("requirements.txt"), &venv)?;
+    for version in KUBERNETES {
+        let mut check = Command::new(&python);
+        check.args([
+            "-m",
+            "kubernetes_validate",
+            "--strict",
+            "--kubernetes-version",
+            version,
+            "deploy/kubernetes.yaml",
+        ]);
+        cargo::run(check.current_dir(cargo::root()))?;
+    }
     let (program, models) = (app::server_program()?, TempDir::new("clients")?);
     let mut args: Vec<OsString> = vec!["--languages".into(), "marian=en:de".into()];
     for (name, golden) in MODELS {

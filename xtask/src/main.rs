@@ -103,7 +103,7 @@ Commands of the workspace:
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
   golden --report  runs every comparison with other systems and writes docs/fidelity.md
   clients          the Python clients of LibreTranslate, OpenAI and Hugging Face, and Prometheus' parser, against
-                   attentive serve (needs Python)
+                   attentive serve; deploy/kubernetes.yaml against Kubernetes' schemas (needs Python)
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
     --install      first installs software Vulkan if there is no Vulkan (Debian, as root)
     --if-present   succeeds, and says so, if there is no Vulkan
