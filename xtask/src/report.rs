@@ -33,7 +33,7 @@ const AREAS: [(&str, &str, &str); 4] = [
         "Numbers",
         "Numbers of the model",
         "Our f32 against the other's f64: ‖ours − theirs‖ / ‖theirs‖ of the worst tensor, gradients included. The last column is
-the error of the other's own f32. `flex` runs our fused kernels, `ndarray` the same formulas composed by burn.",
+the error of the other's own f32. `flex` runs our fused kernels, `ndarray` the same formulas by burn's operations.",
     ),
     (
         "Weights",

@@ -1,5 +1,7 @@
 //! Keys hidden from attention.
 
+use std::ops::Range;
+
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// The keys that are hidden from each query; in every tensor here `true` means hidden.
@@ -75,17 +77,29 @@ impl Mask {
     /// # Panics
     /// If there is a causal mask or a window, and more queries than keys.
     pub fn to_tensor(&self, [_, _, q_len, k_len]: [usize; 4], device: &Device) -> Option<Tensor<4, Bool>> {
-        // Distance of each key after each query: `[1, 1, q_len, k_len]`.
+        self.part([q_len, k_len], 0..q_len, 0..k_len, device)
+    }
+
+    /// The part of [`to_tensor`](Self::to_tensor) at some of the queries and keys.
+    pub(crate) fn part(
+        &self,
+        [q_len, k_len]: [usize; 2],
+        queries: Range<usize>,
+        keys: Range<usize>,
+        device: &Device,
+    ) -> Option<Tensor<4, Bool>> {
+        // Distance of each key after each query: `[1, 1, queries, keys]`.
         let offsets = || {
             assert!(q_len <= k_len, "attention of {q_len} queries, the last positions, over {k_len} keys");
-            let (past, shape) = ((k_len - q_len) as i64, [1, 1, q_len, k_len]);
-            let q_idx = Tensor::<1, Int>::arange(past..past + q_len as i64, device).reshape([1, 1, q_len, 1]);
-            let k_idx = Tensor::<1, Int>::arange(0..k_len as i64, device).reshape([1, 1, 1, k_len]);
+            let (past, shape) = (k_len - q_len, [1, 1, queries.len(), keys.len()]);
+            let positions = |from: usize, to: usize| Tensor::<1, Int>::arange(from as i64..to as i64, device);
+            let q_idx = positions(past + queries.start, past + queries.end).reshape([1, 1, queries.len(), 1]);
+            let k_idx = positions(keys.start, keys.end).reshape([1, 1, 1, keys.len()]);
             k_idx.expand(shape) - q_idx.expand(shape)
         };
-        let keys = self.hidden_keys.clone().map(|keys| {
-            let [batch, k_len] = keys.dims();
-            keys.reshape([batch, 1, 1, k_len])
+        let hidden_keys = self.hidden_keys.clone().map(|hidden| {
+            let [batch, _] = hidden.dims();
+            narrowed(hidden, 1, &keys).reshape([batch, 1, 1, keys.len()])
         });
         // One query alone is the last: it has no future.
         let future = (self.causal && q_len > 1).then(|| offsets().greater_elem(0));
@@ -93,8 +107,41 @@ impl Mask {
             .window
             .filter(|&window| window < k_len)
             .map(|window| offsets().abs().greater_equal_elem(window as i64));
-        [keys, future, far, self.hidden.clone()].into_iter().flatten().reduce(or)
+        let others = self.hidden.clone().map(|hidden| {
+            let hidden = if hidden.dims()[2] > 1 { narrowed(hidden, 2, &queries) } else { hidden };
+            narrowed(hidden, 3, &keys)
+        });
+        [hidden_keys, future, far, others].into_iter().flatten().reduce(or)
     }
+
+    /// The keys of `k_len` that some of the queries can see, as far as positions alone say; at least one.
+    pub(crate) fn keys_seen(&self, [q_len, k_len]: [usize; 2], queries: &Range<usize>) -> Range<usize> {
+        let past = k_len.saturating_sub(q_len);
+        let after = if self.causal { past + queries.end } else { k_len };
+        let (first, end) = match self.window {
+            Some(window) => {
+                let first = (past + queries.start + 1).saturating_sub(window);
+                (first, after.min((past + queries.end - 1).saturating_add(window)))
+            }
+            None => (0, after),
+        };
+        let end = end.clamp(1, k_len);
+        first.min(end - 1)..end
+    }
+
+    /// The same, below autodiff.
+    pub(crate) fn inner(&self) -> Self {
+        Self {
+            hidden_keys: self.hidden_keys.clone().map(Tensor::inner),
+            hidden: self.hidden.clone().map(Tensor::inner),
+            ..*self
+        }
+    }
+}
+
+/// A part of an axis; no operation where it is all of it.
+fn narrowed<const D: usize>(x: Tensor<D, Bool>, axis: usize, part: &Range<usize>) -> Tensor<D, Bool> {
+    if *part == (0..x.dims()[axis]) { x } else { x.narrow(axis, part.start, part.len()) }
 }
 
 /// Broadcasting `a | b`.

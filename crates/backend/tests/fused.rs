@@ -1,4 +1,4 @@
-//! The fused operations of flex against the same operations composed by burn on ndarray: values and every gradient.
+//! The fused operations of flex against the same operations over burn's on ndarray: values and every gradient.
 
 use attentive_backend::{
     BackendKind, Device, Mask,

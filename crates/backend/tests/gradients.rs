@@ -1,4 +1,4 @@
-//! Every gradient of the operations, ours by hand on flex and burn's on ndarray, against central differences of scalar
+//! Every gradient of the operations, by our kernels on flex and over burn's on ndarray, against central differences of scalar
 //! oracles in f64.
 
 use attentive_backend::{BackendKind, Device, Mask, ops};

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use attentive_backend::{BackendKind, Device, Precision, has_kernels};
+use attentive_backend::{BackendKind, Device};
 use attentive_bundle::Bundle;
 use attentive_collective::{Alone, Collective, Exchange};
 use attentive_data::{EncodingPeers, Size, TokenCache};
@@ -222,8 +222,10 @@ impl Run {
         self.warning.iter().chain(&self.recipe.run.idle_updates()).for_each(|warning| log.warning(warning));
         let training = &self.recipe.run.training;
         match training.precision {
-            Precision::Bf16 if !has_kernels(device) => log.line("note: only flex multiplies bf16; products are f32"),
-            precision if !precision.is_fast() => log.line(
+            precision if !precision.is_on(device) => {
+                log.line("note: this device does not multiply bf16; products are f32");
+            }
+            precision if !precision.is_fast(device) => log.line(
                 "note: this CPU has no instructions for training.precision = \"bf16\", which is slower than \"f32\" here",
             ),
             _ => {}

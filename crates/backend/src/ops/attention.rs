@@ -2,9 +2,9 @@
 
 use burn::tensor::{Tensor, activation::softmax};
 
+use super::blocks;
 #[cfg(feature = "flex")]
 use super::dropout::args as dropout_args;
-use super::dropout::dropout;
 use crate::{Dropout, Mask};
 
 /// Operations on the products of queries and keys before the soft-max; made from a mask alone, those of the paper.
@@ -28,7 +28,7 @@ impl<'a> From<&'a Mask> for Scoring<'a> {
 
 impl Scoring<'_> {
     /// Factor of the products of queries and keys of `d_k` features.
-    fn scale(&self, d_k: usize) -> f64 {
+    pub(super) fn scale(&self, d_k: usize) -> f64 {
         if self.scaled { 1.0 / (d_k as f64).sqrt() } else { 1.0 }
     }
 }
@@ -53,8 +53,7 @@ pub fn attention<'a>(
     rate: f64,
     pass: Option<&Dropout>,
 ) -> Tensor<4> {
-    let (scoring, [_, heads, ..], [_, _, k_len, _]) = (scoring.into(), q.dims(), k.dims());
-    assert_eq!(k_len, v.dims()[2], "attention: keys and values differ in number");
+    let scoring = scoring.into();
     #[cfg(feature = "flex")]
     if scoring.mask.hidden.is_none()
         && scoring.mask.window != Some(0)
@@ -63,7 +62,7 @@ pub fn attention<'a>(
     {
         return fused_attention([q, k, v], scoring, None, rate, pass);
     }
-    dropout(attention_weights(q, k, scoring), rate, pass).matmul(share_heads(v, heads))
+    blocks::attention([q, k, v], scoring, rate, pass)
 }
 
 /// [`attention`] of texts that follow one another in one row, each to itself alone: the same as in rows of their own, without
@@ -178,7 +177,7 @@ pub fn bounded<const D: usize>(x: Tensor<D>, cap: Option<f64>) -> Tensor<D> {
 }
 
 /// A copy of a head of keys or values for each head of queries in its group.
-fn share_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
+pub(super) fn share_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
     let [batch, kv_heads, k_len, d] = x.dims();
     if kv_heads == heads {
         return x;

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 
+use super::blocks;
+
 /// Sums of [`projected_cross_entropy`], in nats.
 #[derive(Debug, Clone)]
 pub struct CrossEntropy {
@@ -31,18 +33,20 @@ pub fn projected_cross_entropy(
     ignored: &[bool],
     smoothing: f64,
 ) -> CrossEntropy {
+    let ([n, _], [vocab, _]) = (hidden.dims(), projection.dims());
+    assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
+    let n_targets = ignored.iter().filter(|&&ignored| !ignored).count();
+    let negative_entropy = n_targets as f64 * smoothed_negative_entropy(smoothing, vocab);
     #[cfg(feature = "flex")]
     if bias.is_none() && crate::fused::applies(&hidden) {
-        let ([n, _], [vocab, _]) = (hidden.dims(), projection.dims());
-        assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
-        let negative_entropy = smoothed_negative_entropy(smoothing, vocab);
-        let n_targets = ignored.iter().filter(|&&ignored| !ignored).count();
         let targets = crate::fused::TargetArgs { ids: targets.into(), ignored: ignored.into(), smoothing };
         let sums = crate::fused::cross_entropy(hidden, projection, targets);
         let [cross_entropy, nll] = [0, 1].map(|idx| sums.clone().narrow(0, idx, 1));
-        return CrossEntropy { divergence: cross_entropy + n_targets as f64 * negative_entropy, nll: nll.detach() };
+        return CrossEntropy { divergence: cross_entropy + negative_entropy, nll: nll.detach() };
     }
-    cross_entropy(super::linear(hidden, projection.transpose(), bias), targets, ignored, smoothing)
+    let targets = blocks::Targets { ids: targets, ignored, smoothing };
+    let CrossEntropy { divergence, nll } = blocks::cross_entropy(hidden, projection, bias, targets);
+    CrossEntropy { divergence: divergence + negative_entropy, nll }
 }
 
 /// As [`projected_cross_entropy`], of logits, `[n, vocab]`, that something happens to after the projection.
@@ -70,7 +74,7 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], ignored: &[bool], smoot
 }
 
 /// `Σ q ln q` of the smoothed target.
-fn smoothed_negative_entropy(smoothing: f64, vocab: usize) -> f64 {
+pub(super) fn smoothed_negative_entropy(smoothing: f64, vocab: usize) -> f64 {
     if smoothing == 0.0 {
         return 0.0;
     }

@@ -1,6 +1,8 @@
 //! Dropout.
 
-use burn::tensor::{Distribution, Tensor};
+use std::sync::{Mutex, PoisonError};
+
+use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::Dropout;
 
@@ -13,11 +15,18 @@ pub fn dropout<const D: usize>(x: Tensor<D>, rate: f64, pass: Option<&Dropout>) 
     if crate::fused::applies(&x) {
         return crate::fused::dropout(x, args(rate, Some(pass)));
     }
-    let device = x.device();
-    device.seed(pass.next_key());
-    let keep = 1.0 - rate;
-    let kept = Tensor::<D>::random(x.dims(), Distribution::Bernoulli(keep), &device.inner());
-    x * (Tensor::from_inner(kept) / keep)
+    let mask = mask(x.dims(), rate, pass.next_key(), &x.device());
+    x * Tensor::from_inner(mask)
+}
+
+/// What dropout multiplies by, below autodiff: 0 or `1 / (1 - rate)`, on a device a function of the key and the shape.
+pub(crate) fn mask<const D: usize>(dims: [usize; D], rate: f64, key: u64, device: &Device) -> Tensor<D> {
+    /// A backend has one generator for all threads.
+    static DRAWING: Mutex<()> = Mutex::new(());
+    let _alone = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    let (keep, device) = (1.0 - rate, device.clone().inner());
+    device.seed(key);
+    Tensor::random(dims, Distribution::Bernoulli(keep), &device) / keep
 }
 
 /// `x + dropout(f)`: the connection around a sub-layer that gave `f` (§3.1, §5.4), both of one shape.

@@ -21,7 +21,7 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     }
     // Rows are folded so that the weight's gradient is one product, not one for each batch entry.
     let n_rows = shape[..D - 1].iter().product();
-    let y = x.reshape([n_rows, d_in]).matmul(weight);
+    let y = crate::precision::product(x.reshape([n_rows, d_in]), weight);
     let y = match bias {
         Some(bias) => y + bias.unsqueeze(),
         None => y,

@@ -6,6 +6,7 @@
 mod activation;
 mod adam;
 mod attention;
+mod blocks;
 mod cross_entropy;
 mod dropout;
 mod embedding;

@@ -2,11 +2,7 @@
 
 mod node;
 
-use std::{
-    cell::Cell,
-    fmt,
-    sync::{Arc, Mutex},
-};
+use std::cell::Cell;
 
 use burn::{
     backend::DispatchTensor,
@@ -15,7 +11,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Dropout;
+use crate::{Dropout, graph::Once};
 
 /// Activations that the backward pass computes again in place of finding them kept. Gradients are the same, bit for bit on the
 /// CPU.
@@ -117,11 +113,11 @@ pub fn run_layer<M: Module + 'static, const N: usize>(
     // Below autodiff there is no graph: of this pass, the output alone is left.
     let y = forward(&layer.valid(), inputs.clone().inner(), pass).inner();
     let layer = layer.clone();
-    let again = Again::new(move |inputs: LayerInputs<N>| {
+    let again: Box<Pass<N>> = Box::new(move |inputs| {
         let (layer, params) = renewed(layer);
         (forward(&layer, inputs, begun.as_ref()), params)
     });
-    node::register(y, inputs, params, again)
+    node::register(y, inputs, params, Once::new(again))
 }
 
 /// The tensors of a layer's parameters that are trained, in the order of visitors.
@@ -161,26 +157,4 @@ fn renewed<M: Module>(layer: M) -> (M, Vec<DispatchTensor>) {
 }
 
 /// The second forward pass of a layer: its output, and its parameters that are trained.
-#[derive(Clone)]
-struct Again<const N: usize>(Arc<Mutex<Option<Box<Pass<N>>>>>);
-
 type Pass<const N: usize> = dyn FnOnce(LayerInputs<N>) -> (Tensor<3>, Vec<DispatchTensor>) + Send;
-
-impl<const N: usize> fmt::Debug for Again<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Again").finish_non_exhaustive()
-    }
-}
-
-impl<const N: usize> Again<N> {
-    fn new(pass: impl FnOnce(LayerInputs<N>) -> (Tensor<3>, Vec<DispatchTensor>) + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Some(Box::new(pass)))))
-    }
-
-    /// # Panics
-    /// If it has run: a graph has one backward pass.
-    fn run(&self, inputs: LayerInputs<N>) -> (Tensor<3>, Vec<DispatchTensor>) {
-        let pass = self.0.lock().ok().and_then(|mut pass| pass.take());
-        pass.expect("a graph has one backward pass")(inputs)
-    }
-}

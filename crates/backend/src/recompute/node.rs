@@ -5,8 +5,7 @@
 
 use burn::{
     backend::{
-        Autodiff, AutodiffBackend, Backend, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind,
-        TensorMetadata,
+        Autodiff, AutodiffBackend, Backend, DispatchTensor, TensorMetadata,
         autodiff::{
             NodeId,
             checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
@@ -18,84 +17,31 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{Again, LayerInputs};
+use super::{LayerInputs, Pass};
+use crate::graph::{self, Concrete, Node, Once, Tracked, plain, tracked};
 
-/// A tensor that may have a gradient.
-type Tracked<B> = FloatTensor<Autodiff<B>>;
-
-/// A backend that tensors of any backend can be of.
-trait Concrete: Backend {
-    fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind;
-
-    /// # Panics
-    /// If the tensor is another backend's.
-    fn of_kind(kind: DispatchTensorKind) -> BackendTensor<Self>;
-}
-
-macro_rules! concrete {
-    ($($(#[$attribute:meta])* $backend:ident),* $(,)?) => {
-        $(
-            $(#[$attribute])*
-            impl Concrete for burn::backend::$backend {
-                fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind {
-                    DispatchTensorKind::$backend(tensor)
-                }
-
-                fn of_kind(kind: DispatchTensorKind) -> BackendTensor<Self> {
-                    match kind {
-                        DispatchTensorKind::$backend(tensor) => tensor,
-                        _ => panic!("tensors of a layer on different backends"),
-                    }
-                }
-            }
-        )*
-
-        /// The output of a layer, `y`, as a node of the graph that `inputs` are in.
-        pub(super) fn register<const N: usize>(
-            y: Tensor<3>,
-            inputs: LayerInputs<N>,
-            params: Vec<DispatchTensor>,
-            again: Again<N>,
-        ) -> Tensor<3> {
-            let autodiff = inputs.hidden[0].clone().into_dispatch().autodiff;
-            let kind: DispatchTensorKind = match y.into_dispatch().kind {
-                $(
-                    $(#[$attribute])*
-                    DispatchTensorKind::$backend(y) => {
-                        let y = register_on::<burn::backend::$backend, N>(y.float(), inputs, params, again);
-                        <burn::backend::$backend as Concrete>::kind(BackendTensor::Autodiff(y))
-                    }
-                )*
-                _ => panic!("a layer on a backend that this build does not have"),
-            };
-            Tensor::from_dispatch(DispatchTensor { kind: DispatchTensorKind::Autodiff(Box::new(kind)), autodiff })
-        }
-    };
-}
-
-concrete!(
-    #[cfg(feature = "flex")]
-    Flex,
-    #[cfg(feature = "ndarray")]
-    #[allow(deprecated, reason = "burn prefers flex; kept for its users")]
-    NdArray,
-    #[cfg(any(feature = "wgpu-unfused", feature = "cuda"))]
-    Cube,
-);
-
-/// A tensor of any backend as one of `B`.
-fn tracked<B: Concrete>(tensor: DispatchTensor) -> Tracked<B> {
-    match tensor.kind {
-        DispatchTensorKind::Autodiff(kind) => B::of_kind(*kind).autodiff(),
-        kind => <Autodiff<B> as AutodiffBackend>::from_inner(B::of_kind(kind).float()),
-    }
+/// The output of a layer, `y`, as a node of the graph that `inputs` are in.
+pub(super) fn register<const N: usize>(
+    y: Tensor<3>,
+    inputs: LayerInputs<N>,
+    params: Vec<DispatchTensor>,
+    again: Once<Pass<N>>,
+) -> Tensor<3> {
+    let autodiff = inputs.hidden[0].clone().into_dispatch().autodiff;
+    graph::register(y, autodiff, Run { inputs, params, again })
 }
 
 /// The same values, whose graph begins here.
 fn leaf<B: Concrete, const D: usize>(tensor: &Tracked<B>) -> Tensor<D> {
-    let kind = B::kind(BackendTensor::Float(tensor.primitive().clone()));
-    let plain = Tensor::from_dispatch(DispatchTensor { kind, autodiff: DispatchAutodiffContext::Disabled });
-    Tensor::from_inner(plain).set_require_grad(tensor.is_tracked())
+    let values = Tensor::from_dispatch(plain::<B>(tensor.primitive().clone()));
+    Tensor::from_inner(values).set_require_grad(tensor.is_tracked())
+}
+
+/// A layer that has run.
+struct Run<const N: usize> {
+    inputs: LayerInputs<N>,
+    params: Vec<DispatchTensor>,
+    again: Once<Pass<N>>,
 }
 
 /// What is kept of a layer.
@@ -104,31 +50,29 @@ struct Kept<B: Backend, const N: usize> {
     hidden: [Tracked<B>; N],
     bias: Option<Tracked<B>>,
     params: Vec<Tracked<B>>,
-    again: Again<N>,
+    again: Once<Pass<N>>,
 }
 
-fn register_on<B: Concrete, const N: usize>(
-    y: FloatTensor<B>,
-    LayerInputs { hidden, bias }: LayerInputs<N>,
-    params: Vec<DispatchTensor>,
-    again: Again<N>,
-) -> Tracked<B> {
-    let kept = Kept {
-        hidden: hidden.map(|hidden| tracked::<B>(hidden.into_dispatch())),
-        bias: bias.map(|bias| tracked::<B>(bias.into_dispatch())),
-        params: params.into_iter().map(tracked::<B>).collect(),
-        again,
-    };
-    let node = |tensor: Option<&Tracked<B>>| match tensor {
-        Some(tensor) => tensor.node(),
-        None => <Autodiff<B> as AutodiffBackend>::from_inner(y.clone()).node(),
-    };
-    // Parameters have no graph before them: one of them as a parent says that there is something to do here.
-    let [x, memory] = [0, 1].map(|at| node(kept.hidden.get(at)));
-    let parents = [node(kept.params.first()), node(kept.bias.as_ref()), x, memory];
-    match Backward::<B, 4>::prepare::<NoCheckpointing>(Layer::<N>, parents).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish(kept, y),
-        OpsKind::UnTracked(prep) => prep.finish(y),
+impl<const N: usize> Node for Run<N> {
+    fn register<B: Concrete>(self, y: FloatTensor<B>) -> Tracked<B> {
+        let Self { inputs: LayerInputs { hidden, bias }, params, again } = self;
+        let kept = Kept {
+            hidden: hidden.map(|hidden| tracked::<B>(hidden.into_dispatch())),
+            bias: bias.map(|bias| tracked::<B>(bias.into_dispatch())),
+            params: params.into_iter().map(tracked::<B>).collect(),
+            again,
+        };
+        let node = |tensor: Option<&Tracked<B>>| match tensor {
+            Some(tensor) => tensor.node(),
+            None => <Autodiff<B> as AutodiffBackend>::from_inner(y.clone()).node(),
+        };
+        // Parameters have no graph before them: one of them as a parent says that there is something to do here.
+        let [x, memory] = [0, 1].map(|at| node(kept.hidden.get(at)));
+        let parents = [node(kept.params.first()), node(kept.bias.as_ref()), x, memory];
+        match Backward::<B, 4>::prepare::<NoCheckpointing>(Layer::<N>, parents).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(kept, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
     }
 }
 
@@ -145,7 +89,7 @@ impl<B: Concrete, const N: usize> Backward<B, 4> for Layer<N> {
         let inputs = LayerInputs { hidden: hidden.each_ref().map(leaf::<B, 3>), bias: bias.as_ref().map(leaf::<B, 4>) };
         let own = inputs.hidden.clone().map(|hidden| tracked::<B>(hidden.into_dispatch()));
         let own_bias = inputs.bias.clone().map(|bias| tracked::<B>(bias.into_dispatch()));
-        let (y, own_params) = again.run(inputs);
+        let (y, own_params) = again.take()(inputs);
         let y = tracked::<B>(y.into_dispatch());
 
         let own = own.into_iter().chain(own_bias).chain(own_params.into_iter().map(tracked::<B>));

@@ -90,6 +90,11 @@ impl Level {
         Self { precision, ..self }
     }
 
+    /// The format of the numbers that its products multiply.
+    pub fn precision(self) -> Precision {
+        self.precision
+    }
+
     /// Whether [`Precision::Bf16`] is faster than `f32` here; elsewhere it gives the same numbers and takes longer.
     pub fn multiplies_bf16(self) -> bool {
         self.kind == Kind::Avx512Bf16
