@@ -328,3 +328,82 @@ fn a_step_of_data2vec_gives_the_same_loss_and_gradients_everywhere() {
     let untrained = ["teacher.", "student.decoder.", "student.embedding.", "student.target_positions."];
     data2vec_agrees(&whisper(), SpeechModel::layered, &sound(), &untrained);
 }
+
+/// The main job by the command, for 50 updates on a GPU or on Vulkan in software: the losses of flex, and memory that no longer
+/// grows.
+#[cfg(any(feature = "wgpu", feature = "wgpu-unfused"))]
+mod main_job {
+    use std::{
+        fs,
+        path::Path,
+        process::{Child, Command, Stdio},
+        thread,
+        time::Duration,
+    };
+
+    use serde_json::Value;
+
+    const N_UPDATES: usize = 50;
+    /// Updates after which the command has all the memory that it will have.
+    const N_GROWING: usize = 10;
+
+    /// The losses of the updates that a run has written down.
+    fn losses(folder: &Path) -> Vec<f64> {
+        let log = fs::read_to_string(folder.join("builtin-1/metrics.jsonl")).unwrap_or_default();
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["event"] == "step").map(|event| event["loss_nats"].as_f64().unwrap()).collect()
+    }
+
+    /// MiB that a process holds now; of devices in software, theirs too.
+    fn memory(process: u32) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? / 1024)
+    }
+
+    /// Ends with its test.
+    struct Training(Child);
+
+    impl Drop for Training {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    /// The losses, and the most memory up to update [`N_GROWING`] and after it. What follows the last update is left out.
+    fn train(backend: &str) -> (Vec<f64>, [u64; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = format!("training.steps={N_UPDATES}");
+        let settings = [&steps, "model.dropout=0", "tokenizer.merges=500"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attentive"));
+        command.args(["train", "--backend", backend, "--runs"]).arg(folder.path());
+        command.args(settings.iter().flat_map(|setting| ["--set", setting])).stdout(Stdio::null());
+        let mut training = Training(command.spawn().unwrap());
+        let mut most = [0; 2];
+        loop {
+            let losses = losses(folder.path());
+            if losses.len() >= N_UPDATES {
+                return (losses, most);
+            }
+            assert!(training.0.try_wait().unwrap().is_none(), "training on {backend} has ended");
+            let place = &mut most[usize::from(losses.len() > N_GROWING)];
+            *place = memory(training.0.id()).unwrap_or(0).max(*place);
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[test]
+    #[ignore = "minutes in software: `cargo xtask vulkan -- --ignored`"]
+    fn the_main_job_has_the_same_losses_and_steady_memory() {
+        let (expected, _) = train("flex");
+        let (losses, [early, late]) = train("wgpu");
+        assert_eq!((losses.len(), expected.len()), (N_UPDATES, N_UPDATES));
+        let furthest = losses.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        println!(
+            "50 updates: losses within {furthest:.1e} of flex's; {early} MiB by update {N_GROWING}, {late} MiB after it"
+        );
+        assert!(furthest < 1e-2, "{losses:?} is not {expected:?}");
+        assert!(late <= early + early / 20, "memory grows from {early} to {late} MiB");
+    }
+}
