@@ -165,7 +165,7 @@ fn a_command_that_works_alone_refuses_to_be_one_of_several() {
     let folder = Folder::new();
     for (command, name) in [
         (&["generate", "a"][..], "PMI_SIZE"),
-        (&["score", "a"], "SLURM_STEP_NUM_TASKS"),
+        (&["similar", "--query", "a"], "SLURM_STEP_NUM_TASKS"),
         (&["quantize", "--out", "small"], "OMPI_COMM_WORLD_SIZE"),
     ] {
         let error = said(&folder.command(command).env(name, "3").output().unwrap(), 1);

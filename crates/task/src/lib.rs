@@ -58,6 +58,7 @@ mod preference_lines;
 mod preferences;
 mod prepared;
 mod score;
+mod scored_lines;
 mod segments;
 mod sentence_piece;
 mod shared;
@@ -102,6 +103,7 @@ pub use prepared::{TaskVisitor, prepare};
 pub use score::{
     bleu_of, encode, likelihood, likelihood_by, likelihood_of, pronoun_accuracy, special_ids, translate_all,
 };
+pub use scored_lines::score_lines;
 pub use segments::{Segments, check_aligned, read_lines};
 pub use sentence_piece::{sentence_piece_bleu, sentence_piece_signature};
 pub use shared::{ended, together};

@@ -3,5 +3,6 @@
 mod directions;
 mod episodes;
 mod filter;
+mod scored_lines;
 mod shortlist;
 mod synthetic;

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use super::{
     outcome::Tally,
     page, verdict,
 };
-use crate::{Failure, Outcome, app, debian, fail, not_run, say};
+use crate::{Failure, Outcome, app, cargo::root, debian, fail, not_run, say};
 
 /// Debian's Open MPI with its headers, and the library that reads them.
 const PACKAGES: [&str; 3] = ["openmpi-bin", "libopenmpi-dev", "libclang-dev"];
@@ -240,7 +240,7 @@ fn other_data(lab: &mut Lab) -> Outcome<Tally> {
 
 /// Input of some blocks that 2, 3 and 4 processes share.
 fn input(lab: &mut Lab) -> Outcome<Tally> {
-    let mut tally = Tally::new("None: 2, 3 and 4 processes translate and score", "the output of one");
+    let mut tally = Tally::new("None: 2, 3 and 4 processes translate, evaluate and score", "the output of one");
     let failed = |e: std::io::Error| Failure::Message(format!("input of several blocks: {e}"));
     let run = lab.new_run();
     train(lab, 2, &run)?.succeeded()?;
@@ -253,9 +253,15 @@ fn input(lab: &mut Lab) -> Outcome<Tally> {
     translate.arg(&run).args(&sources);
     let mut eval = lab.program(&["eval", "--source", "source.txt", "--reference", "reference.txt", "--model"]);
     eval.arg(&run);
-    for command in [translate, eval] {
-        let said =
-            |n: usize| -> Outcome<String> { Ok(Session::start(&mut among(n, &command))?.wait()?.succeeded()?.stdout) };
+    let mut score = lab.program(&["score", "--model"]);
+    score.arg(imported(lab, "gpt2")?).args(&sources);
+    for command in [translate, eval, score] {
+        let said = |n: usize| -> Outcome<(String, Vec<String>)> {
+            let ended = Session::start(&mut among(n, &command))?.wait()?.succeeded()?;
+            // The sum of all scores is beside the output; a launcher has notes of its own there.
+            let sums = ended.stderr.lines().filter(|line| line.ends_with(" tokens)")).map(str::to_owned).collect();
+            Ok((ended.stdout, sums))
+        };
         let alone = said(1)?;
         let mut amiss = Vec::new();
         for n in [2, 3, 4] {
@@ -266,4 +272,11 @@ fn input(lab: &mut Lab) -> Outcome<Tally> {
         tally.add(0, amiss);
     }
     Ok(tally)
+}
+
+/// A small model of another system, imported from the repository.
+fn imported(lab: &Lab, name: &str) -> Outcome<PathBuf> {
+    let (golden, out) = (root().join("crates/interchange/tests/golden").join(name), lab.path(name));
+    Session::start(lab.program(&["import"]).arg(golden).arg("--out").arg(&out))?.wait()?.succeeded()?;
+    Ok(out)
 }

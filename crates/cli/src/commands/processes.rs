@@ -36,8 +36,8 @@ pub(super) fn start() -> Result<Rc<dyn Collective>> {
 pub(super) fn alone() -> Result<()> {
     match launched() {
         Some((name, size)) => bail!(
-            "{size} processes were started ({name}), and each would do all of this command: train, translate and eval share \
-             theirs if attentive is built with --features mpi; a process that is to work alone is started by env -u {name} \
+            "{size} processes were started ({name}), and each would do all of this command: train, translate, eval and score \
+             share theirs if attentive is built with --features mpi; a process that is to work alone is started by env -u {name} \
              attentive …"
         ),
         None => Ok(()),

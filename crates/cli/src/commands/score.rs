@@ -4,10 +4,12 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
 use attentive_bundle::{Generator, TextScore};
+use attentive_collective::Collective;
 use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
+use attentive_task::score_lines;
 use clap::Args;
 
-use super::{BackendArgs, PrecisionArgs, SpecialsArgs, on_one_line, open_model};
+use super::{BackendArgs, PrecisionArgs, SpecialsArgs, on_one_line, open_model, processes};
 use crate::{input, output};
 
 /// Say how probable lines of text are to a language model.
@@ -35,21 +37,18 @@ pub(crate) struct Score {
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| self.score(peers))
+    }
+
+    /// Scores lines together with other processes, of which the first one speaks.
+    fn score(&self, peers: &dyn Collective) -> Result<()> {
         let bundle = self.specials.over(open_model(&self.model)?);
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
+        let (begin, lines) = (self.begin.unwrap_or(bundle.generation.begin), input::of_command(self.text.clone()));
         let mut out = output::stdout();
-        let begin = self.begin.unwrap_or(bundle.generation.begin);
-        let mut all = TextScore { log_prob: 0.0, n_tokens: 0, n_bytes: 0 };
-        let mut n_lines = 0;
-        let mut score = |line: &str| -> Result<()> {
-            let score = generator.score(line, begin)?;
-            all.log_prob += score.log_prob;
-            all.n_tokens += score.n_tokens;
-            all.n_bytes += score.n_bytes;
-            n_lines += 1;
-            Ok(writeln!(out, "{}\t{}", columns(&score), on_one_line(line))?)
-        };
-        input::of_command(self.text).try_for_each(|line| score(&line?.text))?;
+        let (n_lines, all) = score_lines(peers, &generator, begin, lines, |line, score| -> Result<()> {
+            Ok(writeln!(out, "{}\t{}", columns(score), on_one_line(line))?)
+        })?;
         out.flush()?;
         if n_lines > 1 {
             warning!("{}\t({n_lines} lines, {} tokens)", columns(&all), all.n_tokens);
