@@ -13,7 +13,7 @@ use super::{
 use crate::{Outcome, cannot, cargo::not_started};
 
 /// Sizes with room for two checkpoints and a part of the third.
-const SIZES: [&str; 3] = ["size=640k", "size=720k", "size=800k"];
+pub(super) const SIZES: [&str; 3] = ["size=640k", "size=720k", "size=800k"];
 
 /// A file system in memory that is too small for the run, and is then enlarged.
 pub(super) fn full(lab: &mut Lab) -> Outcome<Tally> {
@@ -38,16 +38,16 @@ pub(super) fn full(lab: &mut Lab) -> Outcome<Tally> {
 }
 
 /// A mounted file system, unmounted when dropped.
-struct Mounted<'a>(&'a Path);
+pub(super) struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
-    fn new(path: &'a Path, size: &str) -> Option<Self> {
+    pub(super) fn new(path: &'a Path, size: &str) -> Option<Self> {
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(path).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success()).then_some(Self(path))
     }
 
-    fn resize(&self, size: &str) -> Outcome {
+    pub(super) fn resize(&self, size: &str) -> Outcome {
         let mut command = Command::new("mount");
         command.arg("-o").arg(format!("remount,{size}")).arg(self.0);
         command.status().map(drop).map_err(|e| not_started(&command, &e))

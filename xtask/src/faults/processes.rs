@@ -11,11 +11,13 @@ use std::{
 
 use super::{
     SEED,
-    lab::{CHECKPOINT_EVERY, Ended, Lab, Session, differences, files_of, signal},
+    disk::{self, Mounted},
+    lab::{CHECKPOINT_EVERY, Ended, Lab, Session, checkpoints, differences, files_of, lost_steps, signal},
     outcome::Tally,
     page, verdict,
+    work::found,
 };
-use crate::{Failure, Outcome, app, cargo::root, debian, fail, not_run, say};
+use crate::{Failure, Outcome, app, cannot, cargo::root, debian, fail, not_run, say};
 
 /// Debian's Open MPI with its headers, and the library that reads them.
 const PACKAGES: [&str; 3] = ["openmpi-bin", "libopenmpi-dev", "libclang-dev"];
@@ -25,6 +27,9 @@ const SETTINGS: &[&str] = &["training.accumulate=4", "batch.max_tokens=256"];
 
 /// Moments at which one process is killed; in a short form.
 const N_KILLS: [usize; 2] = [10, 3];
+
+/// Sizes of the first process's disk; in a short form.
+const N_DISKS: [usize; 2] = [3, 1];
 
 /// Time within which all end where one does.
 const SOON: Duration = Duration::from_secs(10);
@@ -66,6 +71,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     all(killed(&mut lab, N_KILLS[usize::from(is_short)])?);
     all(terminated(&mut lab)?);
     all(other_data(&mut lab)?);
+    all(full_disk(&mut lab, N_DISKS[usize::from(is_short)])?);
     all(input(&mut lab)?);
     say!("\n{}", page::table(&tallies));
     if !is_short {
@@ -180,7 +186,7 @@ fn killed(lab: &mut Lab, n_kills: usize) -> Outcome<Tally> {
         if victim.is_some() && !ended.status.success() && !ended.stderr.contains("signal 9") {
             amiss.push(format!("nothing tells of the end: {}", ended.stderr.trim()));
         }
-        let lost = super::lab::lost_steps(&run, 0);
+        let lost = lost_steps(&run, 0);
         if lost > CHECKPOINT_EVERY {
             amiss.push(format!("{lost} steps lost"));
         }
@@ -203,7 +209,7 @@ fn terminated(lab: &mut Lab) -> Outcome<Tally> {
             signal("TERM", pid)?;
         }
         let mut amiss = session.wait()?.amiss(130, &["interrupted after step"]);
-        let lost = super::lab::lost_steps(&run, 0);
+        let lost = lost_steps(&run, 0);
         if lost > 0 {
             amiss.push(format!("{lost} steps lost"));
         }
@@ -214,28 +220,100 @@ fn terminated(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// A process that reads another file under the name of the first one's: each works in a folder of its own.
+/// A process that reads another file under the name of the first one's.
 fn other_data(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new("One of 2 processes has other data", "refused before step 1; the file is named");
-    let failed = |e: std::io::Error| Failure::Message(format!("a folder of the second process: {e}"));
-    let second = lab.path("second");
-    fs::create_dir_all(&second).map_err(failed)?;
-    for file in ["recipe.toml", "pairs.tsv", "held-out.tsv"] {
-        fs::copy(lab.path(file), second.join(file)).map_err(failed)?;
-    }
-    let pairs = fs::read_to_string(second.join("pairs.tsv")).map_err(failed)?;
-    fs::write(second.join("pairs.tsv"), pairs.replacen("ab", "cd", 1)).map_err(failed)?;
+    let second = second(lab)?;
+    let pairs = second.join("pairs.tsv");
+    let text = fs::read_to_string(&pairs).map_err(|e| cannot("read", &pairs, &e))?;
+    fs::write(&pairs, text.replacen("ab", "cd", 1)).map_err(|e| cannot("write", &pairs, &e))?;
     let run = lab.new_run();
-    let command = lab.command(&run, &[]);
-    let mut launched = among(1, &command);
-    launched.arg(":").args(["-n", "1", "--wdir"]).arg(&second).arg(command.get_program()).args(command.get_args());
-    let ended = Session::start(&mut launched)?.wait()?;
+    let ended = Session::start(&mut apart(&lab.command(&run, &[]), &second))?.wait()?;
     let mut amiss = ended.amiss(1, &["process 1 of 2 has another", "pairs.tsv"]);
     if run.exists() {
         amiss.push("the folder of a run that did not begin".into());
     }
     tally.add(0, amiss);
     Ok(tally)
+}
+
+/// A folder for the second of two processes, as on a machine without a shared file system, with a copy of the data.
+fn second(lab: &Lab) -> Outcome<PathBuf> {
+    let second = lab.path("second");
+    fs::create_dir_all(&second).map_err(|e| cannot("make", &second, &e))?;
+    for file in ["recipe.toml", "pairs.tsv", "held-out.tsv"] {
+        fs::copy(lab.path(file), second.join(file)).map_err(|e| cannot("copy", &lab.path(file), &e))?;
+    }
+    Ok(second)
+}
+
+/// `command` by two processes, of which the second one works in a folder of its own.
+fn apart(command: &Command, second: &Path) -> Command {
+    let mut launched = among(1, command);
+    launched.arg(":").args(["-n", "1", "--wdir"]).arg(second).arg(command.get_program()).args(command.get_args());
+    launched
+}
+
+/// A small file system for the first of two processes, which writes the run, and for the second, which keeps its tokens there
+/// alone.
+fn full_disk(lab: &mut Lab, n_sizes: usize) -> Outcome<Tally> {
+    let mut tally = Tally::new(
+        "Full disk of one of 2 processes",
+        "of the first: all end, one says so, exit code 1, and `--resume` by 2, 1 or 4 goes on; of the other: the run goes on",
+    );
+    for (size, n) in disk::SIZES[..n_sizes].iter().zip([2, 1, 4]) {
+        let run = lab.new_run();
+        let Some(mounted) = Mounted::new(parent(&run)?, size) else {
+            return Ok(tally.skip("mounting a small file system needs rights"));
+        };
+        let since = Instant::now();
+        let ended = train(lab, 2, &run)?;
+        let mut amiss = ended.amiss(1, &["No space left", "train --resume"]);
+        if since.elapsed() > lab.whole().took + SOON {
+            amiss.push(format!("all ended after {:.1} s", since.elapsed().as_secs_f64()));
+        }
+        let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        if errors.len() != 1 {
+            amiss.push(format!("not one error: {errors:?}"));
+        }
+        if checkpoints(&run).is_empty() {
+            amiss.push("no checkpoint was left".into());
+        }
+        mounted.resize("size=64m")?;
+        let lost = lost_steps(&run, 0);
+        train(lab, n, &run)?.succeeded()?;
+        amiss.extend(lab.differences(&run)?);
+        tally.add(lost, amiss);
+    }
+    tally.add(0, full_disk_of_second(lab)?);
+    Ok(tally)
+}
+
+/// What is amiss where the second of two processes has no room for the tokens of the text.
+fn full_disk_of_second(lab: &mut Lab) -> Outcome<Vec<String>> {
+    let (second, run) = (second(lab)?, lab.new_run());
+    let runs = parent(&run)?;
+    let name = runs.file_name().expect("a folder of runs has a name");
+    let of_second = second.join(name);
+    fs::create_dir_all(&of_second).map_err(|e| cannot("make", &of_second, &e))?;
+    let Some(_mounted) = Mounted::new(&of_second, "size=4k") else { return Ok(Vec::new()) };
+    let mut command = lab.program(&["train", "recipe.toml", "--runs"]);
+    command.arg(name).args(SETTINGS.iter().flat_map(|setting| ["--set", setting]));
+    Session::start(&mut apart(&command, &second))?.wait()?.succeeded()?;
+    let mut amiss = lab.differences(&run)?;
+    let [kept, of_second] = [runs, of_second.as_path()].map(|runs| found(&runs.join(".tokens")));
+    let (kept, of_second) = (kept?, of_second?);
+    if kept.is_empty() || kept.keys().all(|name| of_second.contains_key(name)) {
+        amiss.push("the disk of the second process was not full".into());
+    }
+    Ok(amiss)
+}
+
+/// The folder of runs that a new run is to be in, made.
+fn parent(run: &Path) -> Outcome<&Path> {
+    let runs = run.parent().expect("a run lies in a folder of runs");
+    fs::create_dir_all(runs).map_err(|e| cannot("make", runs, &e))?;
+    Ok(runs)
 }
 
 /// Input of some blocks that 2, 3 and 4 processes share.
