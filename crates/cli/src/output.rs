@@ -46,6 +46,12 @@ pub(crate) fn stdout() -> Output {
     Output(io::stdout().lock())
 }
 
+/// Writes texts to standard output as they come.
+pub(crate) fn writer() -> impl FnMut(String) -> anyhow::Result<()> {
+    let mut out = stdout();
+    move |text| Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
+}
+
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes).map_err(lost)

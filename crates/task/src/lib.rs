@@ -54,6 +54,7 @@ mod line_file;
 mod lines;
 mod long_lines;
 mod masked_lm;
+mod pictures;
 mod preference_lines;
 mod preferences;
 mod prepared;
@@ -98,6 +99,7 @@ pub use lines::{At, Blocks, Line, Lines, MAX_LINE_BYTES};
 pub use log::{Log, WarningsOnly, binary_size, clock, thousands};
 pub use long_lines::{LongLines, OnLong, Translated, on_one_line};
 pub use masked_lm::MaskedLm;
+pub use pictures::share_pictures;
 pub use preferences::Preferences;
 pub use prepared::{TaskVisitor, prepare};
 pub use score::{

@@ -6,9 +6,11 @@ use attentive_bundle::{
     DecodingConfig, EncodeError, Input, Search, TooLong, TranslateError, Translation, TranslationModel, Translator,
     is_blank,
 };
+use attentive_collective::Collective;
 use attentive_tokenizer::Tokenizer;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Context, Error, Line, Result};
+use crate::{Blocks, Context, Error, Line, Result, share_blocks};
 
 /// What becomes of a line that is longer than the model has positions for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,6 +108,35 @@ impl LongLines {
             wanted = cropped;
         }
         Ok((found, refused))
+    }
+
+    /// What `read` says of blocks of lines, shared by processes, each of which calls it: `write` gets in the first one, in the order
+    /// of lines, what `show` makes of each and its answer, nothing of one without tokens or that is skipped; up to a line that is
+    /// refused, also by `check`.
+    ///
+    /// # Errors
+    /// The line is refused; those of the blocks, of `read` in any process and of `write`; a process has ended.
+    pub fn share<T, S, E>(
+        &self,
+        peers: &dyn Collective,
+        (blocks, tokenizer): (Blocks, &dyn Tokenizer),
+        check: impl Fn(&Line) -> Result<()>,
+        read: impl Fn(&[Input<'_>]) -> Result<Vec<Result<T, TooLong>>, EncodeError>,
+        show: impl Fn(&Line, Option<T>) -> S,
+        mut write: impl FnMut(S) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        S: Serialize + DeserializeOwned,
+        E: From<Error>,
+    {
+        let shown = |block: &Vec<Line>| {
+            let bad = block.iter().enumerate().find_map(|(idx, line)| Some((idx, check(line).err()?)));
+            let (n, bad) = bad.map_or((block.len(), None), |(idx, error)| (idx, Some(error)));
+            let (found, refused) = self.read_all(tokenizer, &block[..n], &read)?;
+            let shown: Vec<S> = block.iter().zip(found).map(|(line, answer)| show(line, answer)).collect();
+            Ok((shown, refused.or(bad)))
+        };
+        share_blocks(peers, blocks, shown, |shown: Vec<S>| shown.into_iter().try_for_each(&mut write))
     }
 
     /// The translations that a search finds of texts, `place` of which says where they are, up to one that is refused.

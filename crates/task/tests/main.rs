@@ -4,5 +4,6 @@ mod directions;
 mod episodes;
 mod filter;
 mod scored_lines;
+mod shared_lines;
 mod shortlist;
 mod synthetic;

@@ -318,7 +318,7 @@ fn parent(run: &Path) -> Outcome<&Path> {
 
 /// Input of some blocks that 2, 3 and 4 processes share.
 fn input(lab: &mut Lab) -> Outcome<Tally> {
-    let mut tally = Tally::new("None: 2, 3 and 4 processes translate, evaluate and score", "the output of one");
+    let mut tally = Tally::new("None: 2, 3 and 4 processes share a command's input", "the output of one");
     let failed = |e: std::io::Error| Failure::Message(format!("input of several blocks: {e}"));
     let run = lab.new_run();
     train(lab, 2, &run)?.succeeded()?;
@@ -333,7 +333,15 @@ fn input(lab: &mut Lab) -> Outcome<Tally> {
     eval.arg(&run);
     let mut score = lab.program(&["score", "--model"]);
     score.arg(imported(lab, "gpt2")?).args(&sources);
-    for command in [translate, eval, score] {
+    let mut summarize = lab.program(&["summarize", "--lines", "source.txt", "--model"]);
+    summarize.arg(&run);
+    // An encoder of ten positions.
+    let texts: Vec<&str> = ["the animal", "the end", "animal"].into_iter().cycle().take(1_100).collect();
+    let mut embed = lab.program(&["embed", "--model"]);
+    embed.arg(imported(lab, "bert-masked-lm")?).args(&texts);
+    let mut classify = lab.program(&["classify", "--model"]);
+    classify.arg(imported(lab, "bert-classification")?).args(&texts);
+    for command in [translate, summarize, eval, score, embed, classify] {
         let said = |n: usize| -> Outcome<(String, Vec<String>)> {
             let ended = Session::start(&mut among(n, &command))?.wait()?.succeeded()?;
             // The sum of all scores is beside the output; a launcher has notes of its own there.

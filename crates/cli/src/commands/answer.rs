@@ -1,19 +1,20 @@
 //! `attentive answer`.
 
-use std::io::Write;
-
 use anyhow::Result;
 use attentive_bundle::{AnswerConfig, AnswerSpan, Input, characters};
+use attentive_collective::Collective;
 use clap::Args;
 use serde_json::json;
 
 use super::{
-    EncoderArgs, LongLines,
-    encoder::for_each_line,
+    EncoderArgs, LINES_AT_ONCE, LongLines,
     numbers::{LONG, MAX_BEAM, integer},
-    on_one_line,
+    on_one_line, processes,
 };
-use crate::input;
+use crate::{
+    input::{self, Line},
+    output,
+};
 
 /// Find the answer to a question in lines of text.
 ///
@@ -50,42 +51,40 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| self.answer(peers))
+    }
+
+    /// Answers together with other processes, of which the first one speaks.
+    fn answer(self, peers: &dyn Collective) -> Result<()> {
         let Self { question, text, top_k, max_length: max_answer_len, window, stride, no_answer, json, encoder } = self;
         let bundle = encoder.bundle()?;
         let encoder = encoder.encoder(&bundle)?;
         let how = AnswerConfig { top_k, max_answer_len, window, stride, no_answer };
-        let (lines, tokenizer) = (input::of_command(text), &**bundle.tokenizer()?);
+        let lines = (input::of_command(text).blocks(LINES_AT_ONCE), &**bundle.tokenizer()?);
         // No line is too long.
         let read = |texts: &[Input<'_>]| {
             texts.iter().map(|input| encoder.answer(&question, input.text, &how).map(Ok)).collect()
         };
-        for_each_line(
-            lines,
-            tokenizer,
-            &LongLines::default(),
-            |_| Ok(()),
-            read,
-            |out, line, answers| {
-                let (text, answers) = (&line.text[..], answers.unwrap_or_default());
-                if json {
-                    let answers: Vec<_> = answers.iter().map(|answer| as_json(text, answer)).collect();
-                    return Ok(writeln!(out, "{}", json!({ "text": text, "answers": answers }))?);
+        let show = |line: &Line, answers: Option<Vec<AnswerSpan>>| {
+            let (text, answers) = (&line.text[..], answers.unwrap_or_default());
+            if json {
+                let answers: Vec<_> = answers.iter().map(|answer| as_json(text, answer)).collect();
+                return format!("{}\n", json!({ "text": text, "answers": answers }));
+            }
+            let above = if top_k > 1 { format!("{}\n", on_one_line(text)) } else { String::new() };
+            let of_answer = |AnswerSpan { text: answer, score, range }: AnswerSpan| {
+                let (place, answer) = (characters(text, &range), on_one_line(&answer));
+                match top_k {
+                    1 => format!("{answer}\t{score:.4}\t{}\t{}\n", place.start, place.end),
+                    _ => format!("  {score:.4}\t{}\t{}\t{answer}\n", place.start, place.end),
                 }
-                if top_k > 1 {
-                    writeln!(out, "{}", on_one_line(text))?;
-                } else if answers.is_empty() {
-                    writeln!(out)?;
-                }
-                for AnswerSpan { text: answer, score, range } in answers {
-                    let (place, answer) = (characters(text, &range), on_one_line(&answer).into_owned());
-                    match top_k {
-                        1 => writeln!(out, "{answer}\t{score:.4}\t{}\t{}", place.start, place.end)?,
-                        _ => writeln!(out, "  {score:.4}\t{}\t{}\t{answer}", place.start, place.end)?,
-                    }
-                }
-                Ok(())
-            },
-        )
+            };
+            match answers.is_empty() && top_k == 1 {
+                true => "\n".to_owned(),
+                false => above + &answers.into_iter().map(of_answer).collect::<String>(),
+            }
+        };
+        LongLines::default().share(peers, lines, |_| Ok(()), read, show, output::writer())
     }
 }
 

@@ -1,12 +1,12 @@
 //! `attentive classify`.
 
-use std::io::Write;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use attentive_bundle::{Class, Input, Pair, is_blank};
+use attentive_collective::Collective;
+use attentive_task::{Error, share_pictures};
 use clap::Args;
 
-use super::{EncoderArgs, LongLines, SpecialsArgs, encoder::for_each_line, on_one_line, pictures};
+use super::{EncoderArgs, LINES_AT_ONCE, LongLines, SpecialsArgs, on_one_line, pictures, processes};
 use crate::{
     input::{self, Line},
     output,
@@ -35,46 +35,47 @@ pub(crate) struct Classify {
 }
 
 impl Classify {
-    pub(super) fn run(mut self) -> Result<()> {
-        let lines = input::of_command(std::mem::take(&mut self.text));
+    pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| self.classify(peers))
+    }
+
+    /// Classifies lines together with other processes, of which the first one speaks.
+    fn classify(&self, peers: &dyn Collective) -> Result<()> {
+        let lines = input::of_command(self.text.clone());
         let bundle = self.encoder.bundle()?;
         if pictures::are_read_by(&bundle, &[("--pair", self.pair), ("--specials", self.specials.specials)])? {
-            let (encoder, mut out) = (self.encoder.image_encoder(&bundle)?, output::stdout());
+            let encoder = self.encoder.image_encoder(&bundle)?;
             let read = |pictures: &_| encoder.classify_all(pictures);
-            let shown = pictures::for_each(lines, read, |line, classes| self.print(&mut out, &line.text, &classes));
-            return shown.and(Ok(out.flush()?));
+            let show = |line: &Line, classes: Vec<Class>| self.shown(&line.text, &classes);
+            return share_pictures(peers, lines, read, show, output::writer());
         }
         let bundle = self.specials.over(bundle);
         let encoder = self.encoder.encoder(&bundle)?;
         let tokenizer = &**bundle.tokenizer()?;
-        let check = |line: &Line| {
-            let is_right = !self.pair || line.text.contains('\t') || is_blank(tokenizer, &line.text);
-            ensure!(is_right, "{} has no tab, which is between the two texts of a pair: write one", line.at);
-            Ok(())
+        let check = |line: &Line| match self.pair && !line.text.contains('\t') && !is_blank(tokenizer, &line.text) {
+            true => Err(Error::Refused(format!(
+                "{} has no tab, which is between the two texts of a pair: write one",
+                line.at
+            ))),
+            false => Ok(()),
         };
         let read = |texts: &[Input<'_>]| match self.pair {
             true => encoder.classify_pairs(&texts.iter().map(pair).collect::<Vec<_>>()),
             false => encoder.classify_all(texts),
         };
-        for_each_line(lines, tokenizer, &self.long, check, read, |out, line, classes| {
-            self.print(out, &line.text, &classes.unwrap_or_default())
-        })
+        let show = |line: &Line, classes: Option<Vec<Class>>| self.shown(&line.text, &classes.unwrap_or_default());
+        let lines = (lines.blocks(LINES_AT_ONCE), tokenizer);
+        self.long.share(peers, lines, check, read, show, output::writer())
     }
 
-    fn print(&self, out: &mut impl Write, text: &str, classes: &[Class]) -> Result<()> {
+    fn shown(&self, text: &str, classes: &[Class]) -> String {
         let text = on_one_line(text);
         if self.all {
-            writeln!(out, "{text}")?;
-            for class in classes {
-                writeln!(out, "  {:.4}\t{}", class.probability, on_one_line(&class.label))?;
-            }
-            return Ok(());
+            let of_class = |class: &Class| format!("  {:.4}\t{}\n", class.probability, on_one_line(&class.label));
+            return format!("{text}\n{}", classes.iter().map(of_class).collect::<String>());
         }
-        match classes.first() {
-            Some(best) => writeln!(out, "{}\t{:.4}\t{text}", on_one_line(&best.label), best.probability)?,
-            None => writeln!(out)?,
-        }
-        Ok(())
+        let best = |best: &Class| format!("{}\t{:.4}\t{text}", on_one_line(&best.label), best.probability);
+        classes.first().map_or_else(String::new, best) + "\n"
     }
 }
 

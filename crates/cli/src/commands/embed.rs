@@ -6,13 +6,20 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{EmbeddingConfig, ImageEncoder, Pooling, TextEncoder, cosine};
+use attentive_bundle::{EmbeddingConfig, ImageEncoder, Input, Pooling, TextEncoder, cosine};
+use attentive_collective::Collective;
+use attentive_task::share_pictures;
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Npy;
 use clap::Args;
 
-use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, open_model, pictures};
-use crate::{input, output};
+use super::{
+    BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, open_model, pictures, processes,
+};
+use crate::{
+    input::{self, Line},
+    output,
+};
 
 /// Turn lines of text into vectors; of a model that reads pictures, lines are their paths.
 ///
@@ -90,20 +97,34 @@ impl EmbeddingArgs {
     }
 }
 
+/// What a process tells of a line: its text, and the bits of its vector.
+type Row = (String, Option<Vec<u32>>);
+
+fn row(line: &Line, vector: Option<Vec<f32>>) -> Row {
+    (line.text.clone(), vector.map(|vector| vector.into_iter().map(f32::to_bits).collect()))
+}
+
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| match &self.compare {
+            Some(_) if peers.rank() > 0 => Ok(()),
+            _ => self.embed(peers),
+        })
+    }
+
+    /// Embeds lines together with other processes, of which the first one writes.
+    fn embed(&self, peers: &dyn Collective) -> Result<()> {
         self.npy.iter().try_for_each(|npy| super::check_new_file(npy, self.force))?;
-        let (bundle, lines) = (open_model(&self.model)?, input::of_command(self.text));
+        let (bundle, lines) = (open_model(&self.model)?, input::of_command(self.text.clone()));
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let how = self.embedding.over(&bundle.embedding)?;
         let is_changed = ("--pooling, --normalize, --frame or --prompt", how != bundle.embedding);
         let of_texts = [("--compare", self.compare.is_some()), ("--specials", self.specials.specials), is_changed];
         if pictures::are_read_by(&bundle, &of_texts)? {
             let encoder = ImageEncoder::from_bundle(&bundle, &device, precision)?;
-            let mut out = Out::open(self.npy.as_deref())?;
             let read = |pictures: &_| encoder.embed_all(pictures);
-            let ended = pictures::for_each(lines, read, |line, vector| out.push(&line.text, Some(&vector)));
-            return out.finish().and(ended);
+            let show = |line: &Line, vector| row(line, Some(vector));
+            return self.write(peers, |write| share_pictures(peers, lines, read, show, write));
         }
         let bundle = self.specials.over(bundle);
         let encoder = TextEncoder::from_bundle(&bundle, &device, precision)?;
@@ -111,13 +132,24 @@ impl Embed {
         if let Some(word) = &self.compare {
             return compare(&encoder, tokenizer, &self.long, lines, word);
         }
+        let lines = (lines.blocks(LINES_AT_ONCE), tokenizer);
+        let read = |texts: &[Input<'_>]| encoder.embed_all(texts, &how);
+        self.write(peers, |write| self.long.share(peers, lines, |_| Ok(()), read, row, write))
+    }
+
+    /// Writes the rows that `share` hands over in the first process; those before a line that ends the command, too.
+    fn write(
+        &self,
+        peers: &dyn Collective,
+        share: impl FnOnce(&mut dyn FnMut(Row) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        if peers.rank() > 0 {
+            return share(&mut |_| Ok(()));
+        }
         let mut out = Out::open(self.npy.as_deref())?;
-        // The vectors before a line that ends the command are written too.
-        let ended = lines.blocks(LINES_AT_ONCE).try_for_each(|block| {
-            let block = block?;
-            let (vectors, refused) = self.long.read_all(tokenizer, &block, |texts| encoder.embed_all(texts, &how))?;
-            block.iter().zip(vectors).try_for_each(|(line, vector)| out.push(&line.text, vector.as_deref()))?;
-            refused.map_or(Ok(()), |error| Err(error.into()))
+        let ended = share(&mut |(text, bits)| {
+            let vector: Option<Vec<f32>> = bits.map(|bits| bits.into_iter().map(f32::from_bits).collect());
+            out.push(&text, vector.as_deref())
         });
         out.finish().and(ended)
     }

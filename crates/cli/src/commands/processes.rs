@@ -9,6 +9,9 @@ use attentive_task::with_causes;
 /// Time that other processes give the first one to say what it also knows.
 const HEAD_START: Duration = Duration::from_secs(1);
 
+/// The commands that processes share.
+const SHARING: &str = "train, translate, summarize, eval, score, embed, classify, tag and answer";
+
 /// This process and those that a launcher has started with it.
 #[cfg(feature = "mpi")]
 pub(super) fn start() -> Result<Rc<dyn Collective>> {
@@ -36,9 +39,8 @@ pub(super) fn start() -> Result<Rc<dyn Collective>> {
 pub(super) fn alone() -> Result<()> {
     match launched() {
         Some((name, size)) => bail!(
-            "{size} processes were started ({name}), and each would do all of this command: train, translate, eval and score \
-             share theirs if attentive is built with --features mpi; a process that is to work alone is started by env -u {name} \
-             attentive …"
+            "{size} processes were started ({name}), and each would do all of this command: {SHARING} share theirs if \
+             attentive is built with --features mpi; a process that is to work alone is started by env -u {name} attentive …"
         ),
         None => Ok(()),
     }

@@ -8,8 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    EncoderArgs, LongLines,
-    encoder::for_each_line,
+    EncoderArgs, LINES_AT_ONCE, LongLines,
     numbers::{MANY_TOKENS, integer},
     on_one_line,
 };
@@ -48,17 +47,12 @@ impl Rerank {
             encoder.score_pairs(&pairs.collect::<Vec<_>>())
         };
         let mut scored = Vec::new();
-        let ended = for_each_line(
-            lines,
-            tokenizer,
-            &self.long,
-            |_| Ok(()),
-            read,
-            |_, line, score| {
-                scored.extend(score.map(|score| (score, line)));
-                Ok(())
-            },
-        );
+        let ended = lines.blocks(LINES_AT_ONCE).try_for_each(|block| -> Result<()> {
+            let block = block?;
+            let (found, refused) = self.long.read_all(tokenizer, &block, read)?;
+            scored.extend(found.into_iter().zip(block).filter_map(|(score, line)| Some((score?, line))));
+            refused.map_or(Ok(()), |error| Err(error.into()))
+        });
         scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let mut out = output::stdout();
         for (score, line) in scored.into_iter().take(self.top_k.unwrap_or(usize::MAX)) {

@@ -1,14 +1,15 @@
 //! `attentive summarize`.
 
-use std::{fs, io, io::Write, num::NonZeroUsize, path::PathBuf};
+use std::{fs, io, num::NonZeroUsize, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use attentive_bundle::{Search, Translator, is_blank};
-use attentive_task::standard_input;
+use attentive_collective::Collective;
+use attentive_task::{Context, Error, share_blocks, standard_input};
 use attentive_tokenizer::Tokenizer;
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line, open_model};
+use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line, open_model, processes};
 use crate::{input, output};
 
 /// Summarize documents: one line for each.
@@ -36,30 +37,32 @@ pub(crate) struct Summarize {
     backend: BackendArgs,
 }
 
+/// The place of a document, and its text.
+type Document = (String, String);
+
 impl Summarize {
     pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| self.summarize(peers))
+    }
+
+    /// Summarizes together with other processes, of which the first one reads and speaks.
+    fn summarize(&self, peers: &dyn Collective) -> Result<()> {
         let bundle = open_model(&self.model)?;
         let config = self.decoding.over(&bundle.decoding)?;
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
         let search = Search::Best(NonZeroUsize::MIN);
-        let mut out = output::stdout();
-        for block in self.read(translator.tokenizer()) {
-            let (places, texts): (Vec<String>, Vec<String>) = block?.into_iter().unzip();
-            let place = |idx: usize| &places[idx];
+        let summarized = |block: &Vec<Document>| {
+            let texts: Vec<&str> = block.iter().map(|(_, text)| &text[..]).collect();
+            let place = |idx: usize| &block[idx].0;
             let (found, refused) = self.long.translate(&translator, &texts, "", (&config, search), place)?;
-            for summary in found.into_iter().flatten() {
-                writeln!(out, "{}", on_one_line(summary.text.trim()))?;
-            }
-            out.flush()?;
-            if let Some(refused) = refused {
-                return Err(refused.into());
-            }
-        }
-        Ok(())
+            let lines = found.into_iter().flatten().map(|best| format!("{}\n", on_one_line(best.text.trim())));
+            Ok((lines.collect::<String>(), refused))
+        };
+        share_blocks(peers, self.read(translator.tokenizer()), summarized, output::writer())
     }
 
-    /// Documents with their places, in blocks.
-    fn read<'a>(&'a self, words: &'a dyn Tokenizer) -> Box<dyn Iterator<Item = Result<Vec<(String, String)>>> + 'a> {
+    /// Documents in blocks.
+    fn read<'a>(&'a self, words: &'a dyn Tokenizer) -> Box<dyn Iterator<Item = Result<Vec<Document>, Error>> + 'a> {
         let with_before = move |place: String, text: &str| {
             let is_blank = is_blank(words, text);
             (place, if is_blank { String::new() } else { format!("{}{}", self.before, text.trim_end()) })

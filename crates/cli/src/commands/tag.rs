@@ -1,14 +1,16 @@
 //! `attentive tag`.
 
-use std::io::Write;
-
 use anyhow::Result;
 use attentive_bundle::{Aggregation, Input, Tag as Found, TaggingConfig, characters};
+use attentive_collective::Collective;
 use clap::Args;
 use serde_json::json;
 
-use super::{EncoderArgs, LongLines, encoder::for_each_line, on_one_line};
-use crate::input;
+use super::{EncoderArgs, LINES_AT_ONCE, LongLines, on_one_line, processes};
+use crate::{
+    input::{self, Line},
+    output,
+};
 
 /// Tag words and names in lines of text, with the labels that the model learnt.
 ///
@@ -36,31 +38,29 @@ pub(crate) struct Tag {
 
 impl Tag {
     pub(super) fn run(self) -> Result<()> {
+        processes::together(|peers| self.tag(peers))
+    }
+
+    /// Tags lines together with other processes, of which the first one speaks.
+    fn tag(self, peers: &dyn Collective) -> Result<()> {
         let bundle = self.encoder.bundle()?;
         let encoder = self.encoder.encoder(&bundle)?;
         let how = TaggingConfig { aggregation: self.aggregation, outside: self.all };
-        let (lines, tokenizer) = (input::of_command(self.text), &**bundle.tokenizer()?);
+        let lines = (input::of_command(self.text).blocks(LINES_AT_ONCE), &**bundle.tokenizer()?);
         let read = |texts: &[Input<'_>]| encoder.tag_all(texts, how);
-        for_each_line(
-            lines,
-            tokenizer,
-            &self.long,
-            |_| Ok(()),
-            read,
-            |out, line, tags| {
-                let (text, tags) = (&line.text[..], tags.unwrap_or_default());
-                if self.json {
-                    let tags: Vec<_> = tags.iter().map(|tag| as_json(text, tag)).collect();
-                    return Ok(writeln!(out, "{}", json!({ "text": text, "tags": tags }))?);
-                }
-                writeln!(out, "{}", on_one_line(text))?;
-                for Found { label, score, range } in tags {
-                    let (place, part) = (characters(text, &range), on_one_line(&text[range]));
-                    writeln!(out, "  {}\t{score:.4}\t{}\t{}\t{part}", on_one_line(&label), place.start, place.end)?;
-                }
-                Ok(())
-            },
-        )
+        let show = |line: &Line, tags: Option<Vec<Found>>| {
+            let (text, tags) = (&line.text[..], tags.unwrap_or_default());
+            if self.json {
+                let tags: Vec<_> = tags.iter().map(|tag| as_json(text, tag)).collect();
+                return format!("{}\n", json!({ "text": text, "tags": tags }));
+            }
+            let of_tag = |Found { label, score, range }: Found| {
+                let (place, part) = (characters(text, &range), on_one_line(&text[range]));
+                format!("  {}\t{score:.4}\t{}\t{}\t{part}\n", on_one_line(&label), place.start, place.end)
+            };
+            format!("{}\n{}", on_one_line(text), tags.into_iter().map(of_tag).collect::<String>())
+        };
+        self.long.share(peers, lines, |_| Ok(()), read, show, output::writer())
     }
 }
 

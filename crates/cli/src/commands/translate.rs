@@ -1,6 +1,6 @@
 //! `attentive translate`.
 
-use std::{io::Write, num::NonZeroUsize, path::PathBuf};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, bail};
 use attentive_bundle::{Input, Search, Translation, TranslationConstraints, Translator};
@@ -142,7 +142,7 @@ impl Translate {
         let (device, precision) = (self.backend.device()?, self.decoding.weights.precision);
         let translator = Translator::from_ensemble(&bundles, &device, precision, self.ensemble.together())?;
         let aligner = self.alignment.map(|by| Aligner::new(&bundles[0], &device, by)).transpose()?;
-        let (tokenizer, mut out) = (translator.tokenizer(), output::stdout());
+        let tokenizer = translator.tokenizer();
         if let Some(file) = self.tree.as_ref().filter(|_| peers.rank() == 0) {
             let text = &self.text[0];
             let (_, trace) = translator.trace(Input::from(text), &self.prefix, &config, search, config.beam)?;
@@ -188,10 +188,7 @@ impl Translate {
             Ok((text, refused))
         };
         let blocks = input::of_command(self.text.clone()).blocks(LINES_AT_ONCE);
-        share_blocks(peers, blocks, translated, |text: String| {
-            out.write_all(text.as_bytes())?;
-            Ok(out.flush()?)
-        })
+        share_blocks(peers, blocks, translated, output::writer())
     }
 
     /// The translations of a line, each on a line of its own; with the line's number if several are asked for.
