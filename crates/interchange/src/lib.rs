@@ -102,7 +102,7 @@ pub use family::{Format, UnknownName};
 #[cfg(feature = "hub")]
 pub use hub::{Download, Hub, HubModel};
 pub use onnx::export_onnx;
-pub use peft::{export_adapter, is_adapter, model_and_adapter, read_adapter, with_adapter};
+pub use peft::{export_adapter, is_adapter, merge_adapter, model_and_adapter, read_adapter, with_adapter};
 pub use registry::architectures;
 
 /// How to export.

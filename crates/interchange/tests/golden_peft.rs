@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Adapter, Bundle};
 use attentive_interchange::{
-    Format, InterchangeError, export_adapter, is_adapter, model_and_adapter, read_adapter, with_adapter,
+    Format, InterchangeError, export_adapter, is_adapter, merge_adapter, model_and_adapter, read_adapter, with_adapter,
 };
 use attentive_model::{AdapterConfig, AdapterKind, BertConfig, GptConfig, ModelSpec};
 use attentive_testkit::{Area, Comparison, assert_close, largest_error, named};
@@ -26,7 +26,7 @@ fn base(name: &str) -> Bundle {
 /// The model that a golden adapter changes, and the changed model.
 fn merged(folder: &Path, base: &Bundle) -> Result<Bundle, InterchangeError> {
     let mut bundle = base.clone();
-    read_adapter(folder, base)?.merge(&mut bundle.params).unwrap();
+    merge_adapter(&mut bundle, folder)?;
     Ok(bundle)
 }
 
@@ -200,9 +200,12 @@ fn what_has_no_place_is_refused_by_name() {
     // Of another model.
     says(
         read_adapter(&golden().path("peft-gpt2"), &llama),
-        &["do not fit", "transformer.h.0.attn.c_attn: the model has no"],
+        &["the adapter does not fit the model", "transformer.h.0.attn.c_attn: the model has no"],
     );
     says(read_adapter(&golden().path("peft-llama"), &base("gpt2")), &["model.layers.0.mlp.down_proj"]);
+    // Of a family whose names are not compared with those of transformers.
+    let says_family = ["peft-gpt2: ", "transformers' names of a decision-transformer are not known here"];
+    says(read_adapter(&golden().path("peft-gpt2"), &base("decision-transformer")), &says_family);
     // Changes of tables.
     let embedding = changed("peft-llama", |folder| {
         let path = folder.join("adapter_model.safetensors");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use attentive_bundle::{Bundle, WeightFormat};
 use attentive_run::{ModelOf, resolve};
 use attentive_task::{ShortlistLearning, thousands};
@@ -115,13 +115,10 @@ impl Merge {
     pub(super) fn run(self) -> Result<()> {
         self.new.check()?;
         let mut bundle = Bundle::read(resolve(&self.model))?;
-        bundle.unpack();
-        let adapter = attentive_interchange::read_adapter(&resolve(&self.adapter), &bundle)?;
+        let adapter = attentive_interchange::merge_adapter(&mut bundle, &resolve(&self.adapter))?;
+        self.new.save(&bundle)?;
         let (of, out) = (self.adapter.display(), self.new.out.display());
         let (n, n_params) = (adapter.changes.len(), thousands(adapter.n_params() as u64));
-        adapter.merge(&mut bundle.params).with_context(|| format!("{of} and {}", bundle.path.display()))?;
-        bundle.record.scores.clear(); // they were another model's
-        self.new.save(&bundle)?;
         report!("merged {n} changes of {of}, {n_params} parameters, into {out}");
         Ok(())
     }

@@ -9,7 +9,7 @@ mod export;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Adapter, Bundle, LowRankChange, SharedParams};
+use attentive_bundle::{Adapter, AdapterMismatch, Bundle, LowRankChange, SharedParams};
 use attentive_weights::{HostTensor, Tensors};
 
 use self::config::{CONFIG, Settings, WEIGHTS};
@@ -32,7 +32,7 @@ pub fn is_adapter(folder: &Path) -> bool {
 ///
 /// # Errors
 /// [`InterchangeError::NoAdapter`] if there is none; of PEFT's, [`InterchangeError::Unsupported`] lists settings that are not
-/// followed here, [`InterchangeError::Mismatch`] tensors that the model has no place for.
+/// followed here, [`InterchangeError::Adapter`] tensors that the model has no place for.
 pub fn read_adapter<P>(folder: &Path, bundle: &Bundle<P>) -> Result<Adapter, InterchangeError> {
     if !is_adapter(folder) {
         let none = || InterchangeError::NoAdapter { path: folder.to_owned() };
@@ -56,8 +56,10 @@ pub fn read_adapter<P>(folder: &Path, bundle: &Bundle<P>) -> Result<Adapter, Int
             Err(_) => {}
         }
     }
-    let none = || vec![format!("transformers' names of a {} are not known here", bundle.model.family())];
-    Err(InterchangeError::misshapen(folder, fewest.unwrap_or_else(none)))
+    let family = bundle.model.family();
+    let none = || vec![format!("transformers' names of a {family} are not known here; a run's adapter needs none")];
+    let cause = AdapterMismatch { problems: fewest.unwrap_or_else(none) };
+    Err(InterchangeError::Adapter { path: folder.to_owned(), cause })
 }
 
 /// The folders of a model and of an adapter over it, as a user writes them: `MODEL`, or `MODEL+ADAPTER`. Folders that are there
@@ -82,6 +84,19 @@ pub fn model_and_adapter(written: &Path) -> (&Path, Option<&Path>) {
 pub fn with_adapter(bundle: &Bundle<SharedParams>, folder: &Path) -> Result<Bundle<SharedParams>, InterchangeError> {
     let adapter = read_adapter(folder, bundle)?;
     bundle.with_adapter(adapter).map_err(|cause| InterchangeError::Adapter { path: folder.to_owned(), cause })
+}
+
+/// Merges the adapter of a folder, as [`read_adapter`] reads it, into a model in memory, and returns it.
+///
+/// # Errors
+/// As [`with_adapter`].
+pub fn merge_adapter(bundle: &mut Bundle, folder: &Path) -> Result<Adapter, InterchangeError> {
+    let adapter = read_adapter(folder, bundle)?;
+    bundle.unpack();
+    let mismatch = |cause| InterchangeError::Adapter { path: folder.to_owned(), cause };
+    adapter.merge(&mut bundle.params).map_err(mismatch)?;
+    bundle.record.scores.clear(); // they were another model's
+    Ok(adapter)
 }
 
 /// An adapter that is read by the names of one format.
