@@ -9,7 +9,7 @@ use toml::Table;
 
 use crate::{
     BundleError,
-    folder::{ADAPTER, CONFIG, Folder},
+    folder::{ADAPTER, CONFIG, Folder, Sum},
 };
 
 /// What stands between the path of a map and the name of a matrix of its change.
@@ -171,6 +171,21 @@ impl Adapter {
             tensors.extend(parts.map(|(name, part)| (format!("{map}{OF_WEIGHT}{name}"), part.clone())));
         }
         Ok(attentive_weights::write(&path.join(ADAPTER), &tensors, &BTreeMap::new())?)
+    }
+
+    /// A sum of all that it changes, wherever it came from.
+    pub(crate) fn sum(&self) -> String {
+        let of_changes = self.changes.iter().flat_map(|(path, change)| {
+            let tensors = change.tensors();
+            tensors.map(move |tensor| (path, change.scale, tensor))
+        });
+        let of_params = self.params.iter().map(|(name, param)| (name, 1.0, param));
+        let mut sum = Sum::Xxh3(Box::default());
+        for (name, scale, HostTensor { shape, values }) in of_changes.chain(of_params) {
+            sum.add(format!("{name} {scale} {shape:?}\n").as_bytes());
+            values.iter().for_each(|value| sum.add(&value.to_le_bytes()));
+        }
+        sum.text()
     }
 
     /// Number of parameters.

@@ -308,6 +308,18 @@ impl Bundle<SharedParams> {
         bundle.record.scores.clear(); // they were another model's
         Ok(bundle)
     }
+
+    /// What tells the model from any other: the sum of its folder, as [`Bundle::sum`] has it, and that of its adapter.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn identity(&self) -> Result<String, BundleError> {
+        let sum = folder::sum(&self.path)?;
+        Ok(match self.params.sum_of_adapter() {
+            Some(of_adapter) => format!("{sum} {of_adapter}"),
+            None => sum,
+        })
+    }
 }
 
 impl<P> Bundle<P> {

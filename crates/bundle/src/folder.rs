@@ -212,14 +212,14 @@ const XXH3: &str = "xxh3:";
 
 /// A sum of bytes. It tells what was damaged or mixed up on its way; it can't tell what somebody made on purpose, who would
 /// write another sum too. So it is one that costs a model's start next to nothing.
-enum Sum {
+pub(crate) enum Sum {
     Xxh3(Box<XxHash3_128>),
     /// That of older versions.
     Sha256(Sha256),
 }
 
 impl Sum {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         match self {
             Self::Xxh3(hasher) => hasher.write(bytes),
             Self::Sha256(hasher) => hasher.update(bytes),
@@ -227,7 +227,7 @@ impl Sum {
     }
 
     /// What stands in a record.
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match self {
             Self::Xxh3(hasher) => format!("{XXH3}{:032x}", hasher.finish_128()),
             Self::Sha256(hasher) => hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),

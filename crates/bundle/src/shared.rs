@@ -32,6 +32,11 @@ impl SharedParams {
         Ok(Self { stored: Arc::clone(stored), weights: weights.clone(), adapter: Arc::new(adapter) })
     }
 
+    /// A sum of what the adapter changes, if there is one.
+    pub(crate) fn sum_of_adapter(&self) -> Option<String> {
+        (*self.adapter != Adapter::default()).then(|| self.adapter.sum())
+    }
+
     /// The change of a parameter that is added in use. Lengths of DoRA are those of sums, and tables are looked up: their changes
     /// are merged.
     fn added(&self, name: &str) -> Option<&LowRankChange> {

@@ -1,6 +1,9 @@
 //! Models with adapters over one folder, against models that the adapters were merged into.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{Adapter, Bundle, EmbeddingConfig, LowRankChange, Params, TextEncoder, WeightFormat};
@@ -142,6 +145,36 @@ fn an_adapter_is_added_to_weights_of_bytes() {
         let (apart, moved) = (farthest(&found, &expected), farthest(&before, &expected));
         assert!(apart > 0.0 && apart < 0.3 && 2.0 * apart < moved, "{}: {apart} of {moved}", base.model.family());
     }
+}
+
+#[test]
+fn models_that_differ_in_a_number_of_their_adapters_have_other_identities() {
+    let folder = tempfile::tempdir().unwrap();
+    let [_, gpt, _] = bundles();
+    let path = saved(&gpt, folder.path());
+    let shared = Bundle::open_shared(&path).unwrap();
+    let identity = |adapter: &Adapter| shared.with_adapter(adapter.clone()).unwrap().identity().unwrap();
+    let first = adapter(&gpt, 1, true);
+    let changed = |change: &dyn Fn(&mut LowRankChange)| {
+        let mut other = first.clone();
+        change(other.changes.values_mut().next_back().unwrap());
+        other
+    };
+    let mut norm = first.clone();
+    norm.params.values_mut().next().unwrap().values[0] += 1.0;
+    let others = [
+        Adapter::default(),
+        first.clone(),
+        norm,
+        changed(&|change| change.scale = 2.0),
+        changed(&|change| change.up.values[1] += 1.0),
+        changed(&|change| change.magnitude = None),
+    ];
+    let all: BTreeSet<String> = others.iter().map(identity).collect();
+    assert_eq!(all.len(), others.len());
+    assert_eq!(identity(&first), identity(&first.clone()));
+    // Without an adapter, the folder's sum alone.
+    assert_eq!(shared.identity().unwrap(), Bundle::sum(&path).unwrap());
 }
 
 #[test]
