@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Params, Translation, Translator};
 use attentive_inspect::{AttentionKind, AttentionPage, TextViewer, TranslationViewer, View, find_word};
 use attentive_model::Role;
 use attentive_plot::{HeatMap, heat_maps};
-use attentive_task::{Result, resolve};
+use attentive_task::{Result, open_model};
 
 use crate::{Exhibit, Part, Table, between, refused};
 
@@ -29,7 +29,7 @@ const N_NAMED: usize = 4;
 /// written, where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attention {
-    /// The model's folder.
+    /// The model's folder, or `DIR+ADAPTER`, as [`open_model`] takes it.
     pub model: PathBuf,
     /// The sentence, for example [`SENTENCE`].
     pub text: String,
@@ -84,7 +84,7 @@ impl Attention {
 
     /// The exhibit, what the model looks at, and the translation, if it translates.
     fn look(&self, device: &Device) -> Result<(Exhibit, Vec<View>, Option<String>)> {
-        let mut bundle = Bundle::open(resolve(&self.model))?;
+        let mut bundle = open_model(&self.model)?;
         bundle.processor = between(bundle.processor, self.source_language.as_deref(), self.target_language.as_deref())?;
         if bundle.model.role() != Role::EncoderDecoder {
             return self.of_text(&bundle, device);

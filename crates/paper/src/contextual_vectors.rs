@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, TextEncoder, cosine};
+use attentive_bundle::{TextEncoder, cosine};
 use attentive_plot::{HeatMap, heat_maps};
-use attentive_task::{Context, Result, resolve};
+use attentive_task::{Context, Result, open_model};
 
 use crate::{Exhibit, Table};
 
 /// The vectors of one word in several sentences, compared: those of a like meaning are near one another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextualVectors {
-    /// The folder of an encoder.
+    /// An encoder, as [`open_model`] takes it.
     pub model: PathBuf,
     /// The word.
     pub word: String,
@@ -26,7 +26,7 @@ impl ContextualVectors {
     /// # Errors
     /// The folder has no encoder, a sentence is too long for it, or the word stands in fewer than two.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let bundle = Bundle::open(resolve(&self.model))?;
+        let bundle = open_model(&self.model)?;
         let encoder = TextEncoder::from_bundle(&bundle, device, None)?;
         let mut found = Vec::new();
         for sentence in &self.sentences {

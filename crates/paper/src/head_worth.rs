@@ -4,7 +4,7 @@ use attentive_backend::Device;
 use attentive_bundle::Bundle;
 use attentive_inspect::{HeadImportance, LossOnLines, MeanLoss, least_important, silence};
 use attentive_model::ModelHeads;
-use attentive_task::{Result, resolve, thousands};
+use attentive_task::{Result, read_model, thousands};
 
 use crate::{Exhibit, ModelOfTexts, Table, refused};
 
@@ -68,7 +68,7 @@ impl HeadsToPrune {
     /// # Errors
     /// As [`HeadWorth::make`]; or it is not said how many leave, none would leave, or what is left can't be.
     pub fn prune(&self, of: &ModelOfTexts, device: &Device) -> Result<(Bundle, ModelHeads)> {
-        let mut bundle = Bundle::read(resolve(&of.model))?;
+        let mut bundle = read_model(&of.model)?;
         let heads = match &self.named {
             Some(heads) => heads.clone(),
             None => self.least(of, device)?,

@@ -1,7 +1,7 @@
 //! What the layers of an encoder or a language model make of a text.
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, Stored, Translator};
+use attentive_bundle::{Bundle, Params, Translator};
 use attentive_core::TokenId;
 use attentive_inspect::{
     Attribution, Lens as Layers, PairAttribution, Saliency as How, TextViewer, TranslationViewer, label,
@@ -25,7 +25,12 @@ pub struct Lens {
 }
 
 /// The tokens that a translation model writes of a text, or those of `target`; nothing of other models.
-fn written(bundle: &Bundle<Stored>, text: &str, target: Option<&str>, device: &Device) -> Result<Option<Vec<TokenId>>> {
+fn written(
+    bundle: &Bundle<impl Params>,
+    text: &str,
+    target: Option<&str>,
+    device: &Device,
+) -> Result<Option<Vec<TokenId>>> {
     let translates = bundle.model.role() == Role::EncoderDecoder;
     Ok(match target {
         Some(_) if !translates => {

@@ -1,16 +1,16 @@
-//! A model of texts, by its folder.
+//! A model of texts, as a user names it.
 
 use std::path::PathBuf;
 
-use attentive_bundle::{Bundle, Stored};
-use attentive_task::{Result, resolve};
+use attentive_bundle::{Bundle, SharedParams};
+use attentive_task::{Result, open_model, read_model};
 
 use crate::between;
 
-/// A model of texts, by its folder, and the languages that it is told.
+/// A model of texts, and the languages that it is told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModelOfTexts {
-    /// The model's folder.
+    /// The model's folder, or `DIR+ADAPTER`, as [`open_model`] takes it.
     pub model: PathBuf,
     /// The language of sources, for models that are told it; by default the model's.
     pub source_language: Option<String>,
@@ -20,13 +20,13 @@ pub struct ModelOfTexts {
 
 impl ModelOfTexts {
     /// The model, whose parameters stay in their file.
-    pub(crate) fn open(&self) -> Result<Bundle<Stored>> {
-        self.told(Bundle::open(resolve(&self.model))?)
+    pub(crate) fn open(&self) -> Result<Bundle<SharedParams>> {
+        self.told(open_model(&self.model)?)
     }
 
-    /// The model in memory.
+    /// The model in memory, an adapter merged into it.
     pub(crate) fn read(&self) -> Result<Bundle> {
-        self.told(Bundle::read(resolve(&self.model))?)
+        self.told(read_model(&self.model)?)
     }
 
     fn told<P>(&self, mut bundle: Bundle<P>) -> Result<Bundle<P>> {

@@ -6,6 +6,7 @@ use attentive_backend::BackendError;
 use attentive_bundle::{BundleError, EncodeError, PlayError, TranscribeError, TranslateError};
 use attentive_data::DataError;
 use attentive_decode::DecodeError;
+use attentive_interchange::InterchangeError;
 use attentive_metrics::MetricError;
 use attentive_model::ConfigError;
 use attentive_optim::OptimizerError;
@@ -57,6 +58,9 @@ pub enum Error {
     /// Of a model's folder.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// Of an adapter that does not load, or is of another model.
+    #[error(transparent)]
+    Adapter(Box<InterchangeError>),
     /// Of an optimizer's settings or state.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
@@ -87,6 +91,15 @@ pub enum Error {
     /// Of a backend.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+impl From<InterchangeError> for Error {
+    fn from(cause: InterchangeError) -> Self {
+        match cause {
+            InterchangeError::Bundle(cause) => cause.into(),
+            cause => Self::Adapter(Box::new(cause)),
+        }
+    }
 }
 
 /// What a task or a run gives.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, DecodingConfig, TextScore, TranslateError, TranslationModel, Translator};
+use attentive_bundle::{DecodingConfig, TextScore, TranslateError, TranslationModel, Translator};
 use attentive_data::{
     CorpusFilter, CorpusRow, CorpusRows, FilterConfig, FilterReport, FilterRule, JudgedBlock, Language, ParallelFiles,
     Rejection, TsvLayout,
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     Context, Log, Result,
-    folder::resolve,
+    folder::open_model,
     log::warn_of,
     synthetic::{beside, finish, on_one_line, refuse_overwriting},
     thousands,
@@ -55,10 +55,10 @@ pub struct Filtering {
 /// Scores of pairs by models that translate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairScoring {
-    /// The folder of a model of this direction: alone, a pair's score is the mean log-probability of the target's tokens and
-    /// its end given the source, in nats.
+    /// A model of this direction, as [`open_model`] takes it: alone, a pair's score is the mean log-probability of
+    /// the target's tokens and its end given the source, in nats.
     pub model: PathBuf,
-    /// The folder of a model of the other direction: a pair's score is then exp(-(|H_A - H_B| + (H_A + H_B) / 2)), from 0 to 1,
+    /// A model of the other direction: a pair's score is then exp(-(|H_A - H_B| + (H_A + H_B) / 2)), from 0 to 1,
     /// where H is the negative of the mean under either model (Junczys-Dowmunt 2018, "Dual Conditional Cross-Entropy
     /// Filtering of Noisy Parallel Corpora", §3).
     pub reverse: Option<PathBuf>,
@@ -326,7 +326,7 @@ fn translator(
     languages: [Option<&str>; 2],
     device: &Device,
 ) -> Result<(Translator<TranslationModel>, DecodingConfig)> {
-    let bundle = Bundle::open(resolve(folder))?;
+    let bundle = open_model(folder)?;
     let mut translator = Translator::from_bundle(&bundle, device, None)?;
     let known = translator.tokenizer().framing().and_then(|framing| framing.languages.as_ref());
     if let Some(known) = known {

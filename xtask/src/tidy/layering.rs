@@ -57,6 +57,7 @@ const MAY_IMPORT: [(&str, &[&str]); 29] = [
             "data",
             "decode",
             "environments",
+            "interchange",
             "metrics",
             "model",
             "optim",

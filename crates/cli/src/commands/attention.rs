@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, ImageEncoder};
+use attentive_bundle::ImageEncoder;
 use attentive_inspect::AttentionPage;
 use attentive_paper as paper;
-use attentive_run::resolve;
 use attentive_vision::Picture;
 use clap::Args;
 
-use super::{LanguageArgs, ModelArgs, check_writable, pictures};
+use super::{LanguageArgs, ModelArgs, check_writable, open_model, pictures};
 use crate::output::write_file;
 
 /// Show what a model of texts looks at: for a word that it reads, layer by layer and head by head, which words it
@@ -46,7 +45,7 @@ impl Attention {
         let Self { text, word, target, out, html, alignment, of: ModelArgs { model, languages, backend } } = self;
         let out = out.or_else(|| html.is_none().then(|| "attention.svg".into()));
         out.iter().chain(&html).try_for_each(|file| check_writable(file))?;
-        let bundle = Bundle::open(resolve(&model))?;
+        let bundle = open_model(&model)?;
         let LanguageArgs { source_language, target_language } = languages;
         let of_texts = [
             ("--word", word.is_some()),

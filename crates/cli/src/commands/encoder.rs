@@ -22,7 +22,7 @@ pub(super) struct EncoderArgs {
 
 impl EncoderArgs {
     pub(super) fn bundle(&self) -> Result<Bundle<SharedParams>> {
-        open_model(&self.model)
+        Ok(open_model(&self.model)?)
     }
 
     pub(super) fn image_encoder(&self, bundle: &Bundle<SharedParams>) -> Result<ImageEncoder> {

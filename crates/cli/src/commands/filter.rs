@@ -30,7 +30,7 @@ pub(crate) struct Filter {
     /// A rule of docs/guide/train.md, max_ratio=2 for example; as often as there are such settings.
     #[arg(long, value_name = "KEY=VALUE")]
     rule: Vec<String>,
-    /// A model's folder, which scores pairs by the mean log-probability of a target's token in nats.
+    /// A model's folder, or DIR+ADAPTER, which scores pairs by the mean log-probability of a target's token in nats.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// The folder of a model of the other direction: the score is of dual cross-entropy, from 0 to 1.

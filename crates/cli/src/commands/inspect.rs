@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use attentive_bundle::{Adapter, Bundle, EmbeddingConfig, ReadingConfig};
-use attentive_model::{AdapterConfig, ModelConfig, Role};
+use attentive_model::{ModelConfig, Role};
+use attentive_run::resolve;
 use attentive_task::{Sizes, thousands};
 use clap::Args;
+use toml::Table;
 
 /// Show what a model is made of, where it came from, and what it costs.
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(default_value = "runs/latest")]
     model: PathBuf,
     /// Show a model that is not there instead, without making it: base, big, a row of Table 3, rnnsearch, gpt-2, gpt-3-175b, canine, …
@@ -28,7 +30,8 @@ impl Inspect {
             say!("preset       {name}")?;
             return show_model(&attentive_task::config::preset(name)?);
         }
-        let mut bundle = Bundle::read(attentive_run::resolve(&self.model))?;
+        let (folder, over) = attentive_interchange::model_and_adapter(&self.model);
+        let mut bundle = Bundle::read(resolve(folder))?;
         bundle.unpack();
         say!("model        {}", bundle.path.display())?;
         show_model(&bundle.model)?;
@@ -39,13 +42,17 @@ impl Inspect {
             say!("processor    {processor}")?;
         }
         if let Some((adapter, settings)) = Adapter::read(&bundle.path)? {
-            show_adapter(&adapter, &settings, self.params)?;
+            show_adapter(&adapter, "merged into the model", &Table::try_from(settings)?, self.params)?;
+        }
+        if let Some(folder) = over {
+            let adapter = attentive_interchange::merge_adapter(&mut bundle, &resolve(folder))?;
+            show_adapter(&adapter, &format!("over it: {}", folder.display()), &Table::new(), self.params)?;
         }
         let embedding = Some(&bundle.embedding).filter(|&embedding| *embedding != EmbeddingConfig::default());
         let reading = Some(&bundle.reading).filter(|&reading| *reading != ReadingConfig::default());
         let tables = [
-            ("embedding", embedding.map(toml::Table::try_from).transpose()?),
-            ("reading", reading.map(toml::Table::try_from).transpose()?),
+            ("embedding", embedding.map(Table::try_from).transpose()?),
+            ("reading", reading.map(Table::try_from).transpose()?),
         ];
         for (name, table) in tables {
             for (key, value) in table.into_iter().flatten() {
@@ -80,10 +87,10 @@ impl Inspect {
     }
 }
 
-/// What was trained beside the model that it began from; the model's own parameters have it in them.
-fn show_adapter(adapter: &Adapter, settings: &AdapterConfig, lists_params: bool) -> Result<()> {
-    say!("adapter      {} parameters, merged into the model", thousands(adapter.n_params() as u64))?;
-    for (key, value) in toml::Table::try_from(settings)? {
+/// What was trained beside a model, and where it is.
+fn show_adapter(adapter: &Adapter, place: &str, settings: &Table, lists_params: bool) -> Result<()> {
+    say!("adapter      {} parameters, {place}", thousands(adapter.n_params() as u64))?;
+    for (key, value) in settings {
         say!("  {key} = {value}")?;
     }
     say!("  on {} linear maps", adapter.changes.len())?;
@@ -101,7 +108,7 @@ fn show_adapter(adapter: &Adapter, settings: &AdapterConfig, lists_params: bool)
 /// Sizes and costs, from the configuration alone.
 fn show_model(model: &ModelConfig) -> Result<()> {
     say!("family       {} ({})", model.family(), model.summary())?;
-    let table = toml::Table::try_from(model)?;
+    let table = Table::try_from(model)?;
     for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
         say!("  {key} = {value}")?;
     }

@@ -54,11 +54,10 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{BeamRules, Bundle, DecodingConfig, SharedParams, WeightFormat};
+use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
 use attentive_paper::ModelOfTexts;
-use attentive_run::resolve;
-use attentive_task::{on_one_line, refuse_overwriting};
+use attentive_task::{on_one_line, open_model, refuse_overwriting};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use encoder::EncoderArgs;
@@ -231,14 +230,6 @@ struct DecodingArgs {
     weights: PrecisionArgs,
 }
 
-/// Opens a model for use: its folder, or its folder and one of an adapter over it, `DIR+ADAPTER`.
-fn open_model(model: &Path) -> Result<Bundle<SharedParams>> {
-    let (folder, adapter) = attentive_interchange::model_and_adapter(model);
-    let bundle = Bundle::open_shared(resolve(folder))?;
-    let Some(adapter) = adapter else { return Ok(bundle) };
-    Ok(attentive_interchange::with_adapter(&bundle, &resolve(adapter))?)
-}
-
 /// Lines that are read together.
 const LINES_AT_ONCE: usize = 512;
 
@@ -392,7 +383,7 @@ struct LanguageArgs {
 /// A model of texts.
 #[derive(Debug, Args)]
 struct ModelArgs {
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     #[command(flatten)]

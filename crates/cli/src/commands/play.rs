@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, Policy};
+use attentive_bundle::Policy;
 use attentive_environments::{Builtin, film};
 use attentive_plot::{Chart, Series};
-use attentive_run::resolve;
 use attentive_task::describe_episodes;
 use clap::Args;
 
 use super::{
     BackendArgs,
     numbers::{MANY, integer},
+    open_model,
     plot::Format,
 };
 
@@ -25,7 +25,7 @@ const FRAMES: usize = 8;
 /// Let an agent act in an environment, and ask it for a return.
 #[derive(Debug, Args)]
 pub(crate) struct Play {
-    /// The model's folder: a Decision Transformer.
+    /// The model's folder: a Decision Transformer; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// The return that the agent is asked for; without it, the largest of the data that it learnt from.
@@ -53,7 +53,7 @@ pub(crate) struct Play {
 impl Play {
     pub(super) fn run(self) -> Result<()> {
         let drawing = self.plot.as_deref().map(|path| Ok::<_, anyhow::Error>((Format::of(path)?, path))).transpose()?;
-        let policy = Policy::from_bundle(&Bundle::open(resolve(&self.model))?, &self.backend.device()?)?;
+        let policy = Policy::from_bundle(&open_model(&self.model)?, &self.backend.device()?)?;
         if !policy.reads_returns() && (self.target_return.is_some() || self.plot.is_some()) {
             bail!("the model clones behaviour and reads no return: leave --target-return and --plot out");
         }

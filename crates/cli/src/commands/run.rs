@@ -22,8 +22,8 @@ use super::{
 /// before `embed`. The cache is ATTENTIVE_CACHE, or `attentive` in the user's folder for caches.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// A folder of transformers, a GGUF file, hf://owner/name, or a model's folder of attentive.
-    #[arg(value_name = "FOLDER|FILE|hf://OWNER/NAME")]
+    /// A folder of transformers, a GGUF file, hf://owner/name, or attentive's own; +ADAPTER for an adapter over it.
+    #[arg(value_name = "FOLDER|FILE|hf://OWNER/NAME[+ADAPTER]")]
     source: PathBuf,
     /// The command.
     #[arg(long = "as", value_name = "COMMAND")]
@@ -35,8 +35,9 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let source = local(&self.source)?;
-        let model = if is_ours(&source) { source } else { self.cached(&source)? };
+        let (named, adapter) = attentive_interchange::model_and_adapter(&self.source);
+        let source = local(named)?;
+        let model = if is_ours(&source) { source } else { cached(named, &source)? };
         let uses = Bundle::open(&model)?.uses();
         let command = match &self.command {
             Some(command) if !uses.contains(&command.as_str()) => {
@@ -45,19 +46,24 @@ impl Run {
             Some(command) => command.as_str(),
             None => uses.first().copied().context("no command runs this model")?,
         };
-        let own: [OsString; 4] = ["attentive".into(), command.into(), "--model".into(), model.into()];
+        let mut model = model.into_os_string();
+        if let Some(adapter) = adapter {
+            model.push("+");
+            model.push(adapter);
+        }
+        let own: [OsString; 4] = ["attentive".into(), command.into(), "--model".into(), model];
         Cli::of(own.into_iter().chain(self.arguments)).unwrap_or_else(|error| error.exit()).run()
     }
+}
 
-    /// The model in the cache, which is imported if it is not there.
-    fn cached(&self, source: &Path) -> Result<PathBuf> {
-        let cache = ImportCache::of_user().context("there is no folder for caches: set ATTENTIVE_CACHE to one")?;
-        let (model, imported) = cache.model(source, env!("CARGO_PKG_VERSION"))?;
-        if let Some(imported) = imported {
-            // Standard output is the command's.
-            warning!("imported {} into {}", self.source.display(), model.display());
-            described(&imported).iter().for_each(|line| warning!("{line}"));
-        }
-        Ok(model)
+/// The model in the cache, which is imported from its place on this machine if it is not there.
+fn cached(named: &Path, source: &Path) -> Result<PathBuf> {
+    let cache = ImportCache::of_user().context("there is no folder for caches: set ATTENTIVE_CACHE to one")?;
+    let (model, imported) = cache.model(source, env!("CARGO_PKG_VERSION"))?;
+    if let Some(imported) = imported {
+        // Standard output is the command's.
+        warning!("imported {} into {}", named.display(), model.display());
+        described(&imported).iter().for_each(|line| warning!("{line}"));
     }
+    Ok(model)
 }

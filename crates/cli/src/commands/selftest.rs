@@ -3,9 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use attentive_bundle::Bundle;
-use attentive_run::{Law, Recipe, laws, resolve, small};
-use attentive_task::config::TaskRecipe;
+use attentive_run::{Law, Recipe, laws, small};
+use attentive_task::{config::TaskRecipe, read_model};
 use clap::Args;
 
 use super::BackendArgs;
@@ -21,7 +20,7 @@ pub(crate) struct Selftest {
     /// Change a setting of the recipe; may be given several times.
     #[arg(long, value_name = "KEY=VALUE", requires = "recipe")]
     set: Vec<String>,
-    /// The model's folder.
+    /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     #[command(flatten)]
@@ -38,7 +37,7 @@ impl Selftest {
                 laws(&small(task.model(), is_classifier)?, None, &device)?
             }
             None => {
-                let mut bundle = Bundle::read(resolve(&self.model))?;
+                let mut bundle = read_model(&self.model)?;
                 bundle.unpack();
                 laws(&bundle.model, Some(&bundle.params), &device)?
             }

@@ -3,14 +3,13 @@
 use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering};
 
 use anyhow::{Result, bail, ensure};
-use attentive_bundle::{Bundle, Translator};
+use attentive_bundle::Translator;
 use attentive_decode::SamplingConfig;
-use attentive_run::resolve;
 use attentive_task::{Synthesis, SyntheticPairs, thousands};
 use clap::Args;
 
 use super::{
-    DecodingArgs, ModelArgs, SamplingArgs, check_new_file, refuse_overwriting,
+    DecodingArgs, ModelArgs, SamplingArgs, check_new_file, open_model, refuse_overwriting,
     train::{INTERRUPTED, flag},
 };
 use crate::{input, terminal::Terminal};
@@ -91,8 +90,7 @@ impl Made {
                  sampling draw at random: leave out one or the other"
             );
         }
-        let folder = resolve(&self.of.model);
-        let bundle = self.of.languages.over(Bundle::open(&folder)?)?;
+        let bundle = self.of.languages.over(open_model(&self.of.model)?)?;
         let config = self.decoding.over(&bundle.decoding)?;
         let translator = Translator::from_bundle(&bundle, &self.of.backend.device()?, self.decoding.weights.precision)?;
         let sampling = self.sampling.over(&SamplingConfig::default());
@@ -102,7 +100,7 @@ impl Made {
             config: &config,
             sampling: self.sampling.is_given().then_some(&sampling),
             synthesis,
-            identity: format!("{} {:?} {languages:?}", Bundle::sum(&folder)?, self.decoding.weights.precision),
+            identity: format!("{} {:?} {languages:?}", bundle.identity()?, self.decoding.weights.precision),
         };
         let stop = flag(true)?;
         let go_on = || !stop.load(Ordering::Relaxed);
