@@ -8,8 +8,8 @@ use std::{
 };
 
 use attentive::{
-    bundle::{Bundle, EmbeddingConfig, Input, Pooling, TextEncoder, is_blank},
-    task::{Error, resolve},
+    bundle::{EmbeddingConfig, Input, Pooling, TextEncoder, is_blank},
+    task::{Error, open_with_adapter, resolve},
     tokenizer,
 };
 use numpy::{PyArray1, PyArrayMethods};
@@ -30,8 +30,8 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 /// Makes vectors of texts with an encoder.
 ///
-/// `path`, `precision` and `threads` are those of Translator. One text is read at a time, whatever the number of threads of
-/// Python.
+/// `path`, `precision`, `threads` and `adapter` are those of Translator. One text is read at a time, whatever the
+/// number of threads of Python.
 #[pyclass(frozen, module = "attentive")]
 pub(crate) struct Encoder {
     encoder: Mutex<TextEncoder>,
@@ -45,12 +45,18 @@ pub(crate) struct Encoder {
 #[pymethods]
 impl Encoder {
     #[new]
-    #[pyo3(signature = (path, precision=None, threads=None))]
-    fn new(py: Python<'_>, path: PathBuf, precision: Option<&str>, threads: Option<Integer>) -> PyResult<Self> {
+    #[pyo3(signature = (path, precision=None, threads=None, *, adapter=None))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        precision: Option<&str>,
+        threads: Option<Integer>,
+        adapter: Option<PathBuf>,
+    ) -> PyResult<Self> {
         let (device, format, pool) = (device()?, self::precision(precision)?, pool(threads)?);
         let path = resolve(&path);
         let read = || {
-            let bundle = Bundle::open(&path)?;
+            let bundle = open_with_adapter(&path, adapter.as_deref())?;
             let (encoder, tokenizer) =
                 (TextEncoder::from_bundle(&bundle, &device, format)?, Arc::clone(bundle.tokenizer()?));
             Ok::<_, Error>((encoder, tokenizer, bundle.embedding))

@@ -33,6 +33,9 @@ create_exception!(
 /// fault, else [`Error`].
 pub(crate) fn raised(error: &task::Error) -> PyErr {
     use task::Error as E;
+    if let E::Adapter(error) = error {
+        return raised_import(error);
+    }
     let text = task::with_causes(error);
     let kind = match error {
         E::Bundle(BundleError::NoFolder { .. } | BundleError::MissingPart { .. }) => Some(io::ErrorKind::NotFound),

@@ -11,9 +11,9 @@ use std::{
 };
 
 use attentive::{
-    bundle::{Bundle, GenerationConfig, TextModel},
+    bundle::{GenerationConfig, TextModel},
     decode::{DecodeError, Ended, JointModel, SamplingConfig},
-    task::{Error, resolve},
+    task::{Error, open_with_adapter, resolve},
     tokenizer,
 };
 use pyo3::prelude::*;
@@ -29,8 +29,8 @@ const AHEAD: usize = 64;
 
 /// Continues texts with a language model.
 ///
-/// `path`, `precision` and `threads` are those of Translator. Several texts may be written at once: they share the model's
-/// steps, and each is what it is alone.
+/// `path`, `precision`, `threads` and `adapter` are those of Translator. Several texts may be written at once: they
+/// share the model's steps, and each is what it is alone.
 #[pyclass(frozen, module = "attentive")]
 pub(crate) struct Generator {
     model: JointModel<TextModel>,
@@ -59,12 +59,18 @@ enum Piece {
 #[pymethods]
 impl Generator {
     #[new]
-    #[pyo3(signature = (path, precision=None, threads=None))]
-    fn new(py: Python<'_>, path: PathBuf, precision: Option<&str>, threads: Option<Integer>) -> PyResult<Self> {
+    #[pyo3(signature = (path, precision=None, threads=None, *, adapter=None))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        precision: Option<&str>,
+        threads: Option<Integer>,
+        adapter: Option<PathBuf>,
+    ) -> PyResult<Self> {
         let (device, format, pool) = (device()?, self::precision(precision)?, pool(threads)?);
         let path = resolve(&path);
         let read = || {
-            let bundle = Bundle::open(&path)?;
+            let bundle = open_with_adapter(&path, adapter.as_deref())?;
             let (model, tokenizer) = (bundle.text_model(&device, format)?, Arc::clone(bundle.tokenizer()?));
             Ok::<_, Error>((JointModel::spawned(model, |worker| pool.spawn(worker)), tokenizer, bundle.generation))
         };

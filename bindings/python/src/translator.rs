@@ -3,9 +3,9 @@
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 use attentive::{
-    bundle::{Bundle, DecodingConfig, Input, Search, Shortlist, TranslationModel, is_blank},
+    bundle::{DecodingConfig, Input, Search, Shortlist, TranslationModel, is_blank},
     decode::JointModel,
-    task::{Error, resolve},
+    task::{Error, open_with_adapter, resolve},
     tokenizer,
 };
 use pyo3::{IntoPyObjectExt, exceptions::PyValueError, prelude::*};
@@ -20,7 +20,8 @@ use crate::{
 ///
 /// `path` is the model's folder: that of a run, `runs/latest`, or of an imported model. `precision` is what its weights are
 /// packed in ("f32", "int8", "q8_0", "q4_0", "blocks"), by default as the folder says. `threads` is the number of threads
-/// that the model computes on, by default that of the machine's cores.
+/// that the model computes on, by default that of the machine's cores. `adapter` is the folder of an adapter over the
+/// model, a run's or PEFT's.
 ///
 /// Several threads of Python may translate at once: their searches share the model's steps, and each finds what it finds
 /// alone.
@@ -56,12 +57,18 @@ type Translating = attentive::bundle::Translator<JointModel<TranslationModel>>;
 #[pymethods]
 impl Translator {
     #[new]
-    #[pyo3(signature = (path, precision=None, threads=None))]
-    fn new(py: Python<'_>, path: PathBuf, precision: Option<&str>, threads: Option<Integer>) -> PyResult<Self> {
+    #[pyo3(signature = (path, precision=None, threads=None, *, adapter=None))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        precision: Option<&str>,
+        threads: Option<Integer>,
+        adapter: Option<PathBuf>,
+    ) -> PyResult<Self> {
         let (device, format, pool) = (device()?, self::precision(precision)?, pool(threads)?);
         let path = resolve(&path);
         let read = || {
-            let bundle = Bundle::open(&path)?;
+            let bundle = open_with_adapter(&path, adapter.as_deref())?;
             let (model, tokenizer) = (bundle.translation_model(&device, format)?, Arc::clone(bundle.tokenizer()?));
             let model = JointModel::spawned(model, |worker| pool.spawn(worker));
             // What it lacks is told now, and not at the first text.

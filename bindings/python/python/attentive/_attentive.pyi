@@ -49,7 +49,14 @@ class Translation:
 
 @final
 class Translator:
-    def __new__(cls, path: _Path, precision: _Precision | None = None, threads: int | None = None) -> Translator: ...
+    def __new__(
+        cls,
+        path: _Path,
+        precision: _Precision | None = None,
+        threads: int | None = None,
+        *,
+        adapter: _Path | None = None,
+    ) -> Translator: ...
     @overload
     def translate(  # type: ignore[overload-overlap]
         self,
@@ -96,7 +103,14 @@ class Pieces(Iterator[str]):
 
 @final
 class Generator:
-    def __new__(cls, path: _Path, precision: _Precision | None = None, threads: int | None = None) -> Generator: ...
+    def __new__(
+        cls,
+        path: _Path,
+        precision: _Precision | None = None,
+        threads: int | None = None,
+        *,
+        adapter: _Path | None = None,
+    ) -> Generator: ...
     def generate(
         self,
         prompt: str = "",
@@ -116,7 +130,14 @@ class Generator:
 
 @final
 class Encoder:
-    def __new__(cls, path: _Path, precision: _Precision | None = None, threads: int | None = None) -> Encoder: ...
+    def __new__(
+        cls,
+        path: _Path,
+        precision: _Precision | None = None,
+        threads: int | None = None,
+        *,
+        adapter: _Path | None = None,
+    ) -> Encoder: ...
     def encode(
         self,
         texts: str | Iterable[str],
