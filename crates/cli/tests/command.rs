@@ -270,7 +270,7 @@ fn what_is_read_is_not_written_over() {
 }
 
 #[test]
-fn a_file_that_is_there_stays_unless_force_is_given() {
+fn a_file_that_is_there_stays_unless_the_user_wants_it() {
     let folder = Folder::new();
     folder.write("text", "ab cd\nef gh\n");
     folder.write("mine", "of mine\n");
@@ -281,9 +281,12 @@ fn a_file_that_is_there_stays_unless_force_is_given() {
         "distill --out mine text",
         "backtranslate --out mine text",
         "filter --source text --out mine",
+        "eval --source text --reference text --output mine",
     ] {
         let words: Vec<&str> = call.split(' ').collect();
-        contains(&folder.fail(&words, ""), &["mine is there already: name another file", "--force"]);
+        // eval's --force is sacreBLEU's.
+        let flag = if words[0] == "eval" { "--overwrite" } else { "--force" };
+        contains(&folder.fail(&words, ""), &["mine is there already: name another file", flag]);
         assert_eq!(fs::read_to_string(folder.path("mine")).unwrap(), "of mine\n", "{call}");
     }
     folder.succeed(&["tokenize", "train", "text", "--kind", "characters", "--out", "mine", "--force"], "");

@@ -60,7 +60,7 @@ fn models_that_translate_together_are_evaluated_together() {
         serde_json::from_str(&told).unwrap()
     };
     let of_model = |model: &str, more: &[&str]| {
-        eval(&[&["--source", "lines", "--output", "out", "--model", model], more].concat())
+        eval(&[&["--source", "lines", "--output", "out", "--overwrite", "--model", model], more].concat())
     };
     let nats = |told: &Value| told["perplexity"].as_f64().expect("a perplexity").ln();
     let [a, b] = [first, second].map(|model| nats(&of_model(model, &[])));

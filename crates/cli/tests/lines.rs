@@ -170,8 +170,8 @@ fn a_line_that_is_too_long_is_skipped_or_cropped() {
     assert_eq!(cropped, both(&["translate"], &format!("ab cd\n{beginning}ab\n")).0);
     FOLDER.write("long.txt", &input);
     for (how, expected) in [("skip", skipped), ("crop", cropped)] {
-        let eval = ["eval", "--source", "long.txt", "--reference", "long.txt", "--output", "o", "--on-long", how];
-        let (_, said) = both(&eval, "");
+        let eval = ["eval", "--source", "long.txt", "--reference", "long.txt", "--on-long", how];
+        let (_, said) = both(&[&eval[..], &["--output", "o", "--overwrite"]].concat(), "");
         contains(&said, &["warning: long.txt:2 has ", "no perplexity"]);
         assert_eq!(fs::read_to_string(FOLDER.path("o")).unwrap(), expected);
     }
@@ -270,8 +270,9 @@ fn a_huge_line_is_too_long_for_a_model_without_a_limit() {
         contains(&String::from_utf8(skipped.stderr).unwrap(), &["warning: line 2 has ", "it is skipped"]);
         assert_eq!(String::from_utf8(skipped.stdout).unwrap(), whole);
         folder.write("long.txt", &input);
-        let eval = ["eval", "--source", "long.txt", "--reference", "long.txt", "--output", "o", "--on-long", "skip"];
-        let evaluated = String::from_utf8(folder.run(&eval, "").stderr).unwrap();
+        let eval = ["eval", "--source", "long.txt", "--reference", "long.txt", "--on-long", "skip"];
+        let evaluated = folder.run(&[&eval[..], &["--output", "o", "--overwrite"]].concat(), "");
+        let evaluated = String::from_utf8(evaluated.stderr).unwrap();
         contains(&evaluated, &["no perplexity", "warning: long.txt:2 has "]);
         assert_eq!(fs::read_to_string(folder.path("o")).unwrap(), whole);
     }

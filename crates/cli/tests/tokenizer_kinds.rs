@@ -114,7 +114,7 @@ fn scores_of_a_model_and_of_its_translations_agree() {
     folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\nmerges = 20\n"));
     folder.succeed(&["train", "recipe.toml"], "");
     let metrics = ["--metric", "bleu,chrf,chrf++,ter,paper-bleu", "--reference", "reference", "--reference", "source"];
-    let model = [&["eval", "--source", "source", "--output", "out"], &metrics[..]].concat();
+    let model = [&["eval", "--source", "source", "--output", "out", "--overwrite"], &metrics[..]].concat();
     let shown = folder.succeed(&model, "");
     contains(
         &shown,

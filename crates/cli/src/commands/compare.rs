@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use attentive_metrics::{Comparisons, DEFAULT_SEED, PairedTest, Resampling};
-use attentive_task::{Segments, comparisons_json};
+use attentive_task::comparisons_json;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -69,8 +69,8 @@ impl TestArgs {
 impl Compare {
     pub(super) fn run(self) -> Result<()> {
         let scorers = self.metrics.scorers(false)?;
-        let references = read(&self.reference)?;
-        let systems = read(&self.systems)?;
+        let references = self.reference.iter().map(segments).collect::<Result<Vec<_>>>()?;
+        let systems = self.systems.iter().map(segments).collect::<Result<Vec<_>>>()?;
         for system in &systems {
             check_aligned(&system.name, &system.lines, &references)?;
             self.metrics.warn(&system.name, &system.lines)?;
@@ -105,8 +105,4 @@ impl Compare {
         }
         Ok(())
     }
-}
-
-fn read(paths: &[PathBuf]) -> Result<Vec<Segments>> {
-    paths.iter().map(segments).collect()
 }

@@ -114,7 +114,7 @@ impl Embed {
 
     /// Embeds lines together with other processes, of which the first one writes.
     fn embed(&self, peers: &dyn Collective) -> Result<()> {
-        self.npy.iter().try_for_each(|npy| super::check_new_file(npy, self.force))?;
+        self.npy.iter().try_for_each(|npy| super::check_new_file(npy, ("--force", self.force)))?;
         let (bundle, lines) = (open_model(&self.model)?, input::of_command(self.text.clone()));
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let how = self.embedding.over(&bundle.embedding)?;

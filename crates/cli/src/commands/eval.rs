@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DecodingArgs, LINES_AT_ONCE, LongLines, ModelArgs, check_writable,
+    DecodingArgs, LINES_AT_ONCE, LongLines, ModelArgs, check_new_file,
     numbers::{MANY_RESAMPLED, integer},
     open_model, processes, refuse_overwriting,
     translate::EnsembleArgs,
@@ -33,16 +33,19 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
     /// Score these translations, a line each, in place of the model's; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output", "model", "source_language",
-        "target_language", "with", "beam", "length_penalty", "beam_rules", "min_length", "max_length", "no_repeat_ngram",
-        "repetition_penalty", "batch_tokens", "no_shortlist", "precision", "on_long"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output", "overwrite", "model",
+        "source_language", "target_language", "with", "beam", "length_penalty", "beam_rules", "min_length", "max_length",
+        "no_repeat_ngram", "repetition_penalty", "batch_tokens", "no_shortlist", "precision", "on_long"])]
     hypotheses: Option<PathBuf>,
     /// Translations by people; may be given several times.
     #[arg(long, value_name = "FILE", required = true)]
     reference: Vec<PathBuf>,
-    /// Also write the translations to a file, a line each; over one that is there.
+    /// Also write the translations to a file, a line each.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write over a file that is there.
+    #[arg(long, requires = "output")]
+    overwrite: bool,
     /// Score every sentence by itself, a line each, in place of the whole.
     #[arg(long, conflicts_with_all = ["json", "confidence"])]
     sentence_level: bool,
@@ -86,9 +89,10 @@ impl Eval {
                  --hypotheses FILE, or --hypotheses - for those of standard input"
             );
         }
-        if let Some(output) = &self.output {
+        // The others may come after the file is made.
+        if let Some(output) = self.output.as_ref().filter(|_| peers.rank() == 0) {
             refuse_overwriting(output, self.source.iter().chain(&self.reference))?;
-            check_writable(output)?;
+            check_new_file(output, ("--overwrite", self.overwrite))?;
         }
         let scorers = self.metrics.scorers(self.sentence_level)?;
         let references = self.reference.iter().map(segments).collect::<Result<Vec<_>>>()?;
@@ -202,8 +206,7 @@ impl Eval {
 
         let translator = several.map_or_else(translator, Ok)?;
         let log = Terminal::default();
-        let output = self.output.as_deref().filter(|_| peers.rank() == 0);
-        let mut output = output.map(LineFile::create).transpose()?;
+        let mut output = self.output.as_deref().filter(|_| peers.rank() == 0).map(LineFile::create).transpose()?;
         let mut hypotheses = Vec::with_capacity(sources.len());
         let translated = |first: &usize| {
             let block = &sources[*first..sources.len().min(first + LINES_AT_ONCE)];

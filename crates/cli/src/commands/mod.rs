@@ -417,9 +417,9 @@ fn check_writable(out: &Path) -> Result<()> {
 }
 
 /// Refuses to write over a file, before what is to be in it is made, unless the user wants to.
-fn check_new_file(out: &Path, force: bool) -> Result<()> {
+fn check_new_file(out: &Path, (flag, is_given): (&str, bool)) -> Result<()> {
     check_writable(out)?;
-    ensure!(force || !out.is_file(), "{} is there already: name another file, or give --force", out.display());
+    ensure!(is_given || !out.is_file(), "{} is there already: name another file, or give {flag}", out.display());
     Ok(())
 }
 

@@ -79,7 +79,7 @@ impl Backtranslate {
 impl Made {
     fn write(&self, text: &[PathBuf], references: &[PathBuf], synthesis: Synthesis) -> Result<ExitCode> {
         refuse_overwriting(&self.out, text.iter().chain(references))?;
-        check_new_file(&self.out, self.force)?;
+        check_new_file(&self.out, ("--force", self.force))?;
         ensure!(self.out.is_file() || !self.out.exists(), "can't write {}: it is not a file", self.out.display());
         let DecodingArgs { length_penalty, beam_rules, .. } = &self.decoding;
         let is_ranked = length_penalty.is_some() || beam_rules.is_some();

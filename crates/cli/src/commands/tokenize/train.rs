@@ -101,7 +101,7 @@ impl Train {
         }
         for path in [&self.out].into_iter().chain(&self.codes) {
             refuse_overwriting(path, &self.files)?;
-            check_new_file(path, self.force)?;
+            check_new_file(path, ("--force", self.force))?;
         }
         let mut n_lines = 0_u64;
         let (mut n_cut, mut first_cut) = (0_u64, None);
