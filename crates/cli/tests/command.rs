@@ -261,12 +261,42 @@ fn what_is_read_is_not_written_over() {
     let eval = ["eval", "--source", "text", "--reference", "text", "--output", "text"];
     let error = folder.fail(&eval, "");
     assert!(error.contains("text is read, and would be written over"), "{error}");
+    for call in ["attention text --out text", "paper optimizers text --out text", "reproduce table3 text --out ./text"]
+    {
+        let words: Vec<&str> = call.split(' ').collect();
+        contains(&folder.fail(&words, ""), &["text is read, and would be written over"]);
+    }
     assert_eq!(fs::read_to_string(folder.path("text")).unwrap(), text);
     // Nor what a file is called until it is whole.
     fs::rename(folder.path("text"), folder.path("out.part")).unwrap();
     let error = folder.fail(&["distill", "--out", "out", "out.part"], "");
     assert!(error.contains("out.part is read, and would be written over"), "{error}");
     assert_eq!(fs::read_to_string(folder.path("out.part")).unwrap(), text);
+}
+
+#[test]
+fn two_things_are_not_written_to_one_file() {
+    let folder = Folder::new();
+    folder.write("text", "ab cd\nef gh\n");
+    fs::create_dir(folder.path("sub")).unwrap();
+    for call in [
+        "tokenize train text --merges 3 --out both --codes ./both",
+        "tokenize train text --merges 3 --codes tokenizer.json",
+        "attention --out both --html sub/../both",
+        "paper positions --out both --products ./both",
+    ] {
+        let words: Vec<&str> = call.split(' ').collect();
+        contains(&folder.fail(&words, ""), &["is named twice, for two things: name another file"]);
+        assert!(!folder.path("both").exists() && !folder.path("tokenizer.json").exists(), "{call}");
+    }
+    // Nor by a link; a device takes both.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("text", folder.path("link")).unwrap();
+        let positions = |out, products| folder.run(&["paper", "positions", "--out", out, "--products", products], "");
+        contains(&String::from_utf8(positions("text", "link").stderr).unwrap(), &["link is named twice"]);
+        assert!(positions("/dev/null", "/dev/null").status.success());
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     Context, Log, Result,
     folder::open_model,
     log::warn_of,
-    synthetic::{beside, finish, on_one_line, refuse_overwriting},
+    synthetic::{beside, finish, on_one_line, place, refuse_overwriting},
     thousands,
 };
 
@@ -162,7 +162,6 @@ impl Filtering {
             refuse!("min_score = NaN: must be a number");
         }
         let scores = self.scoring.as_ref().and_then(|scoring| scoring.out.as_ref());
-        let place = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let written: Vec<&PathBuf> = self.out.iter().chain(scores).chain(&self.report).collect();
         for (idx, out) in written.iter().enumerate() {
             let shown = out.display();

@@ -116,7 +116,7 @@ pub use span_corruption::Infilling;
 pub use speech::{RecordingPart, Recordings, SpeechRecognition, Window};
 pub use start::Start;
 pub use statistics::{TokenCounter, TokenStatistics};
-pub use synthetic::{Synthesis, SyntheticPairs, SyntheticReport, refuse_overwriting};
+pub use synthetic::{Synthesis, SyntheticPairs, SyntheticReport, refuse_one_file_twice, refuse_overwriting};
 pub use task::{Resizable, Task, initial};
 pub use text::{TextSource, Texts};
 pub use trajectories::Trajectories;

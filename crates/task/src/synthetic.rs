@@ -325,6 +325,29 @@ pub fn refuse_overwriting<'a>(out: &Path, read: impl IntoIterator<Item = &'a Pat
     Ok(())
 }
 
+/// Refuses to write two things to one file, however its path is spelled; what is not a file, as `/dev/null`, takes both.
+///
+/// # Errors
+/// Two of the paths are of one file.
+pub fn refuse_one_file_twice<'a>(outs: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    let mut places = Vec::new();
+    for out in outs.into_iter().filter(|out| out.is_file() || !out.exists()) {
+        let place = place(out);
+        if places.contains(&place) {
+            refuse!("{} is named twice, for two things: name another file", out.display());
+        }
+        places.push(place);
+    }
+    Ok(())
+}
+
+/// Where a file is, or is to be.
+pub(crate) fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let of_new = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(of_new).unwrap_or_else(|| path.to_owned())
+}
+
 /// Gives the file of all pairs its name.
 pub(crate) fn finish(file: File, part: &Path, out: &Path) -> std::io::Result<()> {
     file.sync_all()?;

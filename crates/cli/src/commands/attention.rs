@@ -9,7 +9,7 @@ use attentive_paper as paper;
 use attentive_vision::Picture;
 use clap::Args;
 
-use super::{LanguageArgs, ModelArgs, check_writable, open_model, pictures};
+use super::{LanguageArgs, ModelArgs, check_writable, open_model, pictures, refuse_one_file_twice, refuse_overwriting};
 use crate::output::write_file;
 
 /// Show what a model of texts looks at: for a word that it reads, layer by layer and head by head, which words it
@@ -45,6 +45,9 @@ impl Attention {
         let Self { text, word, target, out, html, alignment, of: ModelArgs { model, languages, backend } } = self;
         let out = out.or_else(|| html.is_none().then(|| "attention.svg".into()));
         out.iter().chain(&html).try_for_each(|file| check_writable(file))?;
+        refuse_one_file_twice(out.iter().chain(&html))?;
+        let picture = PathBuf::from(&text);
+        out.iter().chain(&html).try_for_each(|file| refuse_overwriting(file, [&picture]))?;
         let bundle = open_model(&model)?;
         let LanguageArgs { source_language, target_language } = languages;
         let of_texts = [
@@ -56,7 +59,7 @@ impl Attention {
         ];
         if pictures::are_read_by(&bundle, &of_texts)? {
             let encoder = ImageEncoder::from_bundle(&bundle, &backend.device()?, None)?;
-            let picture = Picture::open(text.as_ref())?;
+            let picture = Picture::open(&picture)?;
             let map = encoder.attention(&picture)?;
             if let Some(html) = &html {
                 let page = AttentionPage::of_picture(&text, encoder.attention_of_heads(&picture)?);

@@ -57,7 +57,7 @@ use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
 use attentive_paper::ModelOfTexts;
-use attentive_task::{on_one_line, open_model, refuse_overwriting};
+use attentive_task::{on_one_line, open_model, refuse_one_file_twice, refuse_overwriting};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use encoder::EncoderArgs;

@@ -16,6 +16,7 @@ use super::{
     attention::Attention,
     check_writable,
     numbers::{LONG, MANY_TOKENS, MANY_UPDATES, MANY_VALUES, above_0, integer, probability},
+    refuse_one_file_twice, refuse_overwriting,
 };
 use crate::{output::write_file, terminal::Terminal};
 
@@ -164,6 +165,7 @@ struct Positions {
 impl Positions {
     fn run(self) -> Result<()> {
         let Self { n, d_model, model, out, products } = self;
+        refuse_one_file_twice([&out, &products])?;
         let positions = paper::Positions { n, d_model, learned: model };
         show(&positions.make(&BackendKind::Flex.device()?)?, &[&out, &products])
     }
@@ -206,6 +208,7 @@ impl Optimizers {
     fn run(self) -> Result<()> {
         let Self { recipe, set, steps, out, backend } = self;
         check_writable(&out)?;
+        refuse_overwriting(&out, &recipe)?;
         let optimizers = paper::Optimizers { recipe, settings: set, n_steps: steps };
         let mut say = |line: &str| {
             warning!("{line}");

@@ -19,6 +19,7 @@ use super::{
     BackendArgs, check_writable,
     numbers::{MANY_UPDATES, MANY_VALUES, integer},
     paper::Table2,
+    refuse_overwriting,
     train::{INTERRUPTED, flag},
 };
 use crate::{
@@ -158,6 +159,7 @@ impl Table3 {
     fn run(self) -> Result<ExitCode> {
         let Self { recipe, mut set, data, languages, rows, seeds, budget, updates, runs, out, backend } = self;
         out.iter().try_for_each(|path| check_writable(path))?;
+        out.iter().try_for_each(|path| refuse_overwriting(path, [&recipe]))?;
         if let Some(folder) = data {
             let mut settings = parallel_folder(&folder, &languages)?;
             settings.append(&mut set);

@@ -14,7 +14,7 @@ use clap::{
 };
 
 use crate::{
-    commands::{check_new_file, integer, refuse_overwriting},
+    commands::{check_new_file, integer, refuse_one_file_twice, refuse_overwriting},
     input::{self, MAX_LINE_BYTES},
     output::write_file,
 };
@@ -99,6 +99,7 @@ impl Train {
         if self.codes.is_some() && self.kind != TokenizerKind::Bpe {
             bail!("--codes is for the kind bpe: subword-nmt has no other");
         }
+        refuse_one_file_twice([&self.out].into_iter().chain(&self.codes))?;
         for path in [&self.out].into_iter().chain(&self.codes) {
             refuse_overwriting(path, &self.files)?;
             check_new_file(path, ("--force", self.force))?;
