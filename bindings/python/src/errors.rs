@@ -48,7 +48,7 @@ pub(crate) fn raised(error: &task::Error) -> PyErr {
         E::Decode(error) | E::Translate(TranslateError::Decode(error)) | E::Encode(EncodeError::Decode(error)) => {
             !matches!(error, DecodeError::Device(_) | DecodeError::NothingFollows { .. })
         }
-        E::Translate(_) => true,
+        E::Translate(error) => !matches!(error, TranslateError::NothingFollows { .. }),
         E::Encode(error) => !matches!(error, EncodeError::Device(_) | EncodeError::NoHead { .. }),
         _ => false,
     };

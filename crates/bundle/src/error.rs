@@ -284,6 +284,14 @@ pub enum TranslateError {
         /// All texts that are, by their index; one at least.
         texts: Vec<(usize, TooLong)>,
     },
+    /// No token can begin the translations of texts: the weights are not finite, for example.
+    #[error(
+        "text {}: no token can begin its translation: all are suppressed or impossible; are the weights finite?", texts[0] + 1
+    )]
+    NothingFollows {
+        /// All texts that are so, by their index; one at least.
+        texts: Vec<usize>,
+    },
     /// The beginning that a translation is held to is longer than the model has positions for.
     #[error("the prefix has {0}; shorten it")]
     LongPrefix(TooLong),

@@ -322,7 +322,8 @@ impl<M: EncoderDecoder> Translator<M> {
     /// without tokens has one, its prefix.
     ///
     /// # Errors
-    /// [`TranslateError`]. That texts are too long is said of all of them, before any is translated.
+    /// [`TranslateError`]. That texts are too long is said of all of them, before any is translated; that no token can begin
+    /// translations, of all of these, after all were searched for.
     ///
     /// # Panics
     /// If there are prefixes, but not one for each text.
@@ -393,6 +394,7 @@ impl<M: EncoderDecoder> Translator<M> {
             let empty = Hypothesis { tokens, log_prob: 0.0, token_log_probs, score: 0.0, finished: true };
             translations[idx] = vec![self.translation(empty)];
         }
+        let mut refused = Vec::new();
         for batch in batches(&order, &rows, config.batch_tokens) {
             let source: Vec<&[TokenId]> = batch.iter().map(|&idx| rows[idx].as_slice()).collect();
             let own = Own {
@@ -401,18 +403,16 @@ impl<M: EncoderDecoder> Translator<M> {
                 required: batch.iter().map(|&idx| constraints.phrases_of(&*self.tokenizer, texts[idx].text)).collect(),
             };
             let found = self.search(&source, &own, frame, (config, search), trace.as_deref_mut())?;
-            // No first token: weights that are not finite, for example.
-            let is_nothing = |found: &Vec<Hypothesis>| {
-                found.is_empty() || found.iter().any(|found| !found.finished && found.tokens.is_empty())
-            };
-            if found.iter().any(is_nothing) {
-                return Err(DecodeError::NothingFollows { n_tokens: 0 }.into());
-            }
             for (&idx, hypotheses) in batch.iter().zip(found) {
+                let is_nothing = |found: &Hypothesis| !found.finished && found.tokens.is_empty();
+                if hypotheses.is_empty() || hypotheses.iter().any(is_nothing) {
+                    refused.push(idx);
+                }
                 translations[idx] = hypotheses.into_iter().map(|hypothesis| self.translation(hypothesis)).collect();
             }
         }
-        Ok(translations)
+        refused.sort_unstable();
+        if refused.is_empty() { Ok(translations) } else { Err(TranslateError::NothingFollows { texts: refused }) }
     }
 
     /// The ids of texts, each in its frame; none for a text without tokens.

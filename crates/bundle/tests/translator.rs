@@ -418,7 +418,8 @@ fn a_model_that_gives_no_token_is_an_error() {
     let nothing = DecodingConfig { suppressed: all, min_len: 1, ..config() };
     for beam in [1, 4] {
         let found = translator().translate(&TEXTS, &DecodingConfig { beam, ..nothing.clone() });
-        assert!(matches!(found, Err(TranslateError::Decode(DecodeError::NothingFollows { n_tokens: 0 }))), "{found:?}");
+        let Err(TranslateError::NothingFollows { texts }) = found else { panic!("{found:?}") };
+        assert_eq!(texts, [0, 1, 2]);
     }
 }
 

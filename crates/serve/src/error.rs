@@ -240,6 +240,7 @@ impl From<TranslateError> for Failure {
     fn from(error: TranslateError) -> Self {
         match error {
             TranslateError::Decode(error) => error.into(),
+            TranslateError::NothingFollows { .. } => Self::broken(&error),
             error => Self::invalid(error.to_string()),
         }
     }

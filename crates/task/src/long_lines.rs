@@ -157,23 +157,28 @@ impl LongLines {
             let of_input = |input: &Input<'_>| if is_blank(translator.tokenizer(), input.text) { "" } else { prefix };
             if prefix.is_empty() { Vec::new() } else { inputs.iter().map(of_input).collect() }
         };
-        let too_long = match translator.find(&inputs, &prefixes_of(&inputs), config, search) {
-            Err(TranslateError::TooLong { texts }) => texts,
-            found => return Ok((found?, None)),
-        };
-        let mut refused = None;
-        for (idx, too_long) in too_long {
-            match self.is_cropped(&place(idx), too_long) {
-                Ok(true) => inputs[idx].crop = true,
-                Ok(false) => inputs[idx].text = "",
-                Err(error) => {
-                    inputs.truncate(idx);
-                    refused = Some(error);
-                    break;
+        let find = |inputs: &[Input<'_>]| translator.find(inputs, &prefixes_of(inputs), config, search);
+        let (mut found, mut refused) = (find(&inputs), None);
+        if let Err(TranslateError::TooLong { texts }) = found {
+            for (idx, too_long) in texts {
+                match self.is_cropped(&place(idx), too_long) {
+                    Ok(true) => inputs[idx].crop = true,
+                    Ok(false) => inputs[idx].text = "",
+                    Err(error) => {
+                        inputs.truncate(idx);
+                        refused = Some(error);
+                        break;
+                    }
                 }
             }
+            found = find(&inputs);
         }
-        Ok((translator.find(&inputs, &prefixes_of(&inputs), config, search)?, refused))
+        if let Err(TranslateError::NothingFollows { texts }) = found {
+            refused = Some(nothing_follows(&place(texts[0])));
+            inputs.truncate(texts[0]);
+            found = find(&inputs);
+        }
+        Ok((found?, refused))
     }
 
     /// Whether a line that is too long is to be cropped; if not, it is skipped.
@@ -189,6 +194,12 @@ impl LongLines {
         }
         Ok(self.on_long == OnLong::Crop)
     }
+}
+
+/// The error of a line whose translation no token can begin.
+pub(crate) fn nothing_follows(place: &impl Display) -> Error {
+    let problem = "no token can begin its translation: all are suppressed or impossible; are the weights finite?";
+    Error::Refused(format!("{place}: {problem}"))
 }
 
 /// A text on one line: an answer has the line of what it answers.

@@ -15,7 +15,7 @@ use attentive_decode::SamplingConfig;
 use attentive_metrics::{Bleu, Scorer};
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Line, Lines, Log, Result, thousands};
+use crate::{Context, Line, Lines, Log, Result, long_lines::nothing_follows, thousands};
 
 /// Lines that are translated together, and after which a run that is killed goes on.
 const LINES_AT_ONCE: usize = 512;
@@ -204,11 +204,11 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
             } else if is_blank(self.translator.tokenizer(), &line.text) {
                 report.n_blank += 1;
             } else {
-                texts.push((line.text.as_str(), reference.as_deref()));
+                texts.push((line, reference.as_deref()));
             }
         }
-        let find = |texts: &[(&str, _)]| {
-            let inputs: Vec<Input<'_>> = texts.iter().map(|(text, _)| Input::from(text)).collect();
+        let find = |texts: &[(&Line, _)]| {
+            let inputs: Vec<Input<'_>> = texts.iter().map(|(line, _)| Input::from(*line)).collect();
             self.translator.find(&inputs, &[""; 0], self.config, self.search(has_references))
         };
         let found = match find(&texts) {
@@ -217,12 +217,17 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
                 let is_too_long = |at: usize| too_long.iter().any(|(idx, _)| *idx == at);
                 let mut at = 0..;
                 texts.retain(|_| !at.next().is_some_and(is_too_long));
-                find(&texts)?
+                find(&texts)
             }
-            found => found?,
+            found => found,
         };
+        let found = found.map_err(|error| match error {
+            TranslateError::NothingFollows { texts: refused } => nothing_follows(&texts[refused[0]].0.at),
+            error => error.into(),
+        })?;
         let mut pairs = String::new();
-        for ((text, reference), translations) in texts.into_iter().zip(found) {
+        for ((line, reference), translations) in texts.into_iter().zip(found) {
+            let text = &line.text;
             let best = best(translations, reference)?;
             if best.trim().is_empty() {
                 report.n_empty += 1;

@@ -3,6 +3,7 @@
 mod directions;
 mod episodes;
 mod filter;
+mod long_lines;
 mod scored_lines;
 mod shared_lines;
 mod shortlist;
