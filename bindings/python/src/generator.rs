@@ -16,7 +16,7 @@ use attentive::{
     task::{Error, open_with_adapter, resolve},
     tokenizer,
 };
-use pyo3::prelude::*;
+use pyo3::{exceptions::PyValueError, prelude::*};
 
 use crate::{
     arguments::{Integer, Texts, device, over, precision},
@@ -81,9 +81,9 @@ impl Generator {
     /// Continues a text: an iterator over the pieces of what follows, as they come.
     ///
     /// Without a prompt the model begins by itself. What is not given is as the model's folder says. A `temperature` of 0
-    /// takes the most probable token always; `top_k` and `top_p` leave out the less probable ones; the same `seed` draws
-    /// the same text. The text ends after `max_tokens` tokens, where the model ends it, or before a string of `stop`.
-    /// `begin` says whether the token that begins a document comes before the prompt.
+    /// takes the most probable token always, and `top_k`, `top_p` and `min_p`, which leave out the less probable ones, are
+    /// refused with it; the same `seed` draws the same text. The text ends after `max_tokens` tokens, where the model ends it,
+    /// or before a string of `stop`. `begin` says whether the token that begins a document comes before the prompt.
     #[pyo3(signature = (
         prompt="", *, max_tokens=None, min_tokens=None, temperature=None, top_k=None, top_p=None, min_p=None, seed=None,
         stop=None, repetition_penalty=None, no_repeat_ngram=None, begin=None
@@ -106,15 +106,20 @@ impl Generator {
     ) -> PyResult<Pieces> {
         self.home.check()?;
         let own = &self.generation;
-        let sampling = SamplingConfig {
-            temperature: temperature.unwrap_or(own.sampling.temperature),
-            top_k: over(top_k, own.sampling.top_k),
-            top_p: top_p.unwrap_or(own.sampling.top_p),
-            min_p: min_p.unwrap_or(own.sampling.min_p),
-            repetition_penalty: repetition_penalty.unwrap_or(own.sampling.repetition_penalty),
-            seed: seed.map_or(own.sampling.seed, |Integer(seed)| seed),
-            ..own.sampling.clone()
+        let on = |own: &SamplingConfig| SamplingConfig {
+            temperature: temperature.unwrap_or(own.temperature),
+            top_k: over(top_k, own.top_k),
+            top_p: top_p.unwrap_or(own.top_p),
+            min_p: min_p.unwrap_or(own.min_p),
+            repetition_penalty: repetition_penalty.unwrap_or(own.repetition_penalty),
+            seed: seed.map_or(own.seed, |Integer(seed)| seed),
+            ..own.clone()
         };
+        let sampling = on(&own.sampling);
+        if let Some(limit) = on(&SamplingConfig::default()).limit().filter(|_| sampling.temperature == 0.0) {
+            let problem = format!("{limit} limits what is drawn, and at temperature 0 nothing is: raise temperature");
+            return Err(PyValueError::new_err(problem));
+        }
         let config = GenerationConfig {
             begin: begin.unwrap_or(own.begin),
             max_tokens: over(max_tokens, own.max_tokens),

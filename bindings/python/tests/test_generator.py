@@ -64,6 +64,9 @@ def test_bad_settings_are_value_errors_at_once(generator):
     for settings in [{"temperature": -1.0}, {"top_p": 0.0}, {"max_tokens": -1}, {"max_tokens": 1 << 40}]:
         with pytest.raises(ValueError):
             generator.generate("a", **settings)
+    for limit in [{"top_k": 4}, {"top_p": 0.9}, {"min_p": 0.1}]:
+        with pytest.raises(ValueError, match="limits what is drawn"):
+            generator.generate("a", temperature=0.0, **limit)
 
 
 def test_bad_models(translator_path):

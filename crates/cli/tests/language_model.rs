@@ -106,6 +106,14 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     let from_stdin = ["generate", "--temperature", "0", "--max-tokens", "2", "-"];
     assert_eq!(folder.succeed(&from_stdin, "cd"), "cdef\n");
 
+    // At temperature 0 nothing is drawn that a limit could change; these are none.
+    let flags = ["--top-k", "--top-p", "--min-p", "--typical-p", "--epsilon-cutoff", "--eta-cutoff"];
+    for (flag, value) in flags.into_iter().zip(["4", "0.9", "0.1", "0.9", "0.1", "0.1"]) {
+        let error = folder.fail(&[&greedy[..], &[flag, value]].concat(), "");
+        assert!(error.contains(&format!("{flag} limits what is drawn")) && error.contains("--temperature"), "{error}");
+    }
+    assert_eq!(folder.succeed(&[&greedy[..], &["--top-k", "0", "--top-p", "1"]].concat(), ""), "abcdefghi\n");
+
     let sampled = |seed: &str| {
         let args = ["generate", "--temperature", "1.5", "--top-k", "50", "--seed", seed, "--samples", "3"];
         folder.succeed(&args, "")
@@ -180,6 +188,12 @@ fn texts_are_drafted_contrasted_and_told_as_objects() {
     let contrastive = ["generate", "--model", "runs/letters-1", "--max-tokens", "6", "ab", "--contrastive"];
     assert_eq!(folder.succeed(&[&contrastive[..], &["0"]].concat(), ""), "abcdefgh\n");
     assert_ne!(folder.succeed(&[&contrastive[..], &["1", "--top-k", "20"]].concat(), ""), "abcdefgh\n");
+    // Which --top-k is of, whatever the temperature of the model's folder: 0 of this one.
+    folder.import("gpt2", "gpt2");
+    let imported = ["generate", "--model", "gpt2", "--max-tokens", "2", "a", "--top-k", "4"];
+    let error = folder.fail(&imported, "");
+    assert!(error.contains("--top-k limits what is drawn"), "{error}");
+    folder.succeed(&[&imported[..], &["--contrastive", "0.5"]].concat(), "");
     // A limit of sampling in the model's folder is not the number of candidates.
     let among_four = folder.succeed(&[&contrastive[..], &["1", "--top-k", "4"]].concat(), "");
     assert_eq!(folder.succeed(&[&contrastive[..], &["1"]].concat(), ""), among_four);

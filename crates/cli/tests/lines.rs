@@ -339,6 +339,7 @@ fn samples_and_prefixes_are_obeyed() {
     }
     let refused = |args: &[&str]| FOLDER.fail(&[&["translate", "ab"], args].concat(), "");
     contains(&refused(&["--prefix", &"ab ".repeat(20)]), &["the prefix has "]);
+    contains(&refused(&["--temperature", "0", "--min-p", "0.1"]), &["--min-p limits what is drawn", "--temperature"]);
     let error = refused(&["--prefix", "was it", "--max-length", "2"]);
     contains(&error, &["the prefix has ", "a translation at most 2"]);
     contains(&refused(&["--min-length", "9", "--max-length", "3"]), &["--min-length 9 is more than --max-length 3"]);

@@ -75,6 +75,27 @@ impl SamplingConfig {
         }
     }
 
+    /// The key of a setting that leaves tokens out of what is drawn, if one does. At temperature 0 nothing is drawn, and it has no
+    /// effect.
+    ///
+    /// ```
+    /// use attentive_decode::SamplingConfig;
+    ///
+    /// assert_eq!(SamplingConfig { top_p: 0.9, ..Default::default() }.limit(), Some("top_p"));
+    /// assert_eq!(SamplingConfig { temperature: 0.5, ..Default::default() }.limit(), None);
+    /// ```
+    pub fn limit(&self) -> Option<&'static str> {
+        let limits = [
+            ("top_k", self.top_k > 0),
+            ("top_p", self.top_p < 1.0),
+            ("min_p", self.min_p > 0.0),
+            ("typical_p", self.typical_p < 1.0),
+            ("epsilon_cutoff", self.epsilon_cutoff > 0.0),
+            ("eta_cutoff", self.eta_cutoff > 0.0),
+        ];
+        limits.into_iter().find_map(|(key, is_limit)| is_limit.then_some(key))
+    }
+
     /// Whether the most probable token is always drawn, and nothing but its probability counts.
     pub(crate) fn is_greedy(&self) -> bool {
         self.temperature == 0.0 && self.repetition_penalty == 1.0

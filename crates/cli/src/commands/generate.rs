@@ -119,7 +119,7 @@ impl GenerationArgs {
             stop: if self.stop.is_empty() { model.stop.clone() } else { self.stop.clone() },
             sampling: SamplingConfig {
                 repetition_penalty: self.repetition_penalty.unwrap_or(model.sampling.repetition_penalty),
-                ..self.sampling.over(&model.sampling)
+                ..self.sampling.over(&model.sampling)?
             },
             form: self.form.json_schema.as_ref().or(self.form.regex.as_ref()).or(self.form.grammar.as_ref()).cloned(),
             ..model.clone()
@@ -130,7 +130,9 @@ impl GenerationArgs {
 }
 
 impl Generate {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(mut self) -> Result<()> {
+        // Contrastive search's own; the model's is a limit of sampling.
+        let n_candidates = self.contrastive.and_then(|_| self.generation.sampling.top_k.take()).unwrap_or_default();
         let open = |folder: &PathBuf| Ok(self.specials.over(open_model(folder)?));
         let bundles = [&self.model].into_iter().chain(&self.ensemble.with).map(open).collect::<Result<Vec<_>>>()?;
         let mut config = self.generation.over(&bundles[0].generation)?;
@@ -140,7 +142,6 @@ impl Generate {
         let drafting = |path| anyhow::Ok(bundles[0].draft_model(&open_model(path)?, &device, precision)?);
         let draft = self.draft.as_deref().map(drafting).transpose()?;
         let drafted = |source| Strategy::Drafted(Drafts { source, n_tokens: self.draft_tokens });
-        let n_candidates = self.generation.sampling.top_k.unwrap_or_default(); // the model's is a limit of sampling
         let strategy = match (&draft, self.draft_ngrams, self.contrastive) {
             (Some(draft), ..) => drafted(DraftSource::Model(draft)),
             (None, Some(longest), _) => drafted(DraftSource::Ngrams(longest)),

@@ -317,7 +317,16 @@ impl SamplingArgs {
         numbers.iter().any(|value| value.is_some()) || top_k.is_some() || seed.is_some()
     }
 
-    fn over(&self, model: &SamplingConfig) -> SamplingConfig {
+    /// The model's settings, and these over them, of which none may limit what is drawn where nothing is.
+    fn over(&self, model: &SamplingConfig) -> Result<SamplingConfig> {
+        let (config, own) = (self.on(model), self.on(&SamplingConfig::default()));
+        match own.limit().filter(|_| config.temperature == 0.0).map(|key| key.replace('_', "-")) {
+            Some(flag) => bail!("--{flag} limits what is drawn, and at temperature 0 nothing is: raise --temperature"),
+            None => Ok(config),
+        }
+    }
+
+    fn on(&self, model: &SamplingConfig) -> SamplingConfig {
         SamplingConfig {
             temperature: self.temperature.unwrap_or(model.temperature),
             top_k: self.top_k.unwrap_or(model.top_k),

@@ -93,7 +93,7 @@ impl Made {
         let bundle = self.of.languages.over(open_model(&self.of.model)?)?;
         let config = self.decoding.over(&bundle.decoding)?;
         let translator = Translator::from_bundle(&bundle, &self.of.backend.device()?, self.decoding.weights.precision)?;
-        let sampling = self.sampling.over(&SamplingConfig::default());
+        let sampling = self.sampling.over(&SamplingConfig::default())?;
         let languages = (&self.of.languages.source_language, &self.of.languages.target_language);
         let pairs = SyntheticPairs {
             translator: &translator,

@@ -112,7 +112,7 @@ impl Translate {
 
     /// Translates blocks of lines in turn with other processes, of which the first one speaks.
     fn translate(&self, peers: &dyn Collective) -> Result<()> {
-        let sampling = self.sampling.over(&SamplingConfig::default());
+        let sampling = self.sampling.over(&SamplingConfig::default())?;
         let constraints = self.constraints.read()?;
         let n_best = self.constraints.alternatives.unwrap_or(self.n_best);
         let search = match (self.samples, &constraints) {

@@ -161,12 +161,7 @@ impl Settings {
 
     /// Refuses limits of what is drawn.
     fn refuse_limits(&self) -> Result<(), Failure> {
-        let given = [
-            ("top_p", self.top_p.is_some_and(|p| p < 1.0)),
-            ("top_k", self.top_k.is_some_and(|k| k > 0)),
-            ("min_p", self.min_p.is_some_and(|p| p > 0.0)),
-        ];
-        given.into_iter().find(|(_, is_given)| *is_given).map_or(Ok(()), |(name, _)| Err(undrawn(name)))
+        self.sampling(&SamplingConfig::default()).limit().map_or(Ok(()), |name| Err(undrawn(name)))
     }
 
     /// How tokens are drawn; without a seed, in another way each time.
