@@ -96,6 +96,28 @@ fn it_answers_looks_for_new_models_and_ends() {
     assert!(TcpStream::connect(&address).is_err(), "nobody listens");
 }
 
+/// SIGHUP ends a process that does not hear it.
+#[cfg(unix)]
+#[test]
+fn it_may_be_told_to_look_for_new_models_while_it_loads_them() {
+    let folder = folder();
+    // A file that the model is read from comes when it is to.
+    let pipe = folder.path("marian/training.json");
+    let record = fs::read(&pipe).unwrap();
+    fs::remove_file(&pipe).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut server = serve(&folder, &["--model", "marian", "--languages", "en:de", "--port", "0"], Stdio::piped());
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap(); // once it is read
+    signal(&server, "-HUP");
+    writer.write_all(&record).unwrap();
+    drop(writer);
+    let (address, _) = listening(&mut server);
+    contains(&ask(&address, "POST /translate", TRANSLATE), &["HTTP/1.1 200 OK", "translatedText"]);
+    signal(&server, "-TERM");
+    let (code, said) = ended(server);
+    assert_eq!(code, Some(0), "{said}");
+}
+
 #[test]
 fn what_it_cannot_serve_is_an_error_that_says_so() {
     let folder = folder();

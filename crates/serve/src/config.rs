@@ -27,6 +27,9 @@ pub struct ServeConfig {
     pub origins: Vec<String>,
     /// How long requests that run may go on once the server is told to end.
     pub grace: Duration,
+    /// Whether signals of the process are for the server: SIGTERM and Ctrl-C end it; SIGHUP, which may come while models are
+    /// loaded, has it look for new ones.
+    pub signals: bool,
     /// What weights are packed in; without it, as each model's folder says.
     pub precision: Option<WeightFormat>,
     /// Where models run.
@@ -47,6 +50,7 @@ impl ServeConfig {
             keys: None,
             origins: Vec::new(),
             grace: Duration::from_secs(30),
+            signals: false,
             precision: None,
             device,
         }

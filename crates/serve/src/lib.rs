@@ -10,7 +10,7 @@
 //! use attentive_serve::{ModelSource, ServeConfig, Server};
 //!
 //! let config = ServeConfig::new(vec![ModelSource::new("runs/latest")], BackendKind::Flex.device()?);
-//! Server::new(config, |_| {})?.run(true)?;
+//! Server::new(ServeConfig { signals: true, ..config }, |_| {})?.run()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![recursion_limit = "256"]

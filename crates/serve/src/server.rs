@@ -17,6 +17,8 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
+#[cfg(unix)]
+use tokio::signal::unix::{self, SignalKind};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
@@ -55,6 +57,7 @@ pub struct Server {
     listener: TcpListener,
     router: Router,
     stop: Arc<Notify>,
+    hangup: Option<Hangup>,
 }
 
 /// Ends a server from another thread.
@@ -77,11 +80,8 @@ impl Server {
         if config.models.is_empty() && config.runs.is_none() {
             return Err(ServeError::Nothing);
         }
-        let keys = config.keys.as_deref().map(Keys::read).transpose()?;
-        let metrics = Metrics::new();
-        let models = Models::load(&config, &metrics)?;
         // A thread for each request that is worked on, and some for files.
-        let n_threads = config.limits.running.max(1) * models.all().len().max(1) + 16;
+        let n_threads = config.limits.running.max(1) * config.models.len().max(1) + 16;
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .max_blocking_threads(n_threads)
@@ -90,6 +90,11 @@ impl Server {
             .enable_all()
             .build()
             .map_err(ServeError::Start)?;
+        // Before the models, which take their time: SIGHUP ends a process that does not hear it.
+        let hangup = runtime.block_on(async { hangup(config.signals) }).map_err(ServeError::Start)?;
+        let keys = config.keys.as_deref().map(Keys::read).transpose()?;
+        let metrics = Metrics::new();
+        let models = Models::load(&config, &metrics)?;
         let address = config.address;
         let listen = async { TcpListener::bind(address).await };
         let listener = runtime.block_on(listen).map_err(|cause| ServeError::Bind { address, cause })?;
@@ -103,7 +108,7 @@ impl Server {
             is_ending: Arc::default(),
         });
         let router = router(&app)?;
-        Ok(Self { app, runtime, listener, router, stop: Arc::default() })
+        Ok(Self { app, runtime, listener, router, stop: Arc::default(), hangup })
     }
 
     /// Where it listens.
@@ -124,14 +129,14 @@ impl Server {
         Stop(Arc::clone(&self.stop))
     }
 
-    /// Serves until it is told to end: by [`Stop`], or, with `signals`, by SIGTERM or Ctrl-C; SIGHUP has it look for new
-    /// models. What runs then may go on for [`ServeConfig::grace`].
+    /// Serves until it is told to end: by [`Stop`], or by a signal, with [`ServeConfig::signals`]. What runs then may go on for
+    /// [`ServeConfig::grace`].
     ///
     /// # Errors
     /// [`ServeError::Start`] if the system gives no signals.
-    pub fn run(self, signals: bool) -> Result<(), ServeError> {
-        let Self { app, runtime, listener, router, stop } = self;
-        let served = runtime.block_on(serve(&app, listener, router, &stop, signals));
+    pub fn run(self) -> Result<(), ServeError> {
+        let Self { app, runtime, listener, router, stop, hangup } = self;
+        let served = runtime.block_on(serve(&app, listener, router, &stop, hangup));
         runtime.shutdown_timeout(END_TIME);
         served
     }
@@ -143,9 +148,9 @@ async fn serve(
     listener: TcpListener,
     router: Router,
     stop: &Notify,
-    signals: bool,
+    hangup: Option<Hangup>,
 ) -> Result<(), ServeError> {
-    let mut told = Signals::new(signals).map_err(ServeError::Start)?;
+    let mut told = Signals::new(hangup).map_err(ServeError::Start)?;
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(app.config.limits.connections.max(1)));
     loop {
@@ -225,18 +230,37 @@ enum Signal {
     End,
 }
 
+/// Where SIGHUP comes from.
+#[cfg(unix)]
+type Hangup = unix::Signal;
+
+/// As above, where there is no such signal.
+#[cfg(not(unix))]
+type Hangup = ();
+
+/// Hears SIGHUP from now on, if signals are for this server.
+#[cfg(unix)]
+fn hangup(are_heard: bool) -> io::Result<Option<Hangup>> {
+    are_heard.then(|| unix::signal(SignalKind::hangup())).transpose()
+}
+
+#[cfg(not(unix))]
+fn hangup(are_heard: bool) -> io::Result<Option<Hangup>> {
+    Ok(are_heard.then_some(()))
+}
+
 /// Where signals come from; nowhere, if they are not for this server.
 #[cfg(unix)]
-struct Signals(Option<[tokio::signal::unix::Signal; 3]>);
+struct Signals(Option<[unix::Signal; 3]>);
 
 #[cfg(unix)]
 impl Signals {
-    fn new(are_heard: bool) -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let all = || -> io::Result<_> {
-            Ok([signal(SignalKind::hangup())?, signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
+    /// Those that end the server end the process at once until now.
+    fn new(hangup: Option<Hangup>) -> io::Result<Self> {
+        let all = |hangup| -> io::Result<_> {
+            Ok([hangup, unix::signal(SignalKind::terminate())?, unix::signal(SignalKind::interrupt())?])
         };
-        are_heard.then(all).transpose().map(Self)
+        hangup.map(all).transpose().map(Self)
     }
 
     async fn next(&mut self) -> Signal {
@@ -255,8 +279,8 @@ struct Signals(bool);
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new(are_heard: bool) -> io::Result<Self> {
-        Ok(Self(are_heard))
+    fn new(hangup: Option<Hangup>) -> io::Result<Self> {
+        Ok(Self(hangup.is_some()))
     }
 
     async fn next(&mut self) -> Signal {

@@ -134,6 +134,7 @@ impl Serve {
             keys: self.api_key_file,
             origins: self.cors_origin,
             grace: seconds(self.grace),
+            signals: true,
             precision: self.precision.precision,
             ..ServeConfig::new(models, self.backend.device()?)
         };
@@ -142,6 +143,6 @@ impl Serve {
             report!("{name:<16} {kind}");
         }
         report!("listening at http://{}", server.address()?);
-        Ok(server.run(true)?)
+        Ok(server.run()?)
     }
 }

@@ -113,7 +113,7 @@ impl Running {
     pub(crate) fn new(config: ServeConfig) -> Self {
         let server = Server::new(config, |_| ()).unwrap();
         let (address, stop) = (server.address().unwrap(), server.stopper());
-        Self { address, stop, thread: Some(thread::spawn(move || server.run(false))) }
+        Self { address, stop, thread: Some(thread::spawn(move || server.run())) }
     }
 
     pub(crate) fn of(names: &[&str]) -> Self {
