@@ -219,8 +219,11 @@ fn openai_texts() {
     assert_eq!(choice["index"], 1);
     let logprobs = &choice["logprobs"];
     let n = logprobs["tokens"].as_array().unwrap().len();
-    assert!(n <= 6 && logprobs["top_logprobs"][0].as_object().unwrap().len() <= 3);
-    assert_eq!(logprobs["token_logprobs"].as_array().unwrap().len(), n);
+    assert_eq!((n <= 6, logprobs["token_logprobs"].as_array().unwrap().len()), (true, n));
+    for (at, top) in logprobs["top_logprobs"].as_array().unwrap().iter().enumerate() {
+        let own = &top[logprobs["tokens"][at].as_str().unwrap()];
+        assert!(top.as_object().unwrap().len() <= 4 && *own == logprobs["token_logprobs"][at], "{top}");
+    }
     let usage = &answer["usage"];
     let sum = usage["prompt_tokens"].as_u64().unwrap() + usage["completion_tokens"].as_u64().unwrap();
     assert_eq!(usage["total_tokens"], sum);

@@ -46,7 +46,7 @@ pub(crate) struct CompletionRequest {
     #[serde(default, deserialize_with = "null_is_false")]
     stream: bool,
     stream_options: Option<StreamOptions>,
-    /// Tells each token with this many of the most probable ones in its place.
+    /// Tells each token with this many of the most probable ones in its place, among which it is, too.
     logprobs: Option<usize>,
     /// Strings that end the text.
     stop: Option<Texts>,

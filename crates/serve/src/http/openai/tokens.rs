@@ -39,8 +39,9 @@ pub(super) fn of_completion<'a>(
         if let Some((id, log_prob)) = told.token {
             tokens.push(text(id));
             log_probs.push(finite(log_prob));
-            let top = told.top.iter();
-            let top = top.map(|&(id, log_prob)| (text(id), json!(finite(f64::from(log_prob)))));
+            let top = told.top.iter().map(|&(id, log_prob)| (id, f64::from(log_prob)));
+            // The token itself is among them, one more if it is not one of the most probable, as in the interface.
+            let top = top.chain([(id, log_prob)]).map(|(id, log_prob)| (text(id), json!(finite(log_prob))));
             tops.push(Value::Object(top.collect::<Map<_, _>>()));
             offsets.push(offset);
         }
@@ -84,5 +85,20 @@ mod tests {
         let completion = of_completion(&Bytes::default(), &told, 0);
         assert_eq!(completion["tokens"], json!(["a", "bytes:\\xc3"]));
         assert_eq!(completion["top_logprobs"][1], json!({ "bytes:\\xc3": -0.5, "bytes:\\xa9": -1.0 }));
+    }
+
+    #[test]
+    fn a_token_is_among_those_of_its_place_in_a_completion() {
+        let [a, b, c]: [TokenId; 3] = Bytes::default().encode("abc").try_into().unwrap();
+        let told =
+            |top: &[(TokenId, f32)]| Told { of: 0, token: Some((c, -3.0)), text: "c".to_owned(), top: top.to_vec() };
+        let told = [told(&[(a, -0.5), (b, -1.5)]), told(&[(a, -0.5), (c, -3.0)]), told(&[])];
+        let tops = [json!({ "a": -0.5, "b": -1.5, "c": -3.0 }), json!({ "a": -0.5, "c": -3.0 }), json!({ "c": -3.0 })];
+        assert_eq!(of_completion(&Bytes::default(), &told, 0)["top_logprobs"], json!(tops));
+        // A conversation's token is beside them, and as many are there as were asked for.
+        let chat = of_chat(&Bytes::default(), &told);
+        let n_top = |at: usize| chat["content"][at]["top_logprobs"].as_array().unwrap().len();
+        assert_eq!([0, 1, 2].map(n_top), [2, 2, 0]);
+        assert_eq!(chat["content"][0]["token"], "c");
     }
 }
