@@ -175,6 +175,17 @@ impl Model {
         }
     }
 
+    /// Whether its decoder, WordPiece's, leaves out spaces before marks and contractions.
+    pub(crate) fn cleans_up(&self) -> bool {
+        match self {
+            Self::WordPiece(_) => true,
+            Self::HuggingFace(file) => file.cleans_up(),
+            Self::WithAddedTokens(file) => file.tokenizer.cleans_up(),
+            Self::Framed(file) => file.tokenizer.cleans_up(),
+            _ => false,
+        }
+    }
+
     /// The merges as a codes file of subword-nmt, as [`Bpe::to_codes`] writes them; `None` for other kinds.
     pub fn to_codes(&self) -> Option<String> {
         match self {

@@ -119,6 +119,11 @@ impl HuggingFaceFile {
         serde_json::from_str(&self.json).is_ok_and(|file: serde_json::Value| file["model"]["merges"].is_array())
     }
 
+    /// Whether its decoder is WordPiece's and leaves out spaces before marks and contractions.
+    pub(crate) fn cleans_up(&self) -> bool {
+        serde_json::from_str(&self.json).is_ok_and(|file: serde_json::Value| file["decoder"]["cleanup"] == true)
+    }
+
     /// The SentencePiece model that it has the pieces of.
     pub(crate) fn sentencepiece(&self) -> Option<SentencePieceFile> {
         let specials = HuggingFace::new(self.clone()).ok()?.specials;

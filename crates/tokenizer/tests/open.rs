@@ -109,16 +109,26 @@ fn spaces_that_transformers_takes_away_in_decoding_are_noted() {
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
         "model": {"type": "BPE", "vocab": {"1": 0, "2": 1, "12": 2}, "merges": [["1", "2"]]}}"#;
     let pieces = fs::read(golden("sentencepiece.unigram.model")).unwrap();
-    let notes = |name: &str, content: &[u8], value: &str| {
+    let said = |name: &str, content: &[u8], value: &str| {
         let settings = format!(r#"{{"clean_up_tokenization_spaces": {value}}}"#);
         let notes = opened(&[(name, content), ("tokenizer_config.json", settings.as_bytes())]).notes;
-        notes.iter().filter(|note| note.contains("clean_up_tokenization_spaces = true is not followed")).count()
+        let of_spaces = |note: &String| note.contains("clean_up_tokenization_spaces = true is not followed");
+        notes.into_iter().filter(of_spaces).collect::<Vec<String>>()
     };
+    let notes = |name: &str, content: &[u8], value: &str| said(name, content, value).len();
     for (value, n) in [("true", 1), ("false", 0), ("null", 0)] {
         assert_eq!(notes("vocab.txt", WORDS.as_bytes(), value), n);
         assert_eq!(notes("spiece.model", &pieces, value), n);
     }
     assert_eq!(notes("tokenizer.json", bpe, "true"), 0, "as in transformers 5");
+
+    // WordPiece's decoder takes them away but for those of the rule " ' " of transformers, which is of several tokens.
+    let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nit\n'\ns\n.\n,\n";
+    let tokenizer = opened(&[("vocab.txt", words.as_bytes())]).tokenizer;
+    assert_eq!(tokenizer.decode(&tokenizer.encode("it, it's .")).unwrap(), "it, it ' s.");
+    let of_wordpiece = said("vocab.txt", words.as_bytes(), "true");
+    assert!(of_wordpiece[0].contains("transformers also writes \"it's\" for \"it ' s\" in"), "{of_wordpiece:?}");
+    assert!(said("spiece.model", &pieces, "true")[0].contains("before marks and contractions"));
 }
 
 #[test]

@@ -41,13 +41,19 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, Token
         (Some((path, text, value)), false) => open_json(&mut settings, options, &path, text, value)?,
     };
     opened.languages = languages::of(&mut settings, &*opened.tokenizer);
-    // transformers 5 does not follow it of BPE either.
-    let cleans_up = settings.flag("clean_up_tokenization_spaces") == Some(true);
-    if cleans_up && opened.tokenizer.to_model().is_none_or(|model| !model.is_bpe()) {
-        settings.notes.push(format!(
-            "{CONFIG}: clean_up_tokenization_spaces = true is not followed; transformers takes the spaces before marks and \
-             contractions (. ? ! , 's) away from the texts that it decodes"
-        ));
+    if settings.flag("clean_up_tokenization_spaces") == Some(true) {
+        let what = match opened.tokenizer.to_model() {
+            // transformers 5 does not follow it of BPE either.
+            Some(model) if model.is_bpe() => None,
+            Some(model) if model.cleans_up() => Some("also writes \"it's\" for \"it ' s\" in"),
+            _ => Some("takes the spaces before marks and contractions (. ? ! , 's) away from"),
+        };
+        let note = |what| {
+            format!(
+                "{CONFIG}: clean_up_tokenization_spaces = true is not followed; transformers {what} the texts that it decodes"
+            )
+        };
+        settings.notes.extend(what.map(note));
     }
     opened.model_max_length = settings.model_max_length();
     opened.special_names = settings.names;
