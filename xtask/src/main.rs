@@ -114,8 +114,8 @@ Commands of the workspace:
     --install, --if-present  as of vulkan
   faults           kills, damages and starves runs, resumes each, and compares the result with an undisturbed run;
                    writes docs/reliability.md
-    --server [short] those of attentive serve alone: kills, and changes of the model's files while it answers; writes
-                     nothing if `short`
+    --server [short] those of attentive serve alone: kills, changes of the model's files, and clients that leave, read
+                     slowly or send nonsense while it answers; if `short`, fewer of them, and writes nothing
     --calls [short]  instead, makes calls to the system fail, each in turn (needs strace)
     --power [short]  instead, loses the power at each call that changes files (needs strace)
   mpi [short]      trains by 2, 3 and 4 processes, kills one of them, and compares with one; writes docs/reliability.md

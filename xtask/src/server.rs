@@ -104,12 +104,7 @@ impl Client {
     fn exchange(&mut self, method: &str, place: &str, body: &str) -> io::Result<Answer> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            None => {
-                let stream = TcpStream::connect(&self.address)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                self.connection.insert(BufReader::new(stream))
-            }
+            None => self.connection.insert(BufReader::new(connect(&self.address)?)),
         };
         let (address, length) = (&self.address, body.len());
         let request = format!(
@@ -122,6 +117,15 @@ impl Client {
         }
         rest(connection, &line).map_err(|_| io::ErrorKind::UnexpectedEof.into())
     }
+}
+
+/// A connection to a server.
+pub(crate) fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 /// The answer that begins with a line.

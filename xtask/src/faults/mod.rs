@@ -4,6 +4,7 @@
 //! milliseconds. The run is resumed, and the result is compared, byte for byte, with that of an undisturbed run.
 
 mod calls;
+mod clients;
 mod damage;
 mod data;
 mod disk;
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let mut lab = Lab::new(program?, SEED, &[])?;
     say!("faults: an undisturbed run takes {:.1} s", lab.whole().took.as_secs_f64());
     if what == Some("--server") {
-        return of_server(&mut lab, !is_short);
+        return of_server(&mut lab, is_short);
     }
     let mut tallies: Vec<Tally> = Vec::new();
     let mut all = |tally: Tally| {
@@ -99,14 +100,14 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     page::write(page::OF_RUNS, &tallies)?;
     say!("faults: {:.1} minutes; the table is in {}", minutes, page::PATH);
     verdict(&tallies)?;
-    of_server(&mut lab, true)
+    of_server(&mut lab, false)
 }
 
-/// Runs the faults of a server, and writes their table if it is wanted.
-fn of_server(lab: &mut Lab, is_written: bool) -> Outcome {
-    let tallies = server::all(lab)?;
+/// Runs the faults of a server, and writes their table; in a short form fewer of them, and no table.
+fn of_server(lab: &mut Lab, is_short: bool) -> Outcome {
+    let tallies = server::all(lab, is_short)?;
     tallies.iter().for_each(|tally| say!("faults: {tally}"));
-    if is_written {
+    if !is_short {
         page::write(page::OF_SERVER, &tallies)?;
     }
     verdict(&tallies)

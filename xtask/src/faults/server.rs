@@ -1,4 +1,5 @@
-//! Faults of `attentive serve`: it ends in the middle of its work, and the files of its model change while it runs.
+//! Faults of `attentive serve`: it ends in the middle of its work, the files of its model change while it runs, and its
+//! clients misbehave.
 
 use std::{
     fs::{self, File},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use super::{
+    clients,
     lab::{Lab, Session, signal},
     outcome::Tally,
 };
@@ -27,14 +29,14 @@ const CLIENTS: usize = 8;
 const N_ENDS: usize = 10;
 
 /// What is translated.
-const TEXTS: [&str; 4] = ["ab cd ef gh ij kl", "gh ij", "kl ab cd", "cd"];
+pub(super) const TEXTS: [&str; 4] = ["ab cd ef gh ij kl", "gh ij", "kl ab cd", "cd"];
 
 /// The files of a model.
 const PARTS: [&str; 4] = ["config.toml", "tokenizer.json", "model.safetensors", "training.json"];
 
 /// Two models, the folder that one of them is served from, and the log of the server.
-struct Models {
-    trained: PathBuf,
+pub(super) struct Models {
+    pub(super) trained: PathBuf,
     imported: PathBuf,
     served: PathBuf,
     log: PathBuf,
@@ -42,7 +44,7 @@ struct Models {
 
 /// How a server may treat those who ask while a fault is injected.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum May {
+pub(super) enum May {
     /// Every request is answered.
     Answer,
     /// An answer is whole, but a request may have none.
@@ -51,16 +53,19 @@ enum May {
     Break,
 }
 
-/// All faults.
-pub(super) fn all(lab: &mut Lab) -> Outcome<Vec<Tally>> {
+/// All faults; fewer of some in a short form.
+pub(super) fn all(lab: &mut Lab, is_short: bool) -> Outcome<Vec<Tally>> {
     let models = Models::new(lab)?;
-    Ok(vec![
+    let mut tallies = vec![
         killed(lab, &models)?,
         terminated(lab, &models)?,
         replaced(lab, &models)?,
         damaged(lab, &models)?,
         written_over(lab, &models)?,
-    ])
+        vanished(lab, &models)?,
+    ];
+    tallies.extend(clients::all(lab, &models, is_short)?);
+    Ok(tallies)
 }
 
 /// SIGKILL while it answers; it is started again at the same port.
@@ -163,23 +168,9 @@ fn damaged(lab: &mut Lab, models: &Models) -> Outcome<Tally> {
                 _ => fs::remove_file(&path),
             };
             hurt.map_err(|e| cannot("damage", &path, &e))?;
-            File::create(&models.log).map_err(|e| cannot("make", &models.log, &e))?;
             n_failed += 1;
-            let mut amiss = while_asked(&server.address, &[&right], May::Answer, || {
-                signal("HUP", server.id())?;
-                eventually("a failed reload", || {
-                    let metrics =
-                        Client::new(&server.address).ask("GET", "/metrics", "").map_err(|e| unanswered(&e))?;
-                    let line = format!("attentive_reloads_total{{result=\"failed\"}} {n_failed}");
-                    Ok(metrics.body.lines().any(|found| found == line))
-                })
-            })?;
-            amiss.extend(differing(&right, &translations(&server.address)?));
-            let log = fs::read_to_string(&models.log).map_err(|e| cannot("read", &models.log, &e))?;
-            if !log.contains("goes on as it is") || log.contains("panicked") {
-                amiss.push(format!("{part}: the log says {log:?}"));
-            }
-            tally.add(0, amiss);
+            let amiss = models.failed_reload(&server, &right, n_failed)?;
+            tally.add(0, amiss.into_iter().map(|amiss| format!("{part}: {amiss}")).collect());
         }
     }
     Ok(tally)
@@ -210,6 +201,38 @@ fn written_over(lab: &mut Lab, models: &Models) -> Outcome<Tally> {
     Ok(tally)
 }
 
+/// The whole folder gone, before attention is first asked for, and SIGHUP; then the folder back, and SIGHUP.
+fn vanished(lab: &mut Lab, models: &Models) -> Outcome<Tally> {
+    let mut tally = Tally::new(
+        "The folder of the model gone, then SIGHUP; then back",
+        "the old model goes on, its attention too; the log names the folder; the new one is loaded",
+    );
+    models.place(&models.trained)?;
+    let body = format!("{{\"text\":\"{}\",\"attention\":true}}", TEXTS[0]);
+    let look = |server: &Server| match Client::new(&server.address).ask("POST", "/api/translate", &body) {
+        Ok(Answer { status: 200, body, .. }) => Ok(body),
+        Ok(Answer { status, body, .. }) => fail(format!("attention: {status}: {body}")),
+        Err(error) => Err(unanswered(&error)),
+    };
+    let seen = look(&models.start(lab, "0")?)?;
+    let server = models.start(lab, "0")?;
+    let right = translations(&server.address)?;
+    fs::remove_dir_all(&models.served).map_err(|e| cannot("remove", &models.served, &e))?;
+    let mut amiss = models.failed_reload(&server, &right, 1)?;
+    if look(&server)? != seen {
+        amiss.push("the attention of another model".into());
+    }
+    models.place(&models.trained)?;
+    amiss.extend(while_asked(&server.address, &[&right], May::Answer, || {
+        signal("HUP", server.id())?;
+        let loaded = || metric(&server.address, "attentive_reloads_total{result=\"loaded\"}");
+        eventually("the folder that is back", || Ok(loaded()? > 0.0))
+    })?);
+    amiss.extend(differing(&right, &translations(&server.address)?));
+    tally.add(0, amiss);
+    Ok(tally)
+}
+
 impl Models {
     /// The mean of the last checkpoint of the lab's run, and a golden model of another tool.
     fn new(lab: &Lab) -> Outcome<Self> {
@@ -227,7 +250,7 @@ impl Models {
     }
 
     /// Puts a model in the folder that is served, as a whole.
-    fn place(&self, model: &Path) -> Outcome {
+    pub(super) fn place(&self, model: &Path) -> Outcome {
         let (next, before) = (self.served.with_extension("next"), self.served.with_extension("before"));
         let place = || -> io::Result<()> {
             fs::create_dir(&next)?;
@@ -246,15 +269,41 @@ impl Models {
 
     /// Serves the folder at a port.
     fn start(&self, lab: &Lab, port: &str) -> Outcome<Server> {
-        let mut command = lab.program(&["serve", "--port", port, "--languages", "en:de", "--model"]);
+        self.start_with(lab, port, &[])
+    }
+
+    /// As [`start`](Self::start), with more arguments.
+    pub(super) fn start_with(&self, lab: &Lab, port: &str, more: &[&str]) -> Outcome<Server> {
+        let mut command = lab.program(&["serve", "--port", port, "--languages", "served=en:de", "--model"]);
         let log =
             File::options().create(true).append(true).open(&self.log).map_err(|e| cannot("open", &self.log, &e))?;
-        Server::listening(command.arg(&self.served).stderr(log))
+        Server::listening(command.arg(&self.served).args(more).stderr(log))
+    }
+
+    /// What servers have said of what broke.
+    pub(super) fn log(&self) -> Outcome<String> {
+        fs::read_to_string(&self.log).map_err(|e| cannot("read", &self.log, &e))
+    }
+
+    /// SIGHUP while clients ask, with a folder that does not load, for the `n_failed`th time; what is amiss.
+    fn failed_reload(&self, server: &Server, right: &[String], n_failed: usize) -> Outcome<Vec<String>> {
+        File::create(&self.log).map_err(|e| cannot("make", &self.log, &e))?;
+        let mut amiss = while_asked(&server.address, &[right], May::Answer, || {
+            signal("HUP", server.id())?;
+            let failed = || metric(&server.address, "attentive_reloads_total{result=\"failed\"}");
+            eventually("a failed reload", || Ok(failed()? == n_failed as f64))
+        })?;
+        amiss.extend(differing(right, &translations(&server.address)?));
+        let log = self.log()?;
+        if !log.contains("goes on as it is") || log.contains("panicked") {
+            amiss.push(format!("the log says {log:?}"));
+        }
+        Ok(amiss)
     }
 }
 
 /// The answers to all texts.
-fn translations(address: &str) -> Outcome<Vec<String>> {
+pub(super) fn translations(address: &str) -> Outcome<Vec<String>> {
     let mut client = Client::new(address);
     let one = |text: &&str| match client.translate(text) {
         Ok(Answer { status: 200, body, .. }) => Ok(body),
@@ -264,20 +313,27 @@ fn translations(address: &str) -> Outcome<Vec<String>> {
     TEXTS.iter().map(one).collect()
 }
 
-fn unanswered(error: &io::Error) -> Failure {
+/// The value of a metric, by its name with its labels; 0 if it is not there.
+pub(super) fn metric(address: &str, name: &str) -> Outcome<f64> {
+    let metrics = Client::new(address).ask("GET", "/metrics", "").map_err(|e| unanswered(&e))?;
+    let value = metrics.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    Ok(value.unwrap_or(0.0))
+}
+
+pub(super) fn unanswered(error: &io::Error) -> Failure {
     Failure::Message(format!("the server does not answer: {error}"))
 }
 
-fn differing(expected: &[String], found: &[String]) -> Vec<String> {
+pub(super) fn differing(expected: &[String], found: &[String]) -> Vec<String> {
     let differ = expected.iter().zip(found).filter(|(expected, found)| expected != found);
     differ.map(|(expected, found)| format!("{found} in place of {expected}")).collect()
 }
 
 /// Injects a fault while clients ask, and gives what is amiss: answers that are none of the `right` ones, or that are missing
 /// where they may not be.
-fn while_asked(
+pub(super) fn while_asked(
     address: &str,
-    right: &[&Vec<String>],
+    right: &[&[String]],
     may: May,
     fault: impl FnOnce() -> Outcome,
 ) -> Outcome<Vec<String>> {
@@ -314,7 +370,7 @@ fn while_asked(
 }
 
 /// Waits until something is so.
-fn eventually(what: &str, mut is_so: impl FnMut() -> Outcome<bool>) -> Outcome {
+pub(super) fn eventually(what: &str, mut is_so: impl FnMut() -> Outcome<bool>) -> Outcome {
     for _ in 0..2000 {
         if is_so()? {
             return Ok(());
