@@ -1,7 +1,7 @@
 //! Running cargo and other programs.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
 };
@@ -55,6 +55,13 @@ pub(crate) fn success(status: ExitStatus) -> Outcome {
 /// Whether a program can be started.
 pub(crate) fn is_installed(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// Memory of a process in KiB, where Linux tells it: the most that it has had (`VmHWM`), or what it has now (`VmRSS`).
+pub(crate) fn memory_kib(id: u32, what: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The failure of a program that could not be started.

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     Failure, Outcome, app, cannot,
-    cargo::{not_started, release_dir, root, run as run_program},
+    cargo::{memory_kib, not_started, release_dir, root, run as run_program},
     fail,
     json::quoted,
     python, say,
@@ -235,12 +235,12 @@ impl Load {
     fn overload(&self, server: &Server, place: &Place, time: Duration) -> Outcome {
         place.warm();
         let calm = place.ask_all(1, Duration::from_secs(1)).first();
-        let before = peak_memory(server.id());
+        let before = memory_kib(server.id(), "VmHWM");
         let seen = place.ask_all(OVERLOAD, time);
         seen.report(OVERLOAD);
         let after = place.ask_all(1, Duration::from_secs(1));
         let mut amiss = Vec::new();
-        if let Some((before, after)) = before.zip(peak_memory(server.id())) {
+        if let Some((before, after)) = before.zip(memory_kib(server.id(), "VmHWM")) {
             say!("the server's largest memory: {} MiB before the overload, {} MiB after it", before >> 10, after >> 10);
             if after - before > OVERLOAD_MIB << 10 {
                 amiss.push(format!("it needs more than {OVERLOAD_MIB} MiB more for {OVERLOAD} clients"));
@@ -460,13 +460,6 @@ fn told(models: &str) -> Option<[&str; 2]> {
     let first = |of: &str| languages.split_once(of)?.1.split('"').next();
     let (source, target) = first("\"source\":[\"").zip(first("\"target\":[\""))?;
     languages.contains("\"told\":true").then_some([source, target])
-}
-
-/// The largest memory that a process had, in KiB, where the system tells it.
-fn peak_memory(id: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Failure, Outcome, app, cannot,
-    cargo::not_started,
+    cargo::{memory_kib, not_started},
     fail,
     faults::processes::{among, children, has_mpi},
     say,
@@ -143,18 +143,12 @@ fn watch(child: &mut Child) -> Outcome<Seen> {
         seen.n_params = number("model ").unwrap_or(seen.n_params);
         seen.sent = number("exchange ").or(seen.sent);
         if line.starts_with("trained ") {
-            seen.peak_mib = children(child.id()).into_iter().filter_map(peak_mib).max().unwrap_or(0);
+            let peak_kib = children(child.id()).into_iter().filter_map(|pid| memory_kib(pid, "VmHWM"));
+            seen.peak_mib = peak_kib.max().unwrap_or(0) / 1024;
             return Ok(seen);
         }
     }
     fail("the run has ended before it was trained")
-}
-
-/// The most memory that a process has had.
-fn peak_mib(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
 }
 
 fn only_run(runs: &Path) -> Outcome<PathBuf> {

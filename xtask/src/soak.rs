@@ -2,9 +2,8 @@
 
 use std::{
     ffi::OsString,
-    fs,
     io::{Read, Write},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -94,7 +93,7 @@ fn soak(mut command: Command, time: Duration) -> Outcome<Soaked> {
     while started.elapsed() < time && ended.is_none() {
         thread::sleep(Duration::from_millis(100));
         let part = usize::from(started.elapsed() > time.mul_f64(WARM_UP));
-        kib[part] = kib[part].max(resident_kib(&child));
+        kib[part] = kib[part].max(cargo::memory_kib(child.id(), "VmRSS").unwrap_or(0));
         ended = child.try_wait().ok().flatten();
     }
     // It may have ended by itself, which is told below.
@@ -107,11 +106,4 @@ fn soak(mut command: Command, time: Duration) -> Outcome<Soaked> {
         None if n_bytes == 0 => fail(format!("{} wrote nothing", command.get_program().display())),
         None => Ok(Soaked { n_bytes, first_kib: kib[0], rest_kib: kib[1] }),
     }
-}
-
-/// Memory of a process that is in use now, as Linux counts it.
-fn resident_kib(child: &Child) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
