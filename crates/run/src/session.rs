@@ -162,11 +162,12 @@ impl Session<'_, '_> {
         }
     }
 
-    /// What an update has sent, if there are others to send to.
-    fn say_sent(&self, n_bytes: u64, n_updates: u64) {
+    /// What an update has sent, and what of the optimizer's state is here, if there are others.
+    fn say_shared(&self, n_bytes: u64, n_updates: u64, n_moments: usize) {
         if self.peers.size() > 1 && n_updates > 0 {
-            let n_bytes = thousands(n_bytes / n_updates);
-            self.options.log.line(&format!("exchange  {n_bytes} bytes sent by process 0 for each update"));
+            let (log, n_bytes) = (self.options.log, thousands(n_bytes / n_updates));
+            log.line(&format!("exchange  {n_bytes} bytes sent by process 0 for each update"));
+            log.line(&format!("optimizer {} values of its state held by process 0", thousands(n_moments as u64)));
         }
     }
 
@@ -251,7 +252,8 @@ impl Session<'_, '_> {
         watchers.extend(events.iter_mut().map(|events| events as &mut dyn Callback));
         let sent_before = self.peers.bytes_sent();
         let outcome = trainer.run(&mut *batches, evaluate.as_deref_mut(), &mut watchers)?;
-        self.say_sent(self.peers.bytes_sent() - sent_before, outcome.state.step.saturating_sub(state.step));
+        let n_updates = outcome.state.step.saturating_sub(state.step);
+        self.say_shared(self.peers.bytes_sent() - sent_before, n_updates, outcome.n_moments);
         Ok(outcome)
     }
 

@@ -71,6 +71,8 @@ pub struct Outcome<M> {
     pub model: M,
     /// The running mean of the parameters, if the run has one; of several processes, the first has it.
     pub ema: Option<Ema>,
+    /// Values of the optimizer's state that this process holds.
+    pub n_moments: usize,
     /// State of the run.
     pub state: TrainState,
     /// Whether a callback ended it before its end.
@@ -225,8 +227,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             let is_over = self.is_over() && !(evaluate.is_some() && self.validation_is_due());
             if stopped || is_over {
                 self.peers.finish();
+                let n_moments = self.optimizer.state().values().map(|moments| moments.dims()[0]).sum();
                 let Self { model, ema, state, .. } = self;
-                return Ok(Outcome { model, ema, state, stopped: !is_over });
+                return Ok(Outcome { model, ema, n_moments, state, stopped: !is_over });
             }
             let (report, diagnosis);
             (self, report, diagnosis) = self.step(batches)?;

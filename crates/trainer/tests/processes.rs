@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path, rc::Rc};
 
-use attentive_backend::{BackendKind, Recompute};
+use attentive_backend::{BackendKind, Recompute, ops::NORM_BLOCK};
 use attentive_collective::{Collective, CollectiveError, Exchange, Threads, gather_equal};
 use attentive_core::{BatchStream, Position, SequenceBatch, StreamError};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
@@ -116,6 +116,30 @@ fn powers_of_two_leave_the_bytes_of_one() {
             assert!(ends.iter().all(|end| *end == alone[0]), "{size} processes, {accumulate} micro-batches");
             assert_same(&found, &expected, &format!("{size} processes, {accumulate} micro-batches"));
         }
+    }
+}
+
+/// Adam has two moments of each parameter, each of which one process holds (Rajbhandari et al. 2020, ZeRO, stage 1).
+#[test]
+fn processes_share_the_moments() {
+    let held = |size: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        each(size, |peers| {
+            let outcome = process(&peers, config(4), OptimizerConfig::default(), folder.path(), None).unwrap();
+            (outcome.n_moments, bits(&outcome.model).len())
+        })
+    };
+    for size in [1, 2, 3] {
+        let held = held(size);
+        let n_values = held[0].1;
+        assert_eq!(
+            held.iter().map(|(n_moments, _)| n_moments).sum::<usize>(),
+            2 * n_values,
+            "{size} processes: {held:?}"
+        );
+        // Cuts are between blocks of norms, of which the table of embeddings has two.
+        assert!(held.iter().all(|(n_moments, _)| *n_moments <= 2 * (n_values / size + NORM_BLOCK)), "{held:?}");
+        assert!(size == 1 || held.iter().all(|(n_moments, _)| *n_moments < 2 * n_values), "{held:?}");
     }
 }
 
