@@ -23,12 +23,19 @@ use crate::{
 const AUDITABLE: &str = "cargo-auditable";
 const LIST: &[u8] = b".dep-v0";
 
+/// Options of cargo that put the program at another place, where an older one may be left here, or make it otherwise.
+const ELSEWHERE: [&str; 5] = ["--target", "--profile", "--artifact-dir", "--manifest-path", "--config"];
+
+/// Variables by which this machine would make another program.
+const SETTINGS: [&str; 4] = ["CARGO_PROFILE_", "CARGO_INCREMENTAL", "CARGO_BUILD_INCREMENTAL", "CARGO_BUILD_TARGET"];
+
 /// Folders of the clones, with names of different lengths.
 const CLONES: [&str; 2] = ["first", "once-again"];
 
 /// Builds the program; `args` are options for cargo, except for `--twice`.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let (twice, args): (Vec<&OsString>, Vec<&OsString>) = args.iter().partition(|arg| *arg == "--twice");
+    refuse_elsewhere(&args)?;
     if !is_installed(AUDITABLE) {
         not_run("list of dependencies in the program", "cargo-auditable is not installed");
     }
@@ -39,6 +46,17 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let program = build(&root(), &folder, &args)?;
     say!("release: {}", program.display());
     Ok(())
+}
+
+/// Refuses options after which the program would not be the one that is looked at.
+fn refuse_elsewhere(args: &[&OsString]) -> Outcome {
+    let is_elsewhere = |arg: &str| ELSEWHERE.iter().any(|option| arg.starts_with(option));
+    match args.iter().find(|arg| arg.to_str().is_some_and(is_elsewhere)) {
+        Some(arg) => {
+            fail(format!("release takes features, and not {}: it builds one profile for this machine", arg.display()))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Builds two clones of the commit and compares the programs.
@@ -74,7 +92,12 @@ fn build(root: &Path, target: &Path, args: &[&OsString]) -> Outcome<PathBuf> {
     command.args(["build", PROFILE, "--locked", "--package", "attentive-cli", "--bin", "attentive"]);
     command.arg("--manifest-path").arg(root.join("Cargo.toml")).arg("--target-dir").arg(target).args(args);
     let home = env::var_os("CARGO_HOME").map_or_else(|| env::home_dir().unwrap_or_default().join(".cargo"), Into::into);
-    // From its own folder, whose settings for cargo then apply; flags of this machine do not.
+    // From its own folder, whose settings for cargo then apply; flags, profiles and targets of this machine do not.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| SETTINGS.iter().any(|setting| name.starts_with(setting))) {
+            command.env_remove(name);
+        }
+    }
     run_program(command.current_dir(root).env("CARGO_ENCODED_RUSTFLAGS", without_places(&home, root, target)))?;
     let program = target.join("release").join(format!("attentive{}", env::consts::EXE_SUFFIX));
     let bytes = fs::read(&program).map_err(|e| cannot("read", &program, &e))?;
@@ -121,6 +144,18 @@ mod tests {
         let expected = ["/c=/cargo", "/a b=/attentive", "/a b/target=/target"];
         let flags: Vec<&str> = flags.to_str().unwrap().split('\x1f').collect();
         assert_eq!(flags, expected.map(|places| format!("--remap-path-prefix={places}")));
+    }
+
+    #[test]
+    fn a_program_at_another_place_is_refused() {
+        let refused = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            refuse_elsewhere(&args.iter().collect::<Vec<_>>()).is_err()
+        };
+        assert!(!refused(&["--features", "serve,wgpu", "--no-default-features"]));
+        for option in ["--target=x86_64-unknown-linux-musl", "--target-dir", "--profile"] {
+            assert!(refused(&["--features", "serve", option]), "{option}");
+        }
     }
 
     #[test]

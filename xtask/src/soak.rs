@@ -104,6 +104,7 @@ fn soak(mut command: Command, time: Duration) -> Outcome<Soaked> {
     match ended {
         Some(status) => fail(format!("{} ended by itself: {status}", command.get_program().display())),
         None if n_bytes == 0 => fail(format!("{} wrote nothing", command.get_program().display())),
+        None if kib.contains(&0) => fail("the memory of the command was not read in one part of the time"),
         None => Ok(Soaked { n_bytes, first_kib: kib[0], rest_kib: kib[1] }),
     }
 }
