@@ -1,5 +1,5 @@
-//! `cargo xtask bench processes`: one run by 1, 2, 4 and 3 processes, side by side, and one with layers that are kept, then
-//! recomputed.
+//! `cargo xtask bench processes`: one run by 1, 2, 4 and 3 processes, side by side, and one with layers that are kept,
+//! then recomputed.
 
 use std::{
     ffi::OsString,
@@ -88,8 +88,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
 /// A table of a workload by some processes each.
 fn by_processes(program: &Path, workload: &Workload, is_rounded: bool) -> Outcome {
     say!(
-        "\n| {} | threads each | weights | tokens/s | × 1 process | peak MiB | bytes of moments | bytes sent an update | of \
-         theory |",
+        "\n| {} | threads each | weights | tokens/s | × 1 process | peak MiB | bytes of moments | bytes sent an update \
+         | of theory |",
         workload.name
     );
     say!("|---|---|---|---|---|---|---|---|---|");
@@ -104,7 +104,8 @@ fn by_processes(program: &Path, workload: &Workload, is_rounded: bool) -> Outcom
         let sent = sent.map_or("– | –".to_owned(), |sent| format!("{sent:.0} | {:.3}", sent / theory));
         let factor = tokens_per_second / *first.get_or_insert(tokens_per_second);
         say!(
-            "| {n} | {n_threads} | `{hash:.12}` | {tokens_per_second:.0} | {factor:.2} | {peak_mib} | {moments:.0} | {sent} |"
+            "| {n} | {n_threads} | `{hash:.12}` | {tokens_per_second:.0} | {factor:.2} | {peak_mib} | {moments:.0} \
+             | {sent} |"
         );
     }
     Ok(())

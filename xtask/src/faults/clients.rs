@@ -24,8 +24,8 @@ const LEAVING: usize = 12;
 /// Clients that read slowly; in a short form.
 const N_SLOW: [usize; 2] = [4, 2];
 
-/// Tokens of a text that nothing but its reader ends, of one that is read to its end, and of one that is more than the system
-/// keeps between a server and a client who does not read.
+/// Tokens of a text that nothing but its reader ends, of one that is read to its end, and of one that is more than the
+/// system keeps between a server and a client who does not read.
 const ENDLESS: usize = 65_536;
 const FEW: usize = 40;
 const MANY: usize = 16_384;
@@ -164,8 +164,8 @@ fn gauge(what: &str, model: &str) -> String {
     format!("attentive_{what}{{model=\"{model}\"}}")
 }
 
-/// What was written for clients that left, if it is more than they had asked for by then: most of a stream, or a translation,
-/// whose tokens count at its end.
+/// What was written for clients that left, if it is more than they had asked for by then: most of a stream, or a
+/// translation, whose tokens count at its end.
 fn work_of_the_gone(address: &str) -> Outcome<Vec<String>> {
     let written =
         |model: &str| metric(address, &format!("attentive_tokens_total{{model=\"{model}\",side=\"written\"}}"));
@@ -180,7 +180,8 @@ fn work_of_the_gone(address: &str) -> Outcome<Vec<String>> {
     Ok(amiss)
 }
 
-/// Clients that read nothing for a while, and then a few bytes at a time, of texts that are longer than what the system keeps.
+/// Clients that read nothing for a while, and then a few bytes at a time, of texts that are longer than what the system
+/// keeps.
 fn slow(lab: &mut Lab, models: &Models, n_readers: usize) -> Outcome<Tally> {
     let mut tally =
         Tally::new("Clients that read slowly", "the others are answered meanwhile; they have all of it in the end");
