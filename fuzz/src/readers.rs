@@ -184,8 +184,14 @@ pub fn checkpoint(bytes: &[u8]) {
     let _ = CheckpointDir::new(parent, 2).latest();
 }
 
+/// Pixels that are decoded here: a file of 32 bytes may say to have as many as Pillow reads, which take half a gigabyte.
+const MAX_PIXELS: usize = 1 << 22;
+
 /// A picture of any format, and the patches that become of it.
 pub fn picture(bytes: &[u8]) {
+    if Picture::size_in(bytes, Path::new("picture")).is_ok_and(|[height, width]| height * width > MAX_PIXELS) {
+        return;
+    }
     if let Ok(picture) = Picture::decode(bytes, Path::new("picture")) {
         let processor = ImageProcessor::square(8, 3);
         let patches = processor.patches(&[processor.prepare(&picture)], 4).expect("patches fill the picture");
