@@ -31,7 +31,9 @@ impl SourceFile {
 
     /// Lines of code with their numbers: without comments, and without the unit tests at the end of the file.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let end = self.text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
+        // They may need a feature, too.
+        let ends = ["\n#[cfg(test)]\nmod tests {", "\n#[cfg(all(test, feature = \"flex\"))]\nmod tests {"];
+        let end = ends.iter().filter_map(|tests| self.text.find(tests)).min().unwrap_or(self.text.len());
         let lines = self.text[..end].lines().enumerate();
         lines.map(|(at, line)| (at + 1, line.split("//").next().unwrap_or_default()))
     }
