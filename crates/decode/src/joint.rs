@@ -179,6 +179,17 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// # Panics
     /// If there is no handle, or the system has no thread left.
     pub fn among(handles: Vec<M>) -> Self {
+        Self::of(handles, |work| {
+            thread::Builder::new().name("model".to_owned()).spawn(work).expect("the system has a thread");
+        })
+    }
+
+    /// As [`new`](Self::new), whose worker `spawn` starts: on a pool of threads, which then compute.
+    pub fn spawned(model: M, spawn: impl FnMut(Box<dyn FnOnce() + Send>)) -> Self {
+        Self::of(vec![model], spawn)
+    }
+
+    fn of(handles: Vec<M>, mut spawn: impl FnMut(Box<dyn FnOnce() + Send>)) -> Self {
         let first = handles.first().expect("there is a handle");
         let (vocab_size, max_len, restricts) = (first.vocab_size(), first.max_len(), first.restricts());
         let users = handles.into_iter().map(|model| {
@@ -186,8 +197,7 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
             let (changed, n_searches) = <(Condvar, AtomicUsize)>::default();
             let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed, n_searches });
             let of_worker = Arc::clone(&queue);
-            let thread = thread::Builder::new().name("model".to_owned());
-            thread.spawn(move || of_worker.work(&model)).expect("the system has a thread");
+            spawn(Box::new(move || of_worker.work(&model)));
             Arc::new(User(queue))
         });
         Self { vocab_size, max_len, restricts, stop: Arc::new(|| false), users: users.collect() }
