@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
+use crate::ops::part_of;
+
 /// The keys that are hidden from each query; in every tensor here `true` means hidden.
 ///
 /// The parts combine: a key is hidden if any of them hides it. A query that sees no key attends to nothing: its
@@ -99,7 +101,7 @@ impl Mask {
         };
         let hidden_keys = self.hidden_keys.clone().map(|hidden| {
             let [batch, _] = hidden.dims();
-            narrowed(hidden, 1, &keys).reshape([batch, 1, 1, keys.len()])
+            part_of(hidden, 1, &keys).reshape([batch, 1, 1, keys.len()])
         });
         // One query alone is the last: it has no future.
         let future = (self.causal && q_len > 1).then(|| offsets().greater_elem(0));
@@ -108,8 +110,8 @@ impl Mask {
             .filter(|&window| window < k_len)
             .map(|window| offsets().abs().greater_equal_elem(window as i64));
         let others = self.hidden.clone().map(|hidden| {
-            let hidden = if hidden.dims()[2] > 1 { narrowed(hidden, 2, &queries) } else { hidden };
-            narrowed(hidden, 3, &keys)
+            let hidden = if hidden.dims()[2] > 1 { part_of(hidden, 2, &queries) } else { hidden };
+            part_of(hidden, 3, &keys)
         });
         [hidden_keys, future, far, others].into_iter().flatten().reduce(or)
     }
@@ -137,11 +139,6 @@ impl Mask {
             ..*self
         }
     }
-}
-
-/// A part of an axis; no operation where it is all of it.
-fn narrowed<const D: usize>(x: Tensor<D, Bool>, axis: usize, part: &Range<usize>) -> Tensor<D, Bool> {
-    if *part == (0..x.dims()[axis]) { x } else { x.narrow(axis, part.start, part.len()) }
 }
 
 /// Broadcasting `a | b`.

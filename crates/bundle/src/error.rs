@@ -285,9 +285,7 @@ pub enum TranslateError {
         texts: Vec<(usize, TooLong)>,
     },
     /// No token can begin the translations of texts: the weights are not finite, for example.
-    #[error(
-        "text {}: no token can begin its translation: all are suppressed or impossible; are the weights finite?", texts[0] + 1
-    )]
+    #[error("text {}: {}", texts[0] + 1, Self::NOTHING_FOLLOWS)]
     NothingFollows {
         /// All texts that are so, by their index; one at least.
         texts: Vec<usize>,
@@ -341,6 +339,12 @@ pub enum TranslateError {
     /// A setting of the search.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+impl TranslateError {
+    /// What is said of a text whose translation no token can begin.
+    pub const NOTHING_FOLLOWS: &str =
+        "no token can begin its translation: all are suppressed or impossible; are the weights finite?";
 }
 
 /// Why an encoder can't read a text as it was asked to.

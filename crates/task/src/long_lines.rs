@@ -198,8 +198,7 @@ impl LongLines {
 
 /// The error of a line whose translation no token can begin.
 pub(crate) fn nothing_follows(place: &impl Display) -> Error {
-    let problem = "no token can begin its translation: all are suppressed or impossible; are the weights finite?";
-    Error::Refused(format!("{place}: {problem}"))
+    Error::Refused(format!("{place}: {}", TranslateError::NOTHING_FOLLOWS))
 }
 
 /// A text on one line: an answer has the line of what it answers.

@@ -1,6 +1,6 @@
 //! The loss over the vocabulary.
 
-use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::blocks;
 
@@ -35,6 +35,9 @@ pub fn projected_cross_entropy(
 ) -> CrossEntropy {
     let ([n, _], [vocab, _]) = (hidden.dims(), projection.dims());
     assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
+    // Some devices would read beside the table.
+    let is_there = |(&id, &ignored): (&u32, &bool)| ignored || (id as usize) < vocab;
+    assert!(targets.iter().zip(ignored).all(is_there), "cross-entropy: a target beyond a vocabulary of {vocab}");
     let n_targets = ignored.iter().filter(|&&ignored| !ignored).count();
     let negative_entropy = n_targets as f64 * smoothed_negative_entropy(smoothing, vocab);
     #[cfg(feature = "flex")]
@@ -57,12 +60,10 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], ignored: &[bool], smoot
     let ([n, vocab], device) = (logits.dims(), logits.device());
     assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
     let negative_entropy = smoothed_negative_entropy(smoothing, vocab);
-    let ids: Vec<i64> = targets.iter().zip(ignored).map(|(&id, &skip)| if skip { 0 } else { i64::from(id) }).collect();
-    let targets = Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), &device);
-    let counts: Vec<f32> = ignored.iter().map(|&ignored| f32::from(u8::from(!ignored))).collect();
-    let counts = Tensor::<1>::from_data(TensorData::new(counts, [n]), &device);
+    let targets = blocks::Targets { ids: targets, ignored, smoothing };
+    let counts = targets.counts_of(&(0..n), &device).reshape([n]);
     let log_p = log_softmax(logits, 1);
-    let nll = -log_p.clone().gather(1, targets.reshape([n, 1])).reshape([n]); // [n]
+    let nll = -log_p.clone().gather(1, targets.ids_of(&(0..n), &device)).reshape([n]); // [n]
     let nll_sum = (nll.clone() * counts.clone()).sum();
     let divergence = if smoothing > 0.0 {
         let uniform = -log_p.mean_dim(1).reshape([n]); // [n], cross-entropy to the uniform distribution

@@ -16,6 +16,8 @@ mod recurrence;
 mod rotation;
 mod squared_norm;
 
+pub(crate) use blocks::part_of;
+
 pub use activation::{Activation, activation, gate};
 pub use adam::{AdamStep, AdamTensors, adam};
 pub use attention::{Scoring, attention, attention_of_texts, attention_weights, bounded};

@@ -3,7 +3,7 @@ use std::ops::Range;
 use attentive_core::mix64;
 use burn::tensor::{Bool, Tensor};
 
-use super::{SIZE, blocks};
+use super::{SIZE, blocks, part_of};
 use crate::{
     Dropout, Mask, graph,
     ops::{Scoring, bounded, dropout},
@@ -132,8 +132,7 @@ impl Attention {
 
     fn part_of_bias(&self, bias: &Tensor<4>, queries: &Range<usize>, keys: &Range<usize>) -> Tensor<4> {
         let bias = if bias.dims()[2] > 1 { rows(bias, queries) } else { bias.clone() };
-        let [_, k_len] = self.lengths();
-        if *keys == (0..k_len) { bias } else { bias.narrow(3, keys.start, keys.len()) }
+        part_of(bias, 3, keys)
     }
 
     /// What attention weights of block `block` are multiplied by.
@@ -158,12 +157,7 @@ impl Attention {
             let highest = values.clone().max_dim(3);
             let powers = (values - highest.clone()).exp();
             let sums = powers.clone().sum_dim(3);
-            let weights = powers / sums.clone();
-            let weights = match hidden {
-                Some(hidden) => weights.mask_fill(hidden, 0.0),
-                None => weights,
-            };
-            let weights = self.dropped(block, weights);
+            let weights = self.dropped(block, without(hidden, powers / sums.clone()));
             outputs.push(self.ungrouped(product(self.grouped(weights), v)));
             log_sums.push(sums.log() + highest);
         }
@@ -178,6 +172,7 @@ impl Attention {
         dy: &Tensor<4>,
         wants_bias: bool,
     ) -> [Option<Tensor<4>>; 4] {
+        let ([.., d_k], [.., d_v]) = (self.k.dims(), self.v.dims());
         let (mut dk, mut dv) = (self.k.zeros_like(), self.v.zeros_like());
         let mut d_queries = Vec::new();
         let mut d_bias = self.bias.as_ref().filter(|_| wants_bias).map(Tensor::zeros_like);
@@ -186,15 +181,11 @@ impl Attention {
             let q = self.grouped(rows(&self.q, &queries));
             let [y, dy, log_sums] = [y, dy, log_sums].map(|x| rows(x, &queries));
             let Scores { values, hidden, bounded } = self.scores(&q, &k, &queries, &keys);
-            let weights = (values - log_sums).exp();
-            let weights = match hidden {
-                Some(hidden) => weights.mask_fill(hidden, 0.0),
-                None => weights,
-            };
+            let weights = without(hidden, (values - log_sums).exp());
             let dropped = self.grouped(self.dropped(block, weights.clone()));
             let along = (dy.clone() * y).sum_dim(3); // Σ weight · d weight of each query
             let dy = self.grouped(dy);
-            dv = added(dv, &keys, product(dropped.swap_dims(2, 3), dy.clone()));
+            dv = added(dv, [&keys, &(0..d_v)], product(dropped.swap_dims(2, 3), dy.clone()));
             let d_weights = self.dropped(block, self.ungrouped(product(dy, v.swap_dims(2, 3))));
             let d_scores = weights * (d_weights - along);
             d_bias = d_bias.map(|sum| self.add_bias(sum, &queries, &keys, d_scores.clone()));
@@ -204,7 +195,7 @@ impl Attention {
             };
             let d_scores = self.grouped(d_scores);
             d_queries.push(self.ungrouped(product(d_scores.clone(), k)) * self.scale);
-            dk = added(dk, &keys, product(d_scores.swap_dims(2, 3), q));
+            dk = added(dk, [&keys, &(0..d_k)], product(d_scores.swap_dims(2, 3), q));
         }
         [Some(joined(d_queries)), Some(dk), Some(dv), d_bias]
     }
@@ -215,24 +206,30 @@ impl Attention {
         let shared = (0..3).filter(|&axis| dims[axis] == 1);
         let part = shared.fold(d_scores, Tensor::sum_dim);
         let queries = if dims[2] == 1 { 0..1 } else { queries.clone() };
-        let place = [0..dims[0], 0..dims[1], queries, keys.clone()];
-        let so_far = sum.clone().slice(place.clone());
-        sum.slice_assign(place, so_far + part)
+        added(sum, [&queries, keys], part)
+    }
+}
+
+/// Weights, of which those of hidden keys are zero.
+fn without(hidden: Option<Tensor<4, Bool>>, weights: Tensor<4>) -> Tensor<4> {
+    match hidden {
+        Some(hidden) => weights.mask_fill(hidden, 0.0),
+        None => weights,
     }
 }
 
 /// Rows `part` of axis 2.
 fn rows(x: &Tensor<4>, part: &Range<usize>) -> Tensor<4> {
-    if *part == (0..x.dims()[2]) { x.clone() } else { x.clone().narrow(2, part.start, part.len()) }
+    part_of(x.clone(), 2, part)
 }
 
-/// Adds `part` to rows of `sum`.
-fn added(sum: Tensor<4>, to: &Range<usize>, part: Tensor<4>) -> Tensor<4> {
-    let [batch, heads, n, d] = sum.dims();
-    if *to == (0..n) {
+/// Adds `part` to some rows and columns of `sum`.
+fn added(sum: Tensor<4>, [rows, columns]: [&Range<usize>; 2], part: Tensor<4>) -> Tensor<4> {
+    let [batch, heads, n_rows, n_columns] = sum.dims();
+    if *rows == (0..n_rows) && *columns == (0..n_columns) {
         return sum + part;
     }
-    let place = [0..batch, 0..heads, to.clone(), 0..d];
+    let place = [0..batch, 0..heads, rows.clone(), columns.clone()];
     let so_far = sum.clone().slice(place.clone());
     sum.slice_assign(place, so_far + part)
 }

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
-use super::{SIZE, blocks};
+use super::{SIZE, blocks, part_of};
 use crate::{
     graph,
     ops::{CrossEntropy, linear},
@@ -97,7 +97,7 @@ fn sums(hidden: &Tensor<2>, classes: &Classes, targets: Targets<'_>, wanted: Wan
     let smoothing = targets.smoothing;
     for rows in blocks(n, vocab, size) {
         let (ids, counts) = (targets.ids_of(&rows, &device), targets.counts_of(&rows, &device));
-        let x = hidden.clone().narrow(0, rows.start, rows.len());
+        let x = part_of(hidden.clone(), 0, &rows);
         let logits = linear(x.clone(), classes.projection.clone().transpose(), classes.bias.clone()); // [rows, vocab]
         let highest = logits.clone().max_dim(1);
         let powers = (logits.clone() - highest.clone()).exp();
@@ -143,14 +143,14 @@ fn added<const D: usize>(sum: Option<Tensor<D>>, part: Tensor<D>) -> Option<Tens
 
 impl Targets<'_> {
     /// `[rows, 1]`.
-    fn ids_of(self, rows: &Range<usize>, device: &Device) -> Tensor<2, Int> {
+    pub(in crate::ops) fn ids_of(self, rows: &Range<usize>, device: &Device) -> Tensor<2, Int> {
         let pairs = self.ids[rows.clone()].iter().zip(&self.ignored[rows.clone()]);
         let ids: Vec<i64> = pairs.map(|(&id, &skip)| if skip { 0 } else { i64::from(id) }).collect();
         Tensor::from_data(TensorData::new(ids, [rows.len(), 1]), device)
     }
 
     /// 1 where a target counts, else 0: `[rows, 1]`.
-    fn counts_of(self, rows: &Range<usize>, device: &Device) -> Tensor<2> {
+    pub(in crate::ops) fn counts_of(self, rows: &Range<usize>, device: &Device) -> Tensor<2> {
         let counts: Vec<f32> = self.ignored[rows.clone()].iter().map(|&skip| f32::from(u8::from(!skip))).collect();
         Tensor::from_data(TensorData::new(counts, [rows.len(), 1]), device)
     }

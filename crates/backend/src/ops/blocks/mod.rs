@@ -12,8 +12,15 @@ pub(super) use cross_entropy::{Targets, cross_entropy};
 
 use std::{iter, ops::Range};
 
+use burn::tensor::{Tensor, kind::Basic};
+
 /// Most scores or logits of a block, 64 MiB: enough to fill a GPU, and little beside what a pass keeps.
 const SIZE: usize = 1 << 24;
+
+/// A part of an axis; no operation where it is all of it.
+pub(crate) fn part_of<const D: usize, K: Basic>(x: Tensor<D, K>, axis: usize, part: &Range<usize>) -> Tensor<D, K> {
+    if *part == (0..x.dims()[axis]) { x } else { x.narrow(axis, part.start, part.len()) }
+}
 
 /// Blocks of as many rows of `width` numbers as `size` takes; at least one row each.
 fn blocks(n_rows: usize, width: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
