@@ -1,21 +1,28 @@
 //! Pairs of which a model has written one side.
 
 use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
     fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Write},
+    iter,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use attentive_bundle::{DecodingConfig, Input, Search, TranslateError, Translation, Translator, is_blank};
+use attentive_collective::Collective;
 use attentive_core::EncoderDecoder;
 use attentive_data::sha256_of;
 use attentive_decode::SamplingConfig;
 use attentive_metrics::{Bleu, Scorer};
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Line, Lines, Log, Result, long_lines::nothing_follows, thousands};
+use crate::{Context, Error, Line, Lines, Log, Result, long_lines::nothing_follows, share_blocks, thousands};
+
+/// Lines with their references, if there are any.
+type Block = Vec<(Line, Option<String>)>;
 
 /// Lines that are translated together, and after which a run that is killed goes on.
 const LINES_AT_ONCE: usize = 512;
@@ -86,21 +93,29 @@ struct Progress {
 
 impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
     /// Writes the pairs of all lines of `text` to `out`, tab-separated, source first; `references` are those of the lines, for
-    /// distillation. `None` if `go_on` ended it.
+    /// distillation. `None` if `go_on` ended it, and for processes other than the first: each calls this, translates blocks of
+    /// the lines that the first one reads, and that one writes.
     ///
-    /// Beside `out` are its beginning and how far it goes until it is whole; a run that was killed or ended goes on there.
+    /// Beside `out` are its beginning and how far it goes until it is whole; a run that was killed or ended goes on there, with
+    /// any number of processes.
     ///
     /// # Errors
     /// A file can't be read or written, or another process writes it; lines are not UTF-8; references are not as many as lines;
-    /// what is there was begun with another model, other settings or other lines.
+    /// what is there was begun with another model, other settings or other lines; a process has ended.
     pub fn write(
         &self,
+        peers: &dyn Collective,
         mut text: Lines,
         mut references: Option<Lines>,
         out: &Path,
         log: &dyn Log,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<SyntheticReport>> {
+        let translated = |block: &Block| Ok((self.pairs(block)?, None));
+        if peers.rank() > 0 {
+            share_blocks(peers, iter::empty(), translated, |_| Ok::<_, Error>(()))?;
+            return Ok(None);
+        }
         let [part, state] = [".part", ".progress"].map(|end| beside(out, end));
         let unwritable = || format!("can't write {}", part.display());
         let mut file = open_locked(&part, log)?;
@@ -155,13 +170,22 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
             );
         }
         let (start, before, mut said) = (Instant::now(), progress.report.n_lines, Instant::now());
-        loop {
-            let block = block(&mut text, &mut references, LINES_AT_ONCE)?;
-            if block.is_empty() {
-                break;
+        // Of blocks that are read and not yet written, the hashes.
+        let (hashes, is_ended) = (RefCell::new(VecDeque::new()), Cell::new(false));
+        let blocks = iter::from_fn(|| {
+            if is_ended.get() {
+                return None;
             }
-            let pairs = self.pairs(&block, references.is_some(), &mut progress.report)?;
-            progress.sha256 = digest(&progress.sha256, &block);
+            let block = block(&mut text, &mut references, LINES_AT_ONCE);
+            if let Ok(block) = &block {
+                sha256 = digest(&sha256, block);
+                hashes.borrow_mut().push_back(sha256.clone());
+            }
+            Some(block).filter(|block| !block.as_ref().is_ok_and(Vec::is_empty))
+        });
+        share_blocks(peers, blocks, translated, |(pairs, report)| -> Result<()> {
+            progress.sha256 = hashes.borrow_mut().pop_front().unwrap_or_default();
+            progress.report.add(&report);
             file.write_all(pairs.as_bytes()).and_then(|()| file.sync_data()).with_context(unwritable)?;
             progress.n_bytes += pairs.len() as u64;
             let json = serde_json::to_vec(&progress).context("writing the progress")?;
@@ -174,9 +198,11 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
                 log.line(&format!("{lines} lines, {pairs} pairs, {rate:.0} lines a second"));
                 said = Instant::now();
             }
-            if !go_on() {
-                return Ok(None);
-            }
+            is_ended.set(!go_on());
+            Ok(())
+        })?;
+        if is_ended.get() {
+            return Ok(None);
         }
         finish(file, &part, out).with_context(|| format!("can't write {}", out.display()))?;
         fs::remove_file(&state).with_context(|| format!("can't remove {}", state.display()))?;
@@ -189,14 +215,10 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
         self.sampling.map_or(Search::Best(n), |sampling| Search::Random(sampling, n))
     }
 
-    /// The pairs of a block of lines, as they are written.
-    fn pairs(
-        &self,
-        block: &[(Line, Option<String>)],
-        has_references: bool,
-        report: &mut SyntheticReport,
-    ) -> Result<String> {
-        let mut texts = Vec::new();
+    /// The pairs of a block of lines, as they are written, and what became of the lines.
+    fn pairs(&self, block: &Block) -> Result<(String, SyntheticReport)> {
+        let has_references = block.iter().any(|(_, reference)| reference.is_some());
+        let (mut texts, mut report) = (Vec::new(), SyntheticReport::default());
         for (line, reference) in block {
             report.n_lines += 1;
             if line.is_cut {
@@ -241,7 +263,7 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
             report.n_pairs += 1;
             pairs += &format!("{source}\t{target}\n");
         }
-        Ok(pairs)
+        Ok((pairs, report))
     }
 }
 
@@ -261,7 +283,7 @@ fn best(mut translations: Vec<Translation>, reference: Option<&str>) -> Result<S
 }
 
 /// The next lines with their references, if there are any: `n` of them, or what is left.
-fn block(text: &mut Lines, references: &mut Option<Lines>, n: usize) -> Result<Vec<(Line, Option<String>)>> {
+fn block(text: &mut Lines, references: &mut Option<Lines>, n: usize) -> Result<Block> {
     let mut block = Vec::new();
     while block.len() < n {
         let line = text.next().transpose()?;
@@ -282,7 +304,7 @@ fn block(text: &mut Lines, references: &mut Option<Lines>, n: usize) -> Result<V
 /// The hash of lines and of those before them.
 fn digest(before: &str, block: &[(Line, Option<String>)]) -> String {
     let of_pair = |(line, reference): &(Line, Option<String>)| format!("{}\n{reference:?}\n", line.text);
-    sha256_of(std::iter::once(before.to_owned()).chain(block.iter().map(of_pair)))
+    sha256_of(iter::once(before.to_owned()).chain(block.iter().map(of_pair)))
 }
 
 /// The pairs so far, which no other process writes while the file is open.
@@ -361,6 +383,16 @@ pub(crate) fn finish(file: File, part: &Path, out: &Path) -> std::io::Result<()>
 }
 
 impl SyntheticReport {
+    /// Counts the lines of another one too.
+    fn add(&mut self, other: &Self) {
+        let Self { n_lines, n_pairs, n_blank, n_too_long, n_empty } = other;
+        self.n_lines += n_lines;
+        self.n_pairs += n_pairs;
+        self.n_blank += n_blank;
+        self.n_too_long += n_too_long;
+        self.n_empty += n_empty;
+    }
+
     /// What was left out, and why.
     pub fn left_out(&self) -> String {
         let reasons = [

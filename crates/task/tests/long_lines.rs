@@ -4,6 +4,7 @@ use std::{fs, num::NonZeroUsize, sync::Arc};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{DecodingConfig, Search, Shortlist, TranslationModel, Translator};
+use attentive_collective::Alone;
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_task::{Lines, LongLines, OnLong, Synthesis, SyntheticPairs};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
@@ -52,6 +53,6 @@ fn pairs_that_are_made_end_at_the_line_that_nothing_follows() {
     let (synthesis, identity) = (Synthesis::Distilled, String::new());
     let pairs = SyntheticPairs { translator: &translator, config: &config, sampling: None, synthesis, identity };
     let lines = Lines::open(&[text], "text", |_| {});
-    let error = pairs.write(lines, None, &folder.path().join("out"), &(), &|| true).unwrap_err().to_string();
+    let error = pairs.write(&Alone, lines, None, &folder.path().join("out"), &(), &|| true).unwrap_err().to_string();
     assert!(error.contains("text:3: no token can begin its translation"), "{error}");
 }

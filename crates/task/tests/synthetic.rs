@@ -9,6 +9,7 @@ use std::{
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{DecodingConfig, TranslationModel, Translator};
+use attentive_collective::{Alone, Collective, Threads};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_task::{Lines, Synthesis, SyntheticPairs, SyntheticReport};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
@@ -69,8 +70,11 @@ fn lines(path: &Path) -> Lines {
 fn a_teacher_writes_targets_and_back_translation_sources() {
     let made = Made::new();
     let text = made.write("text", "ab ba\n\n  \naab\n");
-    let report =
-        made.pairs(Synthesis::Distilled).write(lines(&text), None, &made.path("out"), &(), &|| true).unwrap().unwrap();
+    let report = made
+        .pairs(Synthesis::Distilled)
+        .write(&Alone, lines(&text), None, &made.path("out"), &(), &|| true)
+        .unwrap()
+        .unwrap();
     assert_eq!(report, SyntheticReport { n_lines: 4, n_pairs: 2, n_blank: 2, ..SyntheticReport::default() });
     assert_eq!(report.left_out(), "2 blank");
     let [first, second] = ["ab ba", "aab"].map(|text| made.best(text, 1).remove(0));
@@ -78,7 +82,7 @@ fn a_teacher_writes_targets_and_back_translation_sources() {
     assert_eq!(written, format!("ab ba\t{first}\naab\t{second}\n"));
 
     let back = Synthesis::Backtranslated { tag: "<BT>".into() };
-    made.pairs(back).write(lines(&text), None, &made.path("back"), &(), &|| true).unwrap();
+    made.pairs(back).write(&Alone, lines(&text), None, &made.path("back"), &(), &|| true).unwrap();
     let written = fs::read_to_string(made.path("back")).unwrap();
     assert_eq!(written, format!("<BT> {first}\tab ba\n<BT> {second}\taab\n"));
 }
@@ -91,7 +95,7 @@ fn references_choose_among_the_beam() {
     assert_ne!(candidates[0], candidates[2]);
     let references = lines(&made.write("reference", &format!("{}\n", candidates[2])));
     let pairs = made.pairs(Synthesis::Distilled);
-    pairs.write(lines(&text), Some(references), &made.path("out"), &(), &|| true).unwrap();
+    pairs.write(&Alone, lines(&text), Some(references), &made.path("out"), &(), &|| true).unwrap();
     assert_eq!(fs::read_to_string(made.path("out")).unwrap(), format!("ab ba\t{}\n", candidates[2]));
 }
 
@@ -102,12 +106,12 @@ fn what_was_ended_goes_on_to_the_same_pairs() {
     let text = made.write("text", &all);
     let whole = made
         .pairs(Synthesis::Distilled)
-        .write(lines(&text), None, &made.path("whole"), &(), &|| true)
+        .write(&Alone, lines(&text), None, &made.path("whole"), &(), &|| true)
         .unwrap()
         .unwrap();
 
     let out = made.path("out");
-    assert_eq!(made.pairs(Synthesis::Distilled).write(lines(&text), None, &out, &(), &|| false).unwrap(), None);
+    assert_eq!(made.pairs(Synthesis::Distilled).write(&Alone, lines(&text), None, &out, &(), &|| false).unwrap(), None);
     assert!(!out.exists());
     // A process that was killed amid a block has written some of its pairs.
     let part = made.path("out.part");
@@ -119,10 +123,40 @@ fn what_was_ended_goes_on_to_the_same_pairs() {
         n_blocks.set(n_blocks.get() + 1);
         true
     };
-    let report = made.pairs(Synthesis::Distilled).write(lines(&text), None, &out, &(), &count).unwrap().unwrap();
+    let report =
+        made.pairs(Synthesis::Distilled).write(&Alone, lines(&text), None, &out, &(), &count).unwrap().unwrap();
     assert_eq!((report, n_blocks.get()), (whole, 2));
     assert_eq!(fs::read(&out).unwrap(), fs::read(made.path("whole")).unwrap());
     assert!(!part.exists() && !made.path("out.progress").exists());
+}
+
+#[test]
+fn several_processes_write_the_pairs_of_one() {
+    let made = Made::new();
+    let all: String = (0..1700).map(|n| format!("{}\n", ["ab", "ba ab", "aab", "", "abba"][n % 5])).collect();
+    let text = made.write("text", &all);
+    let whole = made.pairs(Synthesis::Distilled).write(&Alone, lines(&text), None, &made.path("whole"), &(), &|| true);
+    let (whole, expected) = (whole.unwrap(), fs::read(made.path("whole")).unwrap());
+    // By `size` processes, of which the first one may be told to end.
+    let by = |size: usize, out: &Path, go_on: bool| {
+        Threads::each(size, |peer| {
+            let of_peer = Made::new();
+            let pairs = of_peer.pairs(Synthesis::Distilled);
+            pairs.write(&peer, lines(&text), None, out, &(), &|| go_on || peer.rank() > 0).unwrap()
+        })
+    };
+    for size in [2, 3] {
+        let out = made.path(&format!("of-{size}"));
+        let mut reports = by(size, &out, true);
+        assert_eq!(reports.remove(0), whole);
+        assert!(reports.iter().all(Option::is_none));
+        assert_eq!(fs::read(&out).unwrap(), expected, "{size} processes");
+    }
+    let out = made.path("ended");
+    assert_eq!(by(2, &out, false), [None, None]);
+    assert!(!out.exists());
+    assert_eq!(by(3, &out, true)[0], whole);
+    assert_eq!(fs::read(&out).unwrap(), expected, "after an end");
 }
 
 #[test]
@@ -131,15 +165,15 @@ fn one_process_at_a_time_writes_the_pairs() {
     let text = made.write("text", &"ab\n".repeat(600));
     let out = made.path("out");
     let pairs = made.pairs(Synthesis::Distilled);
-    assert_eq!(pairs.write(lines(&text), None, &out, &(), &|| false).unwrap(), None);
+    assert_eq!(pairs.write(&Alone, lines(&text), None, &out, &(), &|| false).unwrap(), None);
     let other = File::options().write(true).open(made.path("out.part")).unwrap();
     other.try_lock().unwrap();
     let before = fs::read(made.path("out.part")).unwrap();
-    let error = pairs.write(lines(&text), None, &out, &(), &|| true).unwrap_err().to_string();
+    let error = pairs.write(&Alone, lines(&text), None, &out, &(), &|| true).unwrap_err().to_string();
     assert!(error.contains("another process writes"), "{error}");
     assert_eq!(fs::read(made.path("out.part")).unwrap(), before);
     drop(other);
-    assert!(pairs.write(lines(&text), None, &out, &(), &|| true).unwrap().is_some());
+    assert!(pairs.write(&Alone, lines(&text), None, &out, &(), &|| true).unwrap().is_some());
 }
 
 #[test]
@@ -147,9 +181,10 @@ fn nothing_goes_on_by_other_settings_or_beside_other_lines() {
     let made = Made::new();
     let text = made.write("text", &"ab\n".repeat(600));
     let out = made.path("out");
-    assert_eq!(made.pairs(Synthesis::Distilled).write(lines(&text), None, &out, &(), &|| false).unwrap(), None);
+    assert_eq!(made.pairs(Synthesis::Distilled).write(&Alone, lines(&text), None, &out, &(), &|| false).unwrap(), None);
     let refused = |synthesis, text: &Path, references: Option<Lines>, what: &str| {
-        let error = made.pairs(synthesis).write(lines(text), references, &out, &(), &|| true).unwrap_err().to_string();
+        let error =
+            made.pairs(synthesis).write(&Alone, lines(text), references, &out, &(), &|| true).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     };
     let back = Synthesis::Backtranslated { tag: String::new() };

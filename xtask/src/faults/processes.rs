@@ -341,12 +341,15 @@ fn input(lab: &mut Lab) -> Outcome<Tally> {
     embed.arg(imported(lab, "bert-masked-lm")?).args(&texts);
     let mut classify = lab.program(&["classify", "--model"]);
     classify.arg(imported(lab, "bert-classification")?).args(&texts);
-    for command in [translate, summarize, eval, score, embed, classify] {
-        let said = |n: usize| -> Outcome<(String, Vec<String>)> {
+    // The last one, which writes a file.
+    let mut distill = lab.program(&["distill", "--force", "--out", "pairs.tsv", "source.txt", "--model"]);
+    distill.arg(&run);
+    for command in [translate, summarize, eval, score, embed, classify, distill] {
+        let said = |n: usize| -> Outcome<(String, Vec<String>, Option<String>)> {
             let ended = Session::start(&mut among(n, &command))?.wait()?.succeeded()?;
             // The sum of all scores is beside the output; a launcher has notes of its own there.
             let sums = ended.stderr.lines().filter(|line| line.ends_with(" tokens)")).map(str::to_owned).collect();
-            Ok((ended.stdout, sums))
+            Ok((ended.stdout, sums, fs::read_to_string(lab.path("pairs.tsv")).ok()))
         };
         let alone = said(1)?;
         let mut amiss = Vec::new();

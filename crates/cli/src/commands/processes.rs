@@ -9,9 +9,6 @@ use attentive_task::with_causes;
 /// Time that other processes give the first one to say what it also knows.
 const HEAD_START: Duration = Duration::from_secs(1);
 
-/// The commands that processes share.
-const SHARING: &str = "train, translate, summarize, eval, score, embed, classify, tag and answer";
-
 /// This process and those that a launcher has started with it.
 #[cfg(feature = "mpi")]
 pub(super) fn start() -> Result<Rc<dyn Collective>> {
@@ -39,15 +36,16 @@ pub(super) fn start() -> Result<Rc<dyn Collective>> {
 pub(super) fn alone() -> Result<()> {
     match launched() {
         Some((name, size)) => bail!(
-            "{size} processes were started ({name}), and each would do all of this command: {SHARING} share theirs if \
-             attentive is built with --features mpi; a process that is to work alone is started by env -u {name} attentive …"
+            "{size} processes were started ({name}), and each would do all of this command: train, translate, summarize, \
+             distill, backtranslate, eval, score, embed, classify, tag and answer share theirs if attentive is built with \
+             --features mpi; a process that is to work alone is started by env -u {name} attentive …"
         ),
         None => Ok(()),
     }
 }
 
 /// Does work together with the others if a launcher has started several.
-pub(super) fn together(work: impl FnOnce(&dyn Collective) -> Result<()>) -> Result<()> {
+pub(super) fn together<T>(work: impl FnOnce(&dyn Collective) -> Result<T>) -> Result<T> {
     // Without a launcher, MPI is not asked.
     let peers: Rc<dyn Collective> = if launched().is_some() { start()? } else { Rc::new(Alone) };
     work(&*peers).inspect(|_| peers.finish()).inspect_err(|error| end(&*peers, error))

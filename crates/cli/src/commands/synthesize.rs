@@ -4,12 +4,13 @@ use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering};
 
 use anyhow::{Result, bail, ensure};
 use attentive_bundle::Translator;
+use attentive_collective::Collective;
 use attentive_decode::SamplingConfig;
 use attentive_task::{Synthesis, SyntheticPairs, thousands};
 use clap::Args;
 
 use super::{
-    DecodingArgs, ModelArgs, SamplingArgs, check_new_file, open_model, refuse_overwriting,
+    DecodingArgs, ModelArgs, SamplingArgs, check_new_file, open_model, processes, refuse_overwriting,
     train::{INTERRUPTED, flag},
 };
 use crate::{input, terminal::Terminal};
@@ -66,23 +67,23 @@ struct Made {
 
 impl Distill {
     pub(super) fn run(self) -> Result<ExitCode> {
-        self.made.write(&self.sources, &self.reference, Synthesis::Distilled)
+        processes::together(|peers| self.made.write(peers, [&self.sources, &self.reference], Synthesis::Distilled))
     }
 }
 
 impl Backtranslate {
     pub(super) fn run(self) -> Result<ExitCode> {
-        self.made.write(&self.text, &[], Synthesis::Backtranslated { tag: self.tag })
+        let of = Synthesis::Backtranslated { tag: self.tag };
+        processes::together(|peers| self.made.write(peers, [&self.text, &[]], of))
     }
 }
 
 impl Made {
-    fn write(&self, text: &[PathBuf], references: &[PathBuf], synthesis: Synthesis) -> Result<ExitCode> {
+    fn write(&self, peers: &dyn Collective, [text, references]: [&[PathBuf]; 2], of: Synthesis) -> Result<ExitCode> {
         refuse_overwriting(&self.out, text.iter().chain(references))?;
         check_new_file(&self.out, ("--force", self.force))?;
         ensure!(self.out.is_file() || !self.out.exists(), "can't write {}: it is not a file", self.out.display());
-        let DecodingArgs { length_penalty, beam_rules, .. } = &self.decoding;
-        let is_ranked = length_penalty.is_some() || beam_rules.is_some();
+        let is_ranked = self.decoding.length_penalty.is_some() || self.decoding.beam_rules.is_some();
         // With references, the beam is how many are drawn.
         if self.sampling.is_given() && (is_ranked || references.is_empty() && self.decoding.is_of_beam()) {
             bail!(
@@ -99,14 +100,18 @@ impl Made {
             translator: &translator,
             config: &config,
             sampling: self.sampling.is_given().then_some(&sampling),
-            synthesis,
+            synthesis: of,
             identity: format!("{} {:?} {languages:?}", bundle.identity()?, self.decoding.weights.precision),
         };
-        let stop = flag(true)?;
+        let stop = flag(peers.size() == 1)?;
         let go_on = || !stop.load(Ordering::Relaxed);
         let open = |files: &[PathBuf], what| input::open_cut(files, what, MAX_TEXT_BYTES);
         let references = (!references.is_empty()).then(|| open(references, "references"));
-        let Some(report) = pairs.write(open(text, "text"), references, &self.out, &Terminal::default(), &go_on)? else {
+        let written = pairs.write(peers, open(text, "text"), references, &self.out, &Terminal::default(), &go_on)?;
+        let Some(report) = written else {
+            if peers.rank() > 0 {
+                return Ok(ExitCode::SUCCESS);
+            }
             report!("interrupted; the same command goes on");
             return Ok(ExitCode::from(INTERRUPTED));
         };

@@ -90,8 +90,7 @@ impl Train {
         match ended {
             Ended::Stopped { .. } => Ok(ExitCode::from(INTERRUPTED)),
             Ended::Finished { folder, example } if is_first => {
-                report!("model in {}; use it with:", folder.display());
-                report!("  {} {example}", command_name());
+                report!("model in {}; use it with:\n  {} {example}", folder.display(), command_name());
                 Ok(ExitCode::SUCCESS)
             }
             Ended::Finished { .. } => Ok(ExitCode::SUCCESS),
