@@ -9,30 +9,61 @@ use std::{
 
 use crate::{
     Outcome, app,
-    cargo::{release_dir, root, run as run_program},
-    fail, python, say,
+    cargo::{root, run as run_program, target_dir},
+    debian, fail, not_run, python, say,
 };
 
 /// Where the tests find the command that they hold the bindings against.
 const PROGRAM: &str = "ATTENTIVE_PROGRAM";
 
-/// Builds the wheel, installs it, and runs its tests; `args` go to pytest.
+/// Debian's Python and what makes its virtual environments.
+const PACKAGES: [&str; 2] = ["python3", "python3-venv"];
+
+/// Builds the wheel, installs it, and runs its tests; `args` other than `--built`, `--install` and `--if-present` go to
+/// pytest.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let system = python::find()?;
+    let (mut install, mut if_present, mut is_built) = (false, false, false);
+    let mut rest = Vec::new();
+    for arg in args {
+        match arg.to_str() {
+            Some("--install") => install = true,
+            Some("--if-present") => if_present = true,
+            Some("--built") => is_built = true,
+            _ => rest.push(arg),
+        }
+    }
+    if install && python::find().is_err() && debian::can_install() {
+        debian::install("python", &PACKAGES)?;
+    }
+    let system = match python::find() {
+        Ok(system) => system,
+        Err(why) if if_present => {
+            not_run("python", &why.to_string());
+            return Ok(());
+        }
+        Err(why) => return Err(why),
+    };
+    let program = if is_built { app::built_program()? } else { app::program()? };
     let own = root().join("bindings/python");
-    let folder = release_dir()?.with_file_name("python");
+    let target = target_dir()?;
+    let folder = target.join("python");
     let (venv, wheels) = (folder.join("venv"), folder.join("wheels"));
     for old in [&venv, &wheels] {
         if old.exists() && fs::remove_dir_all(old).is_err() {
             return fail(format!("can't remove {}", old.display()));
         }
     }
-    let python = python::with(system, &own.join("tests/requirements.txt"), &venv)?;
+    let python = match python::with(system, &own.join("tests/requirements.txt"), &venv) {
+        Err(_) if install || if_present => {
+            not_run("python", "the packages of its tests can't be installed");
+            return Ok(());
+        }
+        python => python?,
+    };
     say!("python: building the wheel");
     let mut maturin = Command::new(&python);
     maturin.args(["-m", "maturin", "build", "--release", "--interpreter"]).arg(&python).arg("--out").arg(&wheels);
-    // The profile of the workspace, so that it is written once.
-    maturin.arg("--config").arg(root().join("Cargo.toml")).arg("--target-dir").arg(&folder);
+    maturin.args(["--features", "as-tested", "--target-dir"]).arg(&target);
     run_program(maturin.current_dir(&own))?;
     let install = ["-m", "pip", "install", "--quiet", "--no-deps"];
     run_program(Command::new(&python).args(install).arg(wheel_in(&wheels)?))?;
@@ -41,8 +72,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     run_program(Command::new(&python).args(["-m", "mypy.stubtest", "attentive"]).current_dir(&folder))?;
     say!("python: tests");
     let mut tests = Command::new(&python);
-    tests.args(["-m", "pytest", "-p", "no:cacheprovider"]).args(args);
-    run_program(tests.arg(own.join("tests")).env(PROGRAM, app::program()?).current_dir(&folder))
+    tests.args(["-m", "pytest", "-p", "no:cacheprovider"]).args(rest);
+    run_program(tests.arg(own.join("tests")).env(PROGRAM, program).current_dir(&folder))
 }
 
 /// The wheel that was built.

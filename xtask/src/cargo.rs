@@ -29,13 +29,18 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     command
 }
 
-/// The folder of release builds, next to the folder that this program was built in.
-pub(crate) fn release_dir() -> Outcome<PathBuf> {
+/// Cargo's folder of builds, which this program was built in.
+pub(crate) fn target_dir() -> Outcome<PathBuf> {
     let own = env::current_exe().map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
     match own.parent().and_then(Path::parent) {
-        Some(target) => Ok(target.join("release")),
+        Some(target) => Ok(target.to_owned()),
         None => fail(format!("{} is not in a target folder", own.display())),
     }
+}
+
+/// The folder of release builds.
+pub(crate) fn release_dir() -> Outcome<PathBuf> {
+    Ok(target_dir()?.join("release"))
 }
 
 /// Runs a program to its end; any exit except success is a failure.

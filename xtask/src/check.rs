@@ -22,7 +22,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     say!("check: rules of the repository");
     suite::run_summed("rules", cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy::"]))?;
     let options = ["--workspace", "--no-verify", "--allow-dirty", "--quiet"];
-    let unpublished = ["bench", "xtask", "attentive-testkit"].map(|name| ["--exclude", name]);
+    let unpublished = ["bench", "xtask", "python", "attentive-testkit"].map(|name| ["--exclude", name]);
     step("packages", cargo("package").args(options).args(unpublished.concat()))?;
     say!("check: vector instructions");
     instructions::check()?;

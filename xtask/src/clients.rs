@@ -26,7 +26,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         return fail("clients takes no arguments");
     }
     let folder = cargo::root().join("crates/serve/tests/clients");
-    let venv = cargo::release_dir()?.with_file_name("clients-venv");
+    let venv = cargo::target_dir()?.join("clients-venv");
     let python = python::with(python::find()?, &folder.join("requirements.txt"), &venv)?;
     for version in KUBERNETES {
         let mut check = Command::new(&python);

@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     Failure, Outcome, cannot,
-    cargo::{not_started, release_dir, root, run as run_program},
+    cargo::{not_started, root, run as run_program, target_dir},
     corpora, fail, say, table,
 };
 
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if names.is_empty() {
         names = known;
     }
-    let folder = release_dir()?.with_file_name("fuzz");
+    let folder = target_dir()?.join("fuzz");
     build(&folder)?;
     let mut failed = Vec::new();
     for name in &names {

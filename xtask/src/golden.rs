@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Outcome, cannot,
-    cargo::{ALL, PROFILE, cargo, release_dir, root, run as run_program},
+    cargo::{ALL, PROFILE, cargo, root, run as run_program, target_dir},
     fail, json, python, report, say,
     temp_dir::TempDir,
 };
@@ -152,7 +152,7 @@ impl GoldenFolder {
             return Ok(system.into());
         };
         let requirements = self.path.join(name);
-        let venv = release_dir()?.with_file_name("golden-venv").join(self.member()).join(name.trim_end_matches(".txt"));
+        let venv = target_dir()?.join("golden-venv").join(self.member()).join(name.trim_end_matches(".txt"));
         python::with(system, &requirements, &venv)
     }
 }

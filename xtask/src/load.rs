@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     Failure, Outcome, app, cannot,
-    cargo::{memory_kib, not_started, release_dir, root, run as run_program},
+    cargo::{memory_kib, not_started, root, run as run_program, target_dir},
     fail,
     json::quoted,
     python, say,
@@ -265,7 +265,7 @@ impl Load {
         export.args(["export", "--format", "ctranslate2", "--model"]).arg(&self.model).arg("--out").arg(&exported);
         run_program(export.stdout(Stdio::null()))?;
         fs::write(&tokens, self.tokens()?).map_err(|error| unwritten(&error))?;
-        let venv = release_dir()?.with_file_name("bench").join("serve-venv");
+        let venv = target_dir()?.join("bench").join("serve-venv");
         let python = python::with(python::find()?, &root().join("bench/requirements-serve.txt"), &venv)?;
         let (beam, compute_type) = (own.beam()?, self.compute_type()?);
         let n_threads = thread::available_parallelism().map_or(1, usize::from);

@@ -125,6 +125,8 @@ Commands of the workspace:
     --if-present   succeeds, and says so, if there is no MPI
   python [ARGS]    the wheel of bindings/python, built and tested in a fresh virtual environment, with the blocks of its
                    guide (needs Python); ARGS go to pytest
+    --built          beside the program as it was last built
+    --install, --if-present  as of vulkan
   release [ARGS]   the program for others, without this machine's paths, in target/dist; with the list of its dependencies
                    if cargo-auditable is installed; ARGS (features) go to cargo
     --twice          instead, builds two clones of the last commit, which must give the same bytes

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Outcome, app, cannot,
-    cargo::{release_dir, root, run as run_program},
+    cargo::{root, run as run_program, target_dir},
     debian, fail, not_run, say,
     temp_dir::TempDir,
 };
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let runs = folder.path().join("runs");
     let (translator, pictures) = match model {
         Some(model) => (PathBuf::from(model), root().join("docs/figures")),
-        None => (train(&program, &runs)?, release_dir()?.with_file_name("page")),
+        None => (train(&program, &runs)?, target_dir()?.join("page")),
     };
     fs::create_dir_all(&runs)
         .and_then(|()| fs::create_dir_all(&pictures))
@@ -105,7 +105,7 @@ fn build() -> Outcome<PathBuf> {
     if !lock.exists() {
         fs::copy(root().join("Cargo.lock"), &lock).map_err(|e| cannot("write", &lock, &e))?;
     }
-    let folder = release_dir()?.with_file_name("browser");
+    let folder = target_dir()?.join("browser");
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--release", "--manifest-path"]).arg(own.join("Cargo.toml"));
     run_program(command.arg("--target-dir").arg(&folder))?;

@@ -12,14 +12,14 @@ use crate::{Outcome, cannot, cargo::run, fail, say};
 pub(crate) fn find() -> Outcome<&'static str> {
     let runs = |name: &&str| {
         Command::new(name)
-            .args(["-c", "import venv"])
+            .args(["-c", "import ensurepip, venv"])
             .stderr(Stdio::null())
             .status()
             .is_ok_and(|status| status.success())
     };
     match ["python3", "python"].into_iter().find(runs) {
         Some(name) => Ok(name),
-        None => fail("Python 3 with its venv module is needed for this; the tests need none"),
+        None => fail("Python 3 with its modules venv and ensurepip is needed for this; the tests need none"),
     }
 }
 

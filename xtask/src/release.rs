@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     Outcome, cannot,
-    cargo::{PROFILE, is_installed, release_dir, root, run as run_program},
+    cargo::{PROFILE, is_installed, root, run as run_program, target_dir},
     fail, not_run, say,
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if !is_installed(AUDITABLE) {
         not_run("list of dependencies in the program", "cargo-auditable is not installed");
     }
-    let folder = release_dir()?.with_file_name("dist");
+    let folder = target_dir()?.join("dist");
     if !twice.is_empty() {
         return build_twice(&folder, &args);
     }

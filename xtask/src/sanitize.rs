@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     Failure, Outcome,
-    cargo::{cargo, not_started, release_dir, root},
+    cargo::{cargo, not_started, root, target_dir},
     fail, not_run, say, suite,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         return fail("sanitize takes no arguments");
     }
     say!("sanitize: the kernels' tests with the address sanitizer");
-    let folder = release_dir()?.with_file_name("sanitize");
+    let folder = target_dir()?.join("sanitize");
     let mut tests = cargo("test");
     tests.args(PACKAGE).args(["--lib", "--tests", "--no-fail-fast", "--target", &host()?]);
     tests.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));

@@ -59,8 +59,8 @@ impl FromPyObject<'_, '_> for Streams {
 
     fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let items: Vec<Bound<'_, PyAny>> = object.try_iter()?.collect::<PyResult<_>>()?;
-        if !object.is_instance_of::<PyString>() && items.iter().all(|item| item.is_instance_of::<PyString>()) {
-            let stream = items.iter().map(|item| item.extract()).collect::<PyResult<_>>()?;
+        if !object.is_instance_of::<PyString>() && items.iter().all(PyAnyMethods::is_instance_of::<PyString>) {
+            let stream = items.iter().map(PyAnyMethods::extract).collect::<PyResult<_>>()?;
             return Ok(Self(vec![stream]));
         }
         let streams = items.iter().map(|item| item.extract().map(|Many(texts)| texts));

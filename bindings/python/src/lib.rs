@@ -2,6 +2,7 @@
 //!
 //! The interpreter's lock is released while a model works, Ctrl-C ends the work, and an error of the library becomes the
 //! exception of its kind.
+#![allow(clippy::needless_pass_by_value, reason = "pyo3 makes a function's arguments for it")]
 
 mod arguments;
 mod encoder;

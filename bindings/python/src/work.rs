@@ -90,7 +90,9 @@ pub(crate) fn work<T: Send>(py: Python<'_>, work: impl FnOnce(&Stop) -> T + Send
             });
             let mut interrupted = None;
             while is_over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                if let Err(interrupt) = Python::attach(|py| py.check_signals()) {
+                #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime alone")]
+                let checked = Python::attach(|py| py.check_signals());
+                if let Err(interrupt) = checked {
                     stop.raise();
                     interrupted.get_or_insert(interrupt);
                 }
