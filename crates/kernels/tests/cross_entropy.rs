@@ -57,9 +57,13 @@ impl Case {
         let loss = projection.loss_and_gradients(
             &self.hidden,
             &targets,
-            VocabGradients { hidden: &mut d_hidden, weight: &mut d_weight, bias: Some(&mut d_bias) },
+            VocabGradients { hidden: &mut d_hidden, weight: Some(&mut d_weight), bias: Some(&mut d_bias) },
         );
         assert_eq!(loss, projection.loss(&self.hidden, &targets));
+        let mut alone = vec![f32::NAN; self.hidden.len()];
+        let gradients = VocabGradients { hidden: &mut alone, weight: None, bias: None };
+        assert_eq!(projection.loss_and_gradients(&self.hidden, &targets, gradients), loss);
+        assert_eq!(alone, d_hidden, "the hidden gradient without the weight's");
         if layout == WeightLayout::ModelMajor {
             d_weight = transposed(&d_weight, [self.d_model, self.vocab_size]);
         }

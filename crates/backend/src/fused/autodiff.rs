@@ -52,9 +52,11 @@ impl<B: FusedGradients> Backward<B, 3> for Linear {
         let dy = grads.consume::<B>(&ops.node);
         let (x, weight) = ops.state;
         let so_far = grads.remove::<B>(&x);
-        let (dx, d_weight, d_bias) =
-            B::fused_linear_backward(x.into_primitive(), weight, dy, so_far, ops.parents[2].is_some());
-        register!(grads, ops.parents, [dx, d_weight, d_bias]);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = B::fused_linear_backward(x.into_primitive(), weight, dy, so_far, wanted);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            register!(grads, [parent], gradient);
+        }
     }
 }
 
@@ -193,13 +195,15 @@ impl<B: FusedGradients> Backward<B, 4> for BiasedAttention {
 struct CrossEntropy;
 
 impl<B: FusedGradients> Backward<B, 2> for CrossEntropy {
-    /// Gradients of `hidden` and `projection`, computed in the forward pass.
-    type State = (FloatTensor<B>, FloatTensor<B>);
+    /// Gradients of `hidden` and, where it is trained, of `projection`, computed in the forward pass.
+    type State = (FloatTensor<B>, Option<FloatTensor<B>>);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let (d_hidden, d_projection) = ops.state;
-        register!(grads, ops.parents, [B::fused_scale(d_hidden, dy.clone()), B::fused_scale(d_projection, dy.clone())]);
+        let [hidden, projection] = ops.parents;
+        register!(grads, [hidden], [B::fused_scale(d_hidden, dy.clone())]);
+        register!(grads, [projection], d_projection.map(|d_projection| B::fused_scale(d_projection, dy)));
     }
 }
 
@@ -371,10 +375,12 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
 
     fn fused_cross_entropy(hidden: Tracked<B, C>, projection: Tracked<B, C>, targets: TargetArgs) -> Tracked<B, C> {
         let nodes = [hidden.node(), projection.node()];
+        let is_trained = projection.is_tracked();
         let (hidden, projection) = (hidden.into_primitive(), projection.into_primitive());
         match CrossEntropy.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (loss, d_hidden, d_projection) = B::fused_cross_entropy_with_gradients(hidden, projection, targets);
+                let (loss, d_hidden, d_projection) =
+                    B::fused_cross_entropy_with_gradients(hidden, projection, targets, is_trained);
                 prep.finish((d_hidden, d_projection), loss)
             }
             OpsKind::UnTracked(prep) => prep.finish(B::fused_cross_entropy(hidden, projection, targets)),

@@ -266,22 +266,24 @@ impl FusedGradients for Flex {
         weight: Float,
         dy: Float,
         so_far: Option<Float>,
-        is_biased: bool,
-    ) -> (Float, Float, Float) {
+        [wants_x, wants_weight, wants_bias]: [bool; 3],
+    ) -> [Option<Float>; 3] {
         let shape = x.layout().shape().clone();
         let (x, weight, dy) = (rows(x), strided(weight), rows(contiguous(dy)));
         let ([n, d_in], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
         let (d, w) = (matrix(&dy), matrix(&weight).t());
-        let dx = match so_far {
+        let dx = wants_x.then(|| match so_far {
             Some(so_far) => in_place(so_far, |dx| kernels::matmul(d, w, MatMut::new(dx, n, d_in), true)),
             None => tensor(kernels::product(d, w, &Default::default()), shape),
-        };
-        let dw = kernels::product(matrix(&x).t(), matrix(&dy), &Default::default());
-        let mut db = vec![0.0; d_out];
-        if is_biased {
-            kernels::column_sums(values(&dy), &mut db);
-        }
-        (dx, tensor(dw, [d_in, d_out]), tensor(db, [d_out]))
+        });
+        let d_weight = wants_weight
+            .then(|| tensor(kernels::product(matrix(&x).t(), matrix(&dy), &Default::default()), [d_in, d_out]));
+        let d_bias = wants_bias.then(|| {
+            let mut sums = vec![0.0; d_out];
+            kernels::column_sums(values(&dy), &mut sums);
+            tensor(sums, [d_out])
+        });
+        [dx, d_weight, d_bias]
     }
 
     fn fused_activation_backward(x: Float, dy: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
@@ -399,15 +401,20 @@ impl FusedGradients for Flex {
         (d_qkv.map(|(gradient, of)| seq_major(gradient, dims(of))), d_bias)
     }
 
-    fn fused_cross_entropy_with_gradients(hidden: Float, weight: Float, args: TargetArgs) -> (Float, Float, Float) {
+    fn fused_cross_entropy_with_gradients(
+        hidden: Float,
+        weight: Float,
+        args: TargetArgs,
+        wants_weight: bool,
+    ) -> (Float, Float, Option<Float>) {
         let weight = contiguous(weight);
-        let mut d_weight = zeros(values(&weight).len());
+        let mut d_weight = wants_weight.then(|| zeros(values(&weight).len()));
         let mut sums = kernels::CrossEntropy::default();
         let d_hidden = map(hidden, |hidden, d_hidden| {
-            let gradients = kernels::VocabGradients { hidden: d_hidden, weight: &mut d_weight, bias: None };
+            let gradients = kernels::VocabGradients { hidden: d_hidden, weight: d_weight.as_deref_mut(), bias: None };
             sums = projection(&weight).loss_and_gradients(hidden, &targets(&args), gradients);
         });
-        (loss(sums), d_hidden, tensor(d_weight, weight.layout().shape().clone()))
+        (loss(sums), d_hidden, d_weight.map(|d_weight| tensor(d_weight, weight.layout().shape().clone())))
     }
 
     fn fused_scale(x: Float, by: Float) -> Float {

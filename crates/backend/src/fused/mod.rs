@@ -188,14 +188,14 @@ pub(crate) trait FusedOps: Backend {
 
 /// Parts of the gradients of [`FusedOps`]: forward passes that also return the values to keep, and backward passes.
 pub(crate) trait FusedGradients: FusedOps {
-    /// Gradients of `x`, added to those `so_far`, `W` and `b`; without `is_biased`, zeros for the last.
+    /// Gradients of `x`, added to those `so_far`, `W` and `b`, of those that are `wanted`.
     fn fused_linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         dy: FloatTensor<Self>,
         so_far: Option<FloatTensor<Self>>,
-        is_biased: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+        wanted: [bool; 3],
+    ) -> [Option<FloatTensor<Self>>; 3];
     /// Gradient of `x`; for ReLU, `x` may be the output.
     fn fused_activation_backward(
         x: FloatTensor<Self>,
@@ -259,12 +259,13 @@ pub(crate) trait FusedGradients: FusedOps {
         args: AttentionArgs,
         wants_bias: bool,
     ) -> ([FloatTensor<Self>; 3], Option<FloatTensor<Self>>);
-    /// Cross-entropy, and gradients of `hidden` and `projection`.
+    /// Cross-entropy, and gradients of `hidden` and, if it is wanted, of `projection`.
     fn fused_cross_entropy_with_gradients(
         hidden: FloatTensor<Self>,
         projection: FloatTensor<Self>,
         targets: TargetArgs,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+        wants_projection: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, Option<FloatTensor<Self>>);
     /// `x` times the first value of `by`.
     fn fused_scale(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
     /// Gradients of `table`, added to those `so_far`, and `positions`; `sizes` are their numbers of rows.

@@ -62,8 +62,8 @@ pub struct CrossEntropy {
 pub struct VocabGradients<'a> {
     /// `[n, d_model]`; zero for ignored rows.
     pub hidden: &'a mut [f32],
-    /// As the projection's weight.
-    pub weight: &'a mut [f32],
+    /// As the projection's weight; where nobody wants it, it is not computed.
+    pub weight: Option<&'a mut [f32]>,
     /// `[vocab]`.
     pub bias: Option<&'a mut [f32]>,
 }
@@ -100,7 +100,7 @@ impl VocabProjection<'_> {
     /// let loss = projection.loss_and_gradients(
     ///     &[3.0],
     ///     &Targets { ids: &[1], ignored: None, smoothing: 0.0 },
-    ///     VocabGradients { hidden: &mut hidden, weight: &mut weight, bias: None },
+    ///     VocabGradients { hidden: &mut hidden, weight: Some(&mut weight), bias: None },
     /// );
     /// assert!((loss.nll - 2f64.ln()).abs() < 1e-6);
     /// assert_eq!((hidden, weight), ([0.0], [1.5, -1.5]));
@@ -113,13 +113,14 @@ impl VocabProjection<'_> {
     ) -> CrossEntropy {
         let rows = self.check(hidden, targets);
         assert_eq!(gradients.hidden.len(), hidden.len(), "the hidden gradient's length");
-        assert_eq!(gradients.weight.len(), self.weight.len(), "the weight gradient's length");
+        let n_weights = gradients.weight.as_ref().map_or(self.weight.len(), |weight| weight.len());
+        assert_eq!(n_weights, self.weight.len(), "the weight gradient's length");
         assert!(gradients.bias.as_ref().is_none_or(|bias| bias.len() == self.vocab_size), "the bias gradient's length");
         if rows.len() < targets.ids.len() {
             gradients.hidden.fill(0.0);
         }
-        if rows.is_empty() {
-            gradients.weight.fill(0.0);
+        if let Some(weight) = gradients.weight.as_mut().filter(|_| rows.is_empty()) {
+            weight.fill(0.0);
         }
         if let Some(bias) = &mut gradients.bias {
             bias.fill(0.0);

@@ -97,11 +97,12 @@ impl<'a> Pass<'a> {
         let VocabProjection { d_model, vocab_size, layout, .. } = *projection;
         let n = rows.len();
         let hidden = MatRef::new(&self.hidden, n, d_model);
-        let hidden_panels = (layout == WeightLayout::VocabMajor).then(|| Packed::new(level, hidden));
-        let d_weight = match layout {
-            WeightLayout::VocabMajor => MatMut::new(gradients.weight, vocab_size, d_model),
-            WeightLayout::ModelMajor => MatMut::new(gradients.weight, d_model, vocab_size),
-        };
+        let d_weight = gradients.weight.as_deref_mut().map(|weight| match layout {
+            WeightLayout::VocabMajor => MatMut::new(weight, vocab_size, d_model),
+            WeightLayout::ModelMajor => MatMut::new(weight, d_model, vocab_size),
+        });
+        let takes_rows = d_weight.is_some() && layout == WeightLayout::VocabMajor;
+        let hidden_panels = takes_rows.then(|| Packed::new(level, hidden));
         let mut bias_room = Scratch::new(vocab_size);
         let d_bias = gradients.bias.as_deref_mut().unwrap_or(&mut bias_room);
 
@@ -127,6 +128,7 @@ impl<'a> Pass<'a> {
                     let a = ABlock::of(gradient, true);
                     let b = Packed::new(level, weight);
                     multiply_block(level, words.len(), a, b.rows_from(0), MatMut::new(d_hidden, n, d_model), i > 0);
+                    let Some(d_weight) = &d_weight else { continue };
                     if let Some(hidden) = &hidden_panels {
                         // SAFETY: each block has its own rows.
                         let c = unsafe { d_weight.shared_block([words.start, 0], [words.len(), d_model]) };
