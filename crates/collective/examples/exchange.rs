@@ -38,5 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             "{size} processes, {n} values: {reduced:.1} ms to sum, {gathered:.1} ms to gather; {sent} bytes, {rate:.2} GB/s"
         );
     }
+    peers.finish();
     Ok(())
 }
