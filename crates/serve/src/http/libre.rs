@@ -9,6 +9,7 @@ use axum::{
     http::header,
     routing::{get, post},
 };
+use percent_encoding::percent_decode;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -186,9 +187,10 @@ fn read(texts: &[String], format: Format) -> Vec<Cow<'_, str>> {
 
 /// The fields of a form, `q` once or several times.
 pub(super) fn of_form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    let text = std::str::from_utf8(body).map_err(|_| Failure::invalid("the form is not UTF-8"))?;
+    // Parsing replaces what is not; of a name or a value it is so in the whole, too, as what parts them is ASCII.
+    percent_decode(body).decode_utf8().map_err(|_| Failure::invalid("the form is not UTF-8"))?;
     let mut fields: BTreeMap<String, Value> = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+    for (name, value) in form_urlencoded::parse(body) {
         let value = Value::from(value.into_owned());
         match fields.get_mut(&*name) {
             Some(Value::Array(list)) => list.push(value),
@@ -322,6 +324,10 @@ mod tests {
         assert_eq!(request.alternatives.unwrap().get(), Some(2));
         assert_eq!(of_form(b"q=a&q=b&source=en&target=de").unwrap().q, Texts::Many(vec!["a".into(), "b".into()]));
         assert!(of_form(b"q=a&source=en").unwrap_err().message.contains("target"));
+        for body in [&b"q=a%FF&source=en&target=de"[..], b"q=a%C3&source=en&target=de", b"q=a\xff&source=en&target=de"]
+        {
+            assert_eq!(of_form(body).unwrap_err().message, "the form is not UTF-8");
+        }
         assert!(of_form(b"q=a&source=en&target=de&x=1").unwrap_err().message.contains("unknown field"));
     }
 
