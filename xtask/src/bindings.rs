@@ -1,7 +1,7 @@
 //! `cargo xtask python`: the wheel of `bindings/python`, built and tested in a fresh virtual environment.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -22,28 +22,14 @@ const PACKAGES: [&str; 2] = ["python3", "python3-venv"];
 /// Builds the wheel, installs it, and runs its tests; `args` other than `--built`, `--install` and `--if-present` go to
 /// pytest.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let (mut install, mut if_present, mut is_built) = (false, false, false);
-    let mut rest = Vec::new();
-    for arg in args {
-        match arg.to_str() {
-            Some("--install") => install = true,
-            Some("--if-present") => if_present = true,
-            Some("--built") => is_built = true,
-            _ => rest.push(arg),
-        }
+    if !debian::provides("python", args, &PACKAGES, python::MISSING, || python::find().is_ok())? {
+        return Ok(());
     }
-    if install && python::find().is_err() && debian::can_install() {
-        debian::install("python", &PACKAGES)?;
-    }
-    let system = match python::find() {
-        Ok(system) => system,
-        Err(why) if if_present => {
-            not_run("python", &why.to_string());
-            return Ok(());
-        }
-        Err(why) => return Err(why),
-    };
-    let program = if is_built { app::built_program()? } else { app::program()? };
+    let system = python::find()?;
+    let asked = |flag: &str| args.iter().any(|arg| arg == flag);
+    let own = ["--built", "--install", "--if-present"].map(OsStr::new);
+    let rest = args.iter().filter(|arg| !own.contains(&arg.as_os_str()));
+    let program = if asked("--built") { app::built_program()? } else { app::program()? };
     let own = root().join("bindings/python");
     let target = target_dir()?;
     let folder = target.join("python");
@@ -54,7 +40,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         }
     }
     let python = match python::with(system, &own.join("tests/requirements.txt"), &venv) {
-        Err(_) if install || if_present => {
+        Err(_) if asked("--install") || asked("--if-present") => {
             not_run("python", "the packages of its tests can't be installed");
             return Ok(());
         }

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Outcome, app, cannot,
     cargo::{root, run as run_program, target_dir},
-    debian, fail, not_run, say,
+    debian, fail, say,
     temp_dir::TempDir,
 };
 
@@ -26,13 +26,12 @@ const IMPORTED: [(&str, &str); 2] = [("gpt2", "gpt2"), ("bert", "bert-masked-lm"
 
 /// Serves models, and has the page read and used.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let (mut model, mut install, mut if_present, mut is_built) = (None, false, false, false);
+    let (mut model, mut is_built) = (None, false);
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.to_str() {
             Some("--model") => model = Some(rest.next().map_or_else(|| fail("`--model` needs a folder"), Ok)?),
-            Some("--install") => install = true,
-            Some("--if-present") => if_present = true,
+            Some("--install" | "--if-present") => {}
             Some("--built") => is_built = true,
             _ => {
                 let known = "--model DIR, --built, --install and --if-present";
@@ -41,16 +40,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         }
     }
     let driver = env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
-    if install && !debian::runs(&driver) && debian::can_install() {
-        debian::install("page", &PACKAGES)?;
-    }
-    if !debian::runs(&driver) {
-        let why = format!("no `{driver}`; on Debian, `apt-get install {}`", PACKAGES.join(" "));
-        if if_present {
-            not_run("page", &why);
-            return Ok(());
-        }
-        return fail(why);
+    if !debian::provides("page", args, &PACKAGES, &format!("no `{driver}`"), || debian::runs(&driver))? {
+        return Ok(());
     }
     let program = if is_built { app::built_program()? } else { app::server_program()? };
     let browser = build()?;

@@ -8,6 +8,9 @@ use std::{
 
 use crate::{Outcome, cannot, cargo::run, fail, say};
 
+/// What is said where it is not here.
+pub(crate) const MISSING: &str = "Python 3 with its modules venv and ensurepip is needed for this; the tests need none";
+
 /// The name of the user's Python.
 pub(crate) fn find() -> Outcome<&'static str> {
     let runs = |name: &&str| {
@@ -19,7 +22,7 @@ pub(crate) fn find() -> Outcome<&'static str> {
     };
     match ["python3", "python"].into_iter().find(runs) {
         Some(name) => Ok(name),
-        None => fail("Python 3 with its modules venv and ensurepip is needed for this; the tests need none"),
+        None => fail(MISSING),
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     Outcome, before_dashes,
     cargo::{PROFILE, cargo},
-    debian, fail, not_run, suite,
+    debian, suite,
     temp_dir::TempDir,
 };
 
@@ -22,21 +22,10 @@ const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 
 /// Runs the parity tests; `args` other than `--install` and `--if-present` go to `cargo test`.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let (own, rest): (Vec<_>, Vec<_>) =
-        args.iter().partition(|arg| ["--install", "--if-present"].map(OsStr::new).contains(&arg.as_os_str()));
-    let asked = |flag: &str| own.iter().any(|arg| *arg == flag);
-
-    if !has_vulkan() && asked("--install") && debian::can_install() {
-        debian::install("vulkan", &PACKAGES)?;
+    if !debian::provides("vulkan", args, &PACKAGES, "no Vulkan here, not even in software", has_vulkan)? {
+        return Ok(());
     }
-    if !has_vulkan() {
-        let why = format!("no Vulkan here; on Debian, `apt-get install {}` gives one in software", PACKAGES.join(" "));
-        if asked("--if-present") {
-            not_run("vulkan", &why);
-            return Ok(());
-        }
-        return fail(why);
-    }
+    let rest = args.iter().filter(|arg| !["--install", "--if-present"].map(OsStr::new).contains(&arg.as_os_str()));
 
     // Mesa needs a private folder for its files.
     // Features that the user gives, for example `wgpu-unfused`, replace ours.

@@ -17,7 +17,7 @@ use super::{
     page, verdict,
     work::found,
 };
-use crate::{Failure, Outcome, app, cannot, cargo::root, debian, fail, not_run, say};
+use crate::{Failure, Outcome, app, cannot, cargo::root, debian, fail, say};
 
 /// Debian's Open MPI with its headers, and the library that reads them.
 const PACKAGES: [&str; 3] = ["openmpi-bin", "libopenmpi-dev", "libclang-dev"];
@@ -47,16 +47,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if args.iter().any(|arg| arg.to_str().is_none()) || !words.iter().all(is_known) {
         return fail("mpi takes --features LIST, --install, --if-present and `short`");
     }
-    if !has_mpi() && words.contains(&"--install") && debian::can_install() {
-        debian::install("mpi", &PACKAGES)?;
-    }
-    if !has_mpi() {
-        let why = format!("no MPI with headers here; on Debian, `apt-get install {}`", PACKAGES.join(" "));
-        if words.contains(&"--if-present") {
-            not_run("mpi", &why);
-            return Ok(());
-        }
-        return fail(why);
+    if !debian::provides("mpi", args, &PACKAGES, "no MPI with headers here", has_mpi)? {
+        return Ok(());
     }
     let mut lab = Lab::new(app::program_with(features)?, SEED, SETTINGS)?;
     say!("mpi: one process takes {:.1} s", lab.whole().took.as_secs_f64());
