@@ -4,7 +4,7 @@ use std::{any::Any, borrow::Cow};
 
 use attentive_engine::{WeightFormat, WeightPacking};
 use attentive_model::ModelSpec;
-use attentive_weights::{Blocks, HostTensor, Int8Tensor, LowRank, Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, Int8Rows, LowRank, Rows, Source, WeightsError};
 use burn::tensor::Device;
 
 use crate::{Bundle, BundleError, Params, folder::CONFIG};
@@ -71,6 +71,13 @@ impl<P: Params> Source for WithBlocks<'_, P> {
         }
     }
 
+    fn rows(&self, name: &str) -> Result<Rows<'_>, WeightsError> {
+        match self.0.blocks.get(name) {
+            Some(_) => self.tensor(name).map(Rows::from),
+            None => self.0.params.rows(name),
+        }
+    }
+
     fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
         match self.0.blocks.get(name) {
             Some(blocks) => Ok(Some(Cow::Borrowed(blocks))),
@@ -78,7 +85,7 @@ impl<P: Params> Source for WithBlocks<'_, P> {
         }
     }
 
-    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+    fn int8(&self, name: &str) -> Result<Option<Int8Rows<'_>>, WeightsError> {
         self.0.params.int8(name)
     }
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use attentive_engine::{SharedWeights, int8_axis};
-use attentive_weights::{Blocks, HostTensor, Int8Tensor, LowRank, ScaleAxis, Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, Int8Rows, LowRank, Rows, ScaleAxis, Source, WeightsError};
 
 use crate::{
     Adapter, AdapterMismatch, BundleError, LowRankChange,
@@ -72,11 +72,15 @@ impl Source for SharedParams {
         Ok(tensor)
     }
 
+    fn rows(&self, name: &str) -> Result<Rows<'_>, WeightsError> {
+        if self.is_own(name) { self.tensor(name).map(Rows::from) } else { self.stored.rows(name) }
+    }
+
     fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
         if self.is_own(name) { Ok(None) } else { self.stored.blocks(name) }
     }
 
-    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+    fn int8(&self, name: &str) -> Result<Option<Int8Rows<'_>>, WeightsError> {
         if self.is_own(name) { Ok(None) } else { self.stored.int8(name) }
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use attentive_engine::SharedWeights;
-use attentive_weights::{Blocks, HostTensor, Int8Tensor, Source, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{Blocks, HostTensor, Int8Rows, Rows, Source, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     BundleError, Dense,
@@ -91,11 +91,15 @@ impl Source for Stored {
         Source::tensor(&self.file, name)
     }
 
+    fn rows(&self, name: &str) -> Result<Rows<'_>, WeightsError> {
+        self.file.rows(name)
+    }
+
     fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
         Source::blocks(&self.file, name)
     }
 
-    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+    fn int8(&self, name: &str) -> Result<Option<Int8Rows<'_>>, WeightsError> {
         Source::int8(&self.file, name)
     }
 }

@@ -3,9 +3,10 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use attentive_attention::{HeadsLeft, NormKind, NormPlacement, PositionsConfig, Rotary};
-use attentive_kernels::{ActivationKind, MatRef, PackedMatrix};
+use attentive_kernels::{ActivationKind, Major};
 use attentive_model::{AttentionKind, AttentionPlace, ModelHeads};
-use attentive_weights::{Blocks, HostTensor, Int8Tensor, ScaleAxis, Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, Int8Rows, Rows, ScaleAxis, Source, WeightsError};
+use rayon::prelude::*;
 
 use crate::{
     attention::{CrossAttention, HeadDims, HeadNorms, SelfAttention},
@@ -99,6 +100,33 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Whether a matrix is packed as its rows are read. Of others there should be one in memory at a time.
+    fn reads_rows(&self, name: &str) -> bool {
+        match self.format {
+            WeightFormat::F32 => self.params.rows(name).is_ok_and(|rows| !rows.are_copied()),
+            WeightFormat::Int8 => {
+                self.params.int8(name).is_ok_and(|bytes| bytes.is_some_and(|bytes| !bytes.are_copied()))
+            }
+            WeightFormat::Q8_0 | WeightFormat::Q4_0 | WeightFormat::Blocks => false,
+        }
+    }
+
+    /// A loader that has noted nothing, for another thread.
+    fn fork(&self) -> Self {
+        let packing = WeightPacking { format: self.format, shared: self.shared.clone() };
+        Self::new(self.params, self.shape.clone(), packing)
+    }
+
+    /// Takes over what another has noted.
+    fn absorb(&mut self, other: Self) {
+        self.fresh.extend(other.fresh);
+        self.taken.extend(other.taken);
+        self.added_to.extend(other.added_to);
+        self.problems.extend(other.problems);
+        self.failure = self.failure.take().or(other.failure);
+        self.has_blocks |= other.has_blocks;
+    }
+
     /// The first parameter that could not be read or packed, or a list of those that are missing, of another shape, or left over.
     pub(crate) fn finish(mut self) -> Result<(), WeightsError> {
         for name in self.params.names() {
@@ -130,10 +158,37 @@ impl<'a> Loader<'a> {
                 Ok(Cow::Owned(HostTensor { values, .. })) => return Cow::Owned(values),
                 Err(failure) => self.failure = self.failure.take().or(Some(failure)),
             },
-            Some(found) => self.problems.push(format!("{name} is {found:?}, not {shape:?}")),
-            None => self.problems.push(format!("missing: {name}")),
+            found => self.misfit(name, found, shape),
         }
         Cow::Owned(vec![0.0; shape.iter().product()])
+    }
+
+    /// The rows of matrices next to each other, of names and shapes; nothing if one does not fit or can't be read, which `finish`
+    /// then reports.
+    fn rows(&mut self, of: impl IntoIterator<Item = (String, [usize; 2])>) -> Option<Rows<'a>> {
+        let params = self.params;
+        let part = |(name, shape): (String, [usize; 2])| {
+            let part = match params.shape(&name) {
+                Some(found) if found == shape => self.noted(params.rows(&name).map(Some)),
+                found => {
+                    self.misfit(&name, found, &shape);
+                    None
+                }
+            };
+            self.taken.insert(name);
+            part
+        };
+        // All are noted before one that is missing ends it.
+        let parts: Vec<_> = of.into_iter().map(part).collect();
+        parts.into_iter().collect::<Option<Vec<_>>>().map(Rows::beside)
+    }
+
+    /// Notes a parameter that is not there, or has another shape.
+    fn misfit(&mut self, name: &str, found: Option<&[usize]>, shape: &[usize]) {
+        self.problems.push(match found {
+            Some(found) => format!("{name} is {found:?}, not {shape:?}"),
+            None => format!("missing: {name}"),
+        });
     }
 
     /// As [`borrow`](Self::borrow), for a model to keep.
@@ -141,16 +196,18 @@ impl<'a> Loader<'a> {
         self.borrow(name, shape).into_owned()
     }
 
-    /// The weight of a layer, or of a table that `projects` to a vocabulary; as it is if packing does not round it, or the format
-    /// can't hold it, which `finish` then reports.
-    fn packed(&mut self, path: &str, projects: bool, weight: MatRef<'_>) -> Weight {
+    /// The weight `[d_in, d_out]` of the rows of a layer, or of a table that `projects` to a vocabulary; as it is if packing does
+    /// not round it. Zeros if there are none, they can't be read or the format can't hold them, which `finish` then reports.
+    fn packed(&mut self, path: &str, projects: bool, rows: Option<&Rows<'_>>, dims: [usize; 2]) -> Weight {
         let is_rounded = self.format.axis(&format!("{path}.weight"), projects).is_some();
         let format = if is_rounded { self.format } else { WeightFormat::F32 };
-        Weight::new(weight, format).unwrap_or_else(|| {
-            let (name, format) = (path.to_owned(), format.to_string());
-            self.failure.get_or_insert(WeightsError::Blocks { name, format, d_in: weight.dims()[0] });
-            Weight::F32(PackedMatrix::new(weight))
-        })
+        let major = if projects { Major::Columns } else { Major::Rows };
+        let packed = rows.and_then(|rows| {
+            let misfit = || WeightsError::Blocks { name: path.to_owned(), format: format.to_string(), d_in: dims[0] };
+            let packed = Weight::of_rows(rows, dims, major, format).and_then(|weight| weight.ok_or_else(misfit));
+            self.noted(packed.map(Some))
+        });
+        packed.unwrap_or_else(|| Weight::zeros(dims))
     }
 
     /// What `pack` makes of the parameters of some names, or what a model that shares them has packed.
@@ -216,7 +273,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The bytes of a matrix, if the format is int8 and the file has the matrix so.
-    fn int8(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Int8Tensor> {
+    fn int8(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Int8Rows<'a>> {
         let params = self.params;
         if self.format != WeightFormat::Int8 || params.shape(name) != Some(&shape[..]) {
             return None;
@@ -232,7 +289,10 @@ impl<'a> Loader<'a> {
     /// A matrix in the bytes or the blocks that the file has of it, if they are of the format.
     fn kept(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Weight> {
         match self.format {
-            WeightFormat::Int8 => Weight::of_int8(&self.int8(name, shape, axis)?),
+            WeightFormat::Int8 => {
+                let packed = Weight::of_int8(&self.int8(name, shape, axis)?);
+                self.noted(packed)
+            }
             WeightFormat::Blocks => Weight::of_blocks(self.blocks(name, shape, axis)?.as_ref()),
             WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => None,
         }
@@ -245,9 +305,9 @@ impl<'a> Loader<'a> {
     }
 
     /// As [`weight`](Self::weight), of numbers.
-    fn packed_weight(&mut self, path: &str, [d_in, d_out]: [usize; 2]) -> Weight {
-        let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
-        self.packed(path, false, MatRef::new(&weight, d_in, d_out))
+    fn packed_weight(&mut self, path: &str, dims: [usize; 2]) -> Weight {
+        let rows = self.rows([(format!("{path}.weight"), dims)]);
+        self.packed(path, false, rows.as_ref(), dims)
     }
 
     /// What `load` takes, of vectors that are `width` wide.
@@ -268,14 +328,29 @@ impl<'a> Loader<'a> {
             pruned.and_then(|pruned| pruned.left(attention, [dims.heads, dims.kv_heads]))
         };
         let own = if causal { AttentionKind::Decoder } else { AttentionKind::Encoder };
-        let mut layer = |idx: usize| {
+        let layer = |loader: &mut Self, idx: usize| {
             let left = [left(own, idx), left(AttentionKind::Cross, idx)];
-            self.layer(&format!("{path}.layers.{idx}"), left, cross, first_norm || idx > 0)
+            loader.layer(&format!("{path}.layers.{idx}"), left, cross, first_norm || idx > 0)
+        };
+        let layers = if self.reads_rows(&format!("{path}.layers.0.self_attention.output.weight")) {
+            // Memory is cleared by the thread that is the first to write to it: several do it faster.
+            let by_itself = |idx| {
+                let mut loader = self.fork();
+                (layer(&mut loader, idx), loader)
+            };
+            let layers: Vec<_> = (0..n_layers).into_par_iter().map(by_itself).collect();
+            let loaded = layers.into_iter().map(|(layer, loader)| {
+                self.absorb(loader);
+                layer
+            });
+            loaded.collect()
+        } else {
+            (0..n_layers).map(|idx| layer(self, idx)).collect()
         };
         let window_positions = window_rotary
             .map(|rotary| Positions::new(&PositionsConfig::Rotary(rotary), d_model, dims, causal, Vec::new()));
         Stack {
-            layers: (0..n_layers).map(&mut layer).collect(),
+            layers,
             depth: n_layers,
             window,
             full_layers: full_layers.to_vec(),
@@ -361,20 +436,13 @@ impl<'a> Loader<'a> {
         let bytes =
             parts.iter().map(|(part, width)| self.int8(&format!("{part}.weight"), [d_in, *width], ScaleAxis::Columns));
         let bytes: Option<Vec<_>> = bytes.collect();
-        let as_one = bytes.and_then(|bytes| Weight::of_int8(&Int8Tensor::beside(&bytes)?));
+        let as_one = bytes.and_then(Int8Rows::beside).and_then(|bytes| self.noted(Weight::of_int8(&bytes)));
         if let Some(weight) = as_one {
             return weight;
         }
         let d_out: usize = parts.iter().map(|(_, width)| width).sum();
-        let (mut weight, mut first) = (vec![0.0; d_in * d_out], 0);
-        for &(ref part, width) in parts {
-            let values = self.borrow(&format!("{part}.weight"), &[d_in, width]);
-            for (to, from) in weight.chunks_exact_mut(d_out).zip(values.chunks_exact(width)) {
-                to[first..first + width].copy_from_slice(from);
-            }
-            first += width;
-        }
-        self.packed(path, false, MatRef::new(&weight, d_in, d_out))
+        let rows = self.rows(parts.iter().map(|(part, width)| (format!("{part}.weight"), [d_in, *width])));
+        self.packed(path, false, rows.as_ref(), [d_in, d_out])
     }
 
     /// As [`concatenated`](Self::concatenated), in the blocks of the file, which may be of several kinds.
@@ -469,8 +537,8 @@ impl<'a> Loader<'a> {
     fn table(&mut self, path: &str, vocab: usize) -> Weight {
         let (d_model, name) = (self.shape.d_model, format!("{path}.weight"));
         self.kept(&name, [vocab, d_model], ScaleAxis::Rows).unwrap_or_else(|| {
-            let table = self.borrow(&name, &[vocab, d_model]);
-            self.packed(path, true, MatRef::new(&table, vocab, d_model).t())
+            let rows = self.rows([(name, [vocab, d_model])]);
+            self.packed(path, true, rows.as_ref(), [d_model, vocab])
         })
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use attentive_kernels::{
     BlockFormat, BlockMatrix, Epilogue, Int8Matrix, Major, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK,
 };
-use attentive_weights::{Blocks, GgufKind, Int8Tensor, ScaleAxis};
+use attentive_weights::{Blocks, GgufKind, Int8Rows, Rows, ScaleAxis, WeightsError};
 use serde::{Deserialize, Serialize};
 
 /// The numbers that weights are kept in.
@@ -89,22 +89,46 @@ pub(crate) enum Weight {
 }
 
 impl Weight {
-    /// Packs a weight; `None` if its inputs are not whole blocks of the format.
-    pub(crate) fn new(weight: MatRef<'_>, format: WeightFormat) -> Option<Self> {
-        let blocks = |format| BlockMatrix::quantise(format, weight).map(Self::Blocks);
+    /// Packs rows of numbers, `[d_in, d_out]` or, where columns of the weight are rows, transposed; `None` if its inputs are not
+    /// whole blocks of the format.
+    pub(crate) fn of_rows(
+        rows: &Rows<'_>,
+        [d_in, d_out]: [usize; 2],
+        major: Major,
+        format: WeightFormat,
+    ) -> Result<Option<Self>, WeightsError> {
+        let read = |lines, to: &mut [f32]| rows.read(lines, to);
+        // The scales of columns are known when all of their rows are.
+        let rounded = |pack: fn(MatRef<'_>) -> Option<Self>| {
+            let mut values = vec![0.0; d_in * d_out];
+            let weight = match major {
+                Major::Rows => read(0..d_in, &mut values).map(|()| MatRef::new(&values, d_in, d_out)),
+                Major::Columns => read(0..d_out, &mut values).map(|()| MatRef::new(&values, d_out, d_in).t()),
+            };
+            weight.map(pack)
+        };
         match format {
-            WeightFormat::F32 | WeightFormat::Blocks => Some(Self::F32(PackedMatrix::new(weight))),
-            WeightFormat::Int8 => Some(Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight)))),
-            WeightFormat::Q8_0 => blocks(BlockFormat::Q8_0),
-            WeightFormat::Q4_0 => blocks(BlockFormat::Q4_0),
+            WeightFormat::F32 | WeightFormat::Blocks => {
+                PackedMatrix::of_lines([d_in, d_out], major, read).map(|weight| Some(Self::F32(weight)))
+            }
+            WeightFormat::Int8 => rounded(|weight| Some(Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight))))),
+            WeightFormat::Q8_0 => rounded(|weight| BlockMatrix::quantise(BlockFormat::Q8_0, weight).map(Self::Blocks)),
+            WeightFormat::Q4_0 => rounded(|weight| BlockMatrix::quantise(BlockFormat::Q4_0, weight).map(Self::Blocks)),
         }
     }
 
+    /// Zeros, in the place of a weight that is missing.
+    pub(crate) fn zeros(dims: [usize; 2]) -> Self {
+        Self::F32(PackedMatrix::new(MatRef::strided(&[0.0], dims, [0, 0])))
+    }
+
     /// Packs bytes whose scales are those of outputs; `None` if products do not take them.
-    pub(crate) fn of_int8(bytes: &Int8Tensor) -> Option<Self> {
+    pub(crate) fn of_int8(bytes: &Int8Rows<'_>) -> Result<Option<Self>, WeightsError> {
+        let &[rows, cols] = bytes.shape();
         // A row with a scale is a column of the weight, `[d_in, d_out]`.
-        let major = if bytes.axis() == ScaleAxis::Rows { Major::Columns } else { Major::Rows };
-        Int8Matrix::of_bytes(bytes.values(), bytes.scales(), major).map(Self::Int8)
+        let (d_in, major) = if bytes.axis() == ScaleAxis::Rows { (cols, Major::Columns) } else { (rows, Major::Rows) };
+        let packed = Int8Matrix::of_lines(d_in, bytes.scales(), major, |lines, to| bytes.read(lines, to))?;
+        Ok(packed.map(Self::Int8))
     }
 
     /// Packs blocks whose lines are outputs; `None` if there are no products with them.

@@ -76,9 +76,9 @@ pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use fresh::{product, zeros};
 pub use gate::Gate;
-pub use int8::{Int8Matrix, Major, QuantisedColumns, round_to_bytes};
+pub use int8::{Int8Matrix, QuantisedColumns, round_to_bytes};
 pub use matmul::{Epilogue, PackedMatrix, matmul, matmul_with};
-pub use matrix::{MatMut, MatRef};
+pub use matrix::{Major, MatMut, MatRef};
 pub use norm::{Norm, NormGradients, NormKind};
 pub use peak::{multiply_bytes, multiply_floats};
 pub use recurrence::{

@@ -199,3 +199,22 @@ fn check_block(dims: [usize; 2], at: [usize; 2], block: [usize; 2]) {
     let inside = |axis: usize| at[axis] <= dims[axis] && block[axis] <= dims[axis] - at[axis];
     assert!(inside(0) && inside(1), "a {block:?} block at {at:?} of a matrix of {dims:?}");
 }
+
+/// The order of a matrix's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Major {
+    /// Row by row.
+    Rows,
+    /// Column by column.
+    Columns,
+}
+
+impl Major {
+    /// The values of a line of a matrix `[k, n]`.
+    pub(crate) fn line(self, [k, n]: [usize; 2]) -> usize {
+        match self {
+            Self::Rows => n,
+            Self::Columns => k,
+        }
+    }
+}

@@ -1,6 +1,10 @@
 //! Packed weights and the fused top-k against plain products.
 
-use attentive_kernels::{ActivationKind, Epilogue, Level, MatMut, MatRef, PackedMatrix, TopK, matmul, matmul_with};
+use std::ops::Range;
+
+use attentive_kernels::{
+    ActivationKind, Epilogue, Level, Major, MatMut, MatRef, PackedMatrix, TopK, matmul, matmul_with,
+};
 use attentive_testkit::{Fixture, assert_close, linear, log_sum_exp, relu, widen};
 
 #[test]
@@ -39,6 +43,33 @@ fn columns_are_those_that_were_packed() {
                 packed.column(j, &mut column);
                 let expected: Vec<f32> = (0..k).map(|p| b[p * n + j]).collect();
                 assert_eq!(column, expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_that_are_read_when_they_are_needed_are_packed_as_all_at_once() {
+    for [k, n] in [[1, 1], [5, 67], [259, 130], [1031, 17], [3, 0], [0, 3]] {
+        let b = Fixture::new((k + n) as u64).normal(k * n);
+        let b_t: Vec<f32> = (0..k * n).map(|i| b[i % k * n + i / k]).collect();
+        for level in Level::available() {
+            for (values, major, line) in [(&b, Major::Rows, n), (&b_t, Major::Columns, k)] {
+                let read = |lines: Range<usize>, to: &mut [f32]| {
+                    to.copy_from_slice(&values[lines.start * line..lines.end * line]);
+                    Ok::<_, usize>(())
+                };
+                let packed = level.during(|| PackedMatrix::of_lines([k, n], major, read)).unwrap();
+                assert_eq!(packed.dims(), [k, n]);
+                for j in 0..n {
+                    let mut column = vec![f32::NAN; k];
+                    packed.column(j, &mut column);
+                    assert_eq!(column, (0..k).map(|p| b[p * n + j]).collect::<Vec<f32>>());
+                }
+                // Of several failures, the one of the first lines.
+                let failing = |lines: Range<usize>, _: &mut [f32]| Err(lines.start);
+                let failure = level.during(|| PackedMatrix::of_lines([k, n], major, failing)).err();
+                assert_eq!(failure, (k * n > 0).then_some(0));
             }
         }
     }

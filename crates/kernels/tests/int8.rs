@@ -1,5 +1,7 @@
 //! 8-bit products against the same sums in `f64`, and against the products they stand for.
 
+use std::ops::Range;
+
 use attentive_kernels::{Epilogue, Int8Matrix, Level, Major, MatMut, MatRef, QuantisedColumns, TopK, round_to_bytes};
 use attentive_testkit::{Fixture, assert_close, matmul, widen};
 
@@ -228,6 +230,38 @@ fn bytes_of_a_file_are_packed_in_either_order() {
         let expected = product(&Int8Matrix::new(&columns));
         for (values, major) in [(&rows[..], Major::Rows), (columns.values(), Major::Columns)] {
             assert_eq!(product(&Int8Matrix::of_bytes(values, columns.scales(), major).unwrap()), expected);
+        }
+    }
+}
+
+#[test]
+fn lines_that_are_read_when_they_are_needed_are_packed_as_all_at_once() {
+    // Some have more lines than are read at a time.
+    for [k, n] in [[1, 1], [3, 16], [6, 67], [1031, 601], [601, 1031]] {
+        let columns = QuantisedColumns::new(MatRef::new(&Fixture::new((k + n) as u64).normal(k * n), k, n));
+        let rows: Vec<i8> = (0..k * n).map(|i| columns.values()[i % n * k + i / n]).collect();
+        for (values, major, line) in [(&rows[..], Major::Rows, n), (columns.values(), Major::Columns, k)] {
+            let read = |lines: Range<usize>, to: &mut [i8]| {
+                to.copy_from_slice(&values[lines.start * line..lines.end * line]);
+                Ok::<_, usize>(())
+            };
+            let matrix = Int8Matrix::of_lines(k, columns.scales(), major, read).unwrap().unwrap();
+            let (mut column, scales) = (vec![f32::NAN; k], columns.scales());
+            for (j, values) in columns.values().chunks_exact(k).enumerate() {
+                matrix.column(j, &mut column);
+                assert!(column.iter().zip(values).all(|(&x, &q)| x == scales[j] * f32::from(q)));
+            }
+            let last = values.len() / line - 1;
+            let failing = |lines: Range<usize>, to: &mut [i8]| {
+                to.fill(1);
+                if lines.contains(&last) { Err(lines.end) } else { Ok(()) }
+            };
+            assert_eq!(Int8Matrix::of_lines(k, columns.scales(), major, failing).err(), Some(last + 1));
+            let damaged = Int8Matrix::of_lines(k, columns.scales(), major, |_, to| {
+                to.fill(-128);
+                Ok::<_, usize>(())
+            });
+            assert!(damaged.unwrap().is_none());
         }
     }
 }

@@ -23,18 +23,18 @@ pub fn check_finite(tensors: &Tensors) -> Result<(), WeightsError> {
 /// # Errors
 /// [`WeightsError::NotFinite`] names it.
 pub fn check_tensor(name: &str, tensor: &HostTensor) -> Result<(), WeightsError> {
-    check_values(name, &tensor.values)
+    check_values(name, 0, &tensor.values)
 }
 
-/// [`check_finite`] of the values of one tensor.
-pub(crate) fn check_values(name: &str, values: &[f32]) -> Result<(), WeightsError> {
+/// [`check_finite`] of the values of one tensor from its value `first` on.
+pub(crate) fn check_values(name: &str, first: usize, values: &[f32]) -> Result<(), WeightsError> {
     // The largest magnitude as bits, which the compiler finds by vectors; only what is not finite is looked for.
     let largest = values.iter().fold(0, |largest, value| value.abs().to_bits().max(largest));
     if f32::from_bits(largest).is_finite() {
         return Ok(());
     }
     match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(WeightsError::NotFinite { name: name.to_owned(), index, value: values[index] }),
+        Some(at) => Err(WeightsError::NotFinite { name: name.to_owned(), index: first + at, value: values[at] }),
         None => Ok(()),
     }
 }

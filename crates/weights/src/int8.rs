@@ -3,8 +3,6 @@
 //! In a file, a matrix `name` `[rows, cols]` of bytes comes with `name.scale`, which has a value for each column (`[1,
 //! cols]`) or for each row (`[rows, 1]`); the matrix is their product.
 
-use std::borrow::Borrow;
-
 use crate::{HostTensor, TensorProblem};
 
 /// Suffix of the name of a matrix's scales.
@@ -22,13 +20,27 @@ pub enum ScaleAxis {
     Columns,
 }
 
+impl ScaleAxis {
+    /// The axis of scales, and the shape of the matrix that they are of.
+    ///
+    /// # Errors
+    /// [`TensorProblem::Scales`] if their shapes do not fit.
+    pub(crate) fn of(shape: &[usize], scales: &[usize]) -> Result<([usize; 2], Self), TensorProblem> {
+        match (shape, scales) {
+            (&[rows, cols], &[1, n]) if n == cols => Ok(([rows, cols], Self::Columns)),
+            (&[rows, cols], &[n, 1]) if n == rows => Ok(([rows, cols], Self::Rows)),
+            _ => Err(TensorProblem::Scales { shape: shape.to_vec(), scales: scales.to_vec() }),
+        }
+    }
+}
+
 /// A matrix of signed bytes, each of which is multiplied by the scale of its row or of its column.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Int8Tensor {
-    shape: [usize; 2],
-    axis: ScaleAxis,
-    values: Vec<i8>,
-    scales: Vec<f32>,
+pub(crate) struct Int8Tensor {
+    pub(crate) shape: [usize; 2],
+    pub(crate) axis: ScaleAxis,
+    pub(crate) values: Vec<i8>,
+    pub(crate) scales: Vec<f32>,
 }
 
 impl Int8Tensor {
@@ -36,7 +48,7 @@ impl Int8Tensor {
     ///
     /// # Panics
     /// If it is not a matrix.
-    pub fn round(matrix: &HostTensor, axis: ScaleAxis) -> Self {
+    pub(crate) fn round(matrix: &HostTensor, axis: ScaleAxis) -> Self {
         let shape @ [rows, cols] = [matrix.shape[0], matrix.shape[1]];
         let mut scales = vec![0.0_f32; if axis == ScaleAxis::Rows { rows } else { cols }];
         for (idx, value) in matrix.values.iter().enumerate() {
@@ -57,50 +69,8 @@ impl Int8Tensor {
     /// # Errors
     /// [`TensorProblem::Scales`] if their shapes do not fit.
     pub(crate) fn new(values: Vec<i8>, shape: &[usize], scales: HostTensor) -> Result<Self, TensorProblem> {
-        let axis = match (shape, &scales.shape[..]) {
-            (&[_, cols], &[1, n]) if n == cols => ScaleAxis::Columns,
-            (&[rows, _], &[n, 1]) if n == rows => ScaleAxis::Rows,
-            _ => return Err(TensorProblem::Scales { shape: shape.to_vec(), scales: scales.shape }),
-        };
-        Ok(Self { shape: [shape[0], shape[1]], axis, values, scales: scales.values })
-    }
-
-    /// Matrices of as many rows, next to each other, if all have scales of their columns.
-    pub fn beside(parts: &[impl Borrow<Self>]) -> Option<Self> {
-        let parts: Vec<&Self> = parts.iter().map(Borrow::borrow).collect();
-        let [rows, _] = parts.first()?.shape;
-        if parts.iter().any(|part| part.axis != ScaleAxis::Columns || part.shape[0] != rows) {
-            return None;
-        }
-        let cols = parts.iter().map(|part| part.shape[1]).sum();
-        let mut values = Vec::with_capacity(rows * cols);
-        for row in 0..rows {
-            parts
-                .iter()
-                .for_each(|part| values.extend_from_slice(&part.values[row * part.shape[1]..][..part.shape[1]]));
-        }
-        let scales = parts.iter().flat_map(|part| &part.scales).copied().collect();
-        Some(Self { shape: [rows, cols], axis: ScaleAxis::Columns, values, scales })
-    }
-
-    /// Rows and columns.
-    pub fn shape(&self) -> &[usize; 2] {
-        &self.shape
-    }
-
-    /// What has scales of its own: each row, or each column.
-    pub fn axis(&self) -> ScaleAxis {
-        self.axis
-    }
-
-    /// The bytes, row by row.
-    pub fn values(&self) -> &[i8] {
-        &self.values
-    }
-
-    /// The scales, one a row or one a column.
-    pub fn scales(&self) -> &[f32] {
-        &self.scales
+        let (shape, axis) = ScaleAxis::of(shape, &scales.shape)?;
+        Ok(Self { shape, axis, values, scales: scales.values })
     }
 
     /// The bytes, and the scales as a file has them.
@@ -111,7 +81,7 @@ impl Int8Tensor {
     }
 
     /// The products of bytes and scales.
-    pub fn to_host(&self) -> HostTensor {
+    pub(crate) fn to_host(&self) -> HostTensor {
         let mut values = Vec::with_capacity(self.values.len());
         for (row, bytes) in self.values.chunks(self.shape[1].max(1)).enumerate() {
             let bytes = bytes.iter().map(|&byte| f32::from(byte));

@@ -21,6 +21,7 @@ mod npz;
 mod pytorch;
 mod reader;
 mod rounding;
+mod rows;
 mod source;
 
 pub use average::average;
@@ -33,7 +34,7 @@ pub use disk::{
 pub use error::{FormatError, TensorProblem, WeightsError};
 pub use file::{DeviceTensor, HostTensor, Packing, Tensors, write, write_from_device, write_packed};
 pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};
-pub use int8::{Int8Tensor, ScaleAxis};
+pub use int8::ScaleAxis;
 pub use model_bin::ModelBin;
 pub use module::{ParamShape, device_params, load, param_shapes, params, with_values};
 pub use npy::Npy;
@@ -41,4 +42,5 @@ pub use npz::Npz;
 pub use pytorch::CheckpointItem;
 pub use reader::{WeightsFile, read};
 pub use rounding::Rounding;
+pub use rows::{Int8Rows, Rows};
 pub use source::{LowRank, Source};

@@ -13,11 +13,12 @@ use burn::tensor::{DType, TensorData};
 use safetensors::{Dtype, tensor::Metadata};
 
 use crate::{
-    Blocks, FormatError, HostTensor, TensorProblem, Tensors, WeightsError,
+    Blocks, FormatError, HostTensor, Int8Rows, Rows, ScaleAxis, TensorProblem, Tensors, WeightsError,
     archive::FileBytes,
     blocks::Form,
     int8::{Int8Tensor, SCALE},
     pytorch::{self, CheckpointItem, Pickle},
+    rows::InFile,
 };
 
 /// Largest number of bytes of f32 for each byte of a file. Tensors of bytes grow four times, and a few tensors may
@@ -160,10 +161,29 @@ impl WeightsFile {
     }
 
     /// The bytes and scales of a matrix that is kept in them; `None` for any other tensor.
-    ///
-    /// # Errors
-    /// As [`tensor`](Self::tensor).
-    pub fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+    pub(crate) fn int8_rows(&self, name: &str) -> Result<Option<Int8Rows<'_>>, WeightsError> {
+        let Some((stored, scales)) = self.int8_parts(name)? else { return Ok(None) };
+        if stored.strides.is_some() {
+            return self.int8_of(name, stored, scales).map(|bytes| Some(bytes.into()));
+        }
+        let of_scales = ScaleAxis::of(&stored.shape, &scales.shape);
+        let (shape, axis) = of_scales.map_err(|problem| self.problem(name, problem))?;
+        self.account(name, stored.shape.iter().product())?;
+        Ok(Some(Int8Rows::in_file(shape, axis, scales.values, self.in_file(name, stored))))
+    }
+
+    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+        let parts = self.int8_parts(name)?;
+        parts.map(|(stored, scales)| self.int8_of(name, stored, scales)).transpose()
+    }
+
+    fn int8_of(&self, name: &str, stored: &Stored, scales: HostTensor) -> Result<Int8Tensor, WeightsError> {
+        let bytes = self.bytes(name, stored)?.into_iter().map(u8::cast_signed).collect();
+        Int8Tensor::new(bytes, &stored.shape, scales).map_err(|problem| self.problem(name, problem))
+    }
+
+    /// Where the bytes of a matrix that is kept in them are, and their scales.
+    fn int8_parts(&self, name: &str) -> Result<Option<(&Stored, HostTensor)>, WeightsError> {
         let scale = scale_of(name);
         let stored = match self.entries.get(name) {
             Some(Ok(stored)) if stored.dtype == DType::I8 && self.entries.contains_key(&scale) => stored,
@@ -173,9 +193,24 @@ impl WeightsFile {
         if matches!(self.entries.get(&scale), Some(Ok(scales)) if scales.dtype == DType::I8) {
             return Err(self.problem(name, TensorProblem::Other("its scales are bytes")));
         }
-        let scales = self.tensor(&scale)?;
-        let bytes = self.bytes(name, stored)?.into_iter().map(u8::cast_signed).collect();
-        Int8Tensor::new(bytes, &stored.shape, scales).map(Some).map_err(|problem| self.problem(name, problem))
+        Ok(Some((stored, self.tensor(&scale)?)))
+    }
+
+    /// The rows of a matrix of floating-point numbers that follow each other; `None` for any other tensor.
+    pub(crate) fn rows_in_file(&self, name: &str) -> Result<Option<Rows<'_>>, WeightsError> {
+        let Some(Ok(stored)) = self.entries.get(name) else { return Ok(None) };
+        let &Stored { dtype: DType::F64 | DType::F32 | DType::F16 | DType::BF16, strides: None, blocks: None, .. } =
+            stored
+        else {
+            return Ok(None);
+        };
+        let &[rows, cols] = &stored.shape[..] else { return Ok(None) };
+        self.account(name, rows * cols)?;
+        Ok(Some(Rows::in_file([rows, cols], self.in_file(name, stored))))
+    }
+
+    fn in_file(&self, name: &str, stored: &Stored) -> InFile<'_> {
+        InFile { file: self, name: name.to_owned(), dtype: stored.dtype, start: stored.start }
     }
 
     /// A tensor as f32, from any kind of number; bytes with scales are multiplied by them.
@@ -216,23 +251,30 @@ impl WeightsFile {
 
     /// A tensor's values, which follow each other; no second copy of them is ever held.
     fn values(&self, name: &str, stored: &Stored) -> Result<Vec<f32>, WeightsError> {
-        let (width, n_values) = (stored.dtype.size(), stored.shape.iter().product::<usize>());
+        let n_values = stored.shape.iter().product();
         self.account(name, n_values)?;
-        if stored.dtype == DType::F32 && cfg!(target_endian = "little") {
-            let mut values = vec![0.0_f32; n_values];
-            self.read_into(stored.start, bytemuck::cast_slice_mut(&mut values))?;
-            return Ok(values);
+        let mut values = vec![0.0; n_values];
+        self.read_values(stored.start, stored.dtype, &mut values)?;
+        Ok(values)
+    }
+
+    /// Reads values that follow each other from the byte `start` on.
+    pub(crate) fn read_values(&self, mut start: u64, dtype: DType, values: &mut [f32]) -> Result<(), WeightsError> {
+        if dtype == DType::F32 && cfg!(target_endian = "little") {
+            return self.read_into(start, bytemuck::cast_slice_mut(values));
         }
-        let mut values = Vec::with_capacity(n_values);
-        while values.len() < n_values {
-            let start = stored.start + (values.len() * width) as u64;
-            let bytes = self.read(start, (n_values - values.len()).min(VALUES_AT_ONCE) * width)?;
-            match stored.dtype {
-                DType::F32 => values.extend(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))),
-                dtype => values.extend(to_f32(bytes, dtype)),
+        for values in values.chunks_mut(VALUES_AT_ONCE) {
+            let bytes = self.read(start, values.len() * dtype.size())?;
+            start += bytes.len() as u64;
+            match dtype {
+                DType::F32 => {
+                    let bytes = bytes.as_chunks().0.iter();
+                    values.iter_mut().zip(bytes).for_each(|(value, &bytes)| *value = f32::from_le_bytes(bytes));
+                }
+                dtype => values.copy_from_slice(&to_f32(bytes, dtype)),
             }
         }
-        Ok(values)
+        Ok(())
     }
 
     fn file(&self) -> MutexGuard<'_, File> {
@@ -284,7 +326,7 @@ impl WeightsFile {
         .map_err(|cause| WeightsError::Io { path: self.path.clone(), cause })
     }
 
-    fn read_into(&self, start: u64, bytes: &mut [u8]) -> Result<(), WeightsError> {
+    pub(crate) fn read_into(&self, start: u64, bytes: &mut [u8]) -> Result<(), WeightsError> {
         let file = self.file();
         let mut file = &*file;
         let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(bytes));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    Blocks, HostTensor, Int8Tensor, Tensors, WeightsError, WeightsFile,
+    Blocks, HostTensor, Int8Rows, Rows, Tensors, WeightsError, WeightsFile,
     check::{check_tensor, check_values},
     int8::SCALE,
 };
@@ -39,8 +39,8 @@ impl LowRank<'_> {
 
 /// Parameters by name, in memory or in a file, taken one at a time.
 ///
-/// A model that is packed as its parameters come needs no more memory than the packed model and one parameter.
-pub trait Source {
+/// A model that is packed as its parameters come, by several threads, needs little more memory than the packed model.
+pub trait Source: Sync {
     /// The names, in order.
     fn names(&self) -> Vec<&str>;
 
@@ -53,6 +53,15 @@ pub trait Source {
     /// [`WeightsError`] if it is missing, can't be read, or, from a file, if a value is not finite.
     fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError>;
 
+    /// The rows of a parameter that is a matrix. Where that is possible they are read, and held to be finite, when they are asked
+    /// for.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor), as far as it was read.
+    fn rows(&self, name: &str) -> Result<Rows<'_>, WeightsError> {
+        self.tensor(name).map(Rows::from)
+    }
+
     /// A parameter's blocks, if it is a matrix that is kept in them.
     ///
     /// # Errors
@@ -61,11 +70,11 @@ pub trait Source {
         Ok(None)
     }
 
-    /// A parameter's bytes and scales, if it is a matrix that is kept in them.
+    /// A parameter's bytes and scales, if it is a matrix that is kept in them. Bytes are read as [`rows`](Self::rows) are.
     ///
     /// # Errors
-    /// As [`tensor`](Self::tensor).
-    fn int8(&self, _name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
+    /// As [`rows`](Self::rows).
+    fn int8(&self, _name: &str) -> Result<Option<Int8Rows<'_>>, WeightsError> {
         Ok(None)
     }
 
@@ -126,9 +135,16 @@ impl Source for WeightsFile {
         Ok(blocks.map(Cow::Owned))
     }
 
-    fn int8(&self, name: &str) -> Result<Option<Int8Tensor>, WeightsError> {
-        let bytes = WeightsFile::int8(self, name)?;
-        bytes.iter().try_for_each(|bytes| check_values(&(name.to_owned() + SCALE), bytes.scales()))?;
+    fn rows(&self, name: &str) -> Result<Rows<'_>, WeightsError> {
+        match self.rows_in_file(name)? {
+            Some(rows) => Ok(rows),
+            None => Source::tensor(self, name).map(Rows::from),
+        }
+    }
+
+    fn int8(&self, name: &str) -> Result<Option<Int8Rows<'_>>, WeightsError> {
+        let bytes = self.int8_rows(name)?;
+        bytes.iter().try_for_each(|bytes| check_values(&(name.to_owned() + SCALE), 0, bytes.scales()))?;
         Ok(bytes)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use attentive_weights::{HostTensor, Packing, ScaleAxis, TensorProblem, WeightsError, WeightsFile, read, write_packed};
+use attentive_weights::{
+    HostTensor, Int8Rows, Packing, Rows, ScaleAxis, Source, TensorProblem, Tensors, WeightsError, WeightsFile, read,
+    write_packed,
+};
 use proptest::prelude::*;
 
 /// A safetensors file of these tensors: name, kind, shape, bytes.
@@ -297,4 +300,87 @@ proptest! {
         prop_assert_eq!(found.shape, shape);
         prop_assert_eq!(found.values, places.into_iter().map(|n| n as f32).collect::<Vec<_>>());
     }
+}
+
+/// Rows from the second to the last but one of matrices next to each other, by their whole values.
+fn middle(whole: &[&HostTensor]) -> Vec<f32> {
+    let row = |at: usize| whole.iter().flat_map(move |tensor| tensor.values.chunks(tensor.shape[1]).nth(at).unwrap());
+    (1..whole[0].shape[0] - 1).flat_map(row).copied().collect()
+}
+
+#[test]
+fn some_rows_are_those_of_the_whole_tensor() {
+    let (_folder, path) = file("model.safetensors");
+    let numbers: Vec<f32> = (0..20).map(|i| i as f32 * 0.375 - 3.0).collect();
+    let halves = |half: fn(f32) -> [u8; 2]| numbers.iter().copied().flat_map(half).collect::<Vec<u8>>();
+    let kinds = [
+        ("f32", "F32", numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        ("f64", "F64", numbers.iter().flat_map(|&x| f64::from(x).to_le_bytes()).collect()),
+        ("bf16", "BF16", halves(|x| [(x.to_bits() >> 16) as u8, (x.to_bits() >> 24) as u8])),
+        ("i32", "I32", (0..20_i32).flat_map(i32::to_le_bytes).collect::<Vec<u8>>()),
+    ];
+    let shape: &[usize] = &[5, 4];
+    safetensors(&path, &kinds.map(|(name, kind, bytes)| (name, kind, shape, bytes)));
+    let (source, whole) = (WeightsFile::open(&path).unwrap(), read(&path).unwrap());
+    let in_memory: &dyn Source = &whole;
+    for source in [&source, in_memory] {
+        let all = Rows::beside(whole.keys().map(|name| source.rows(name).unwrap()).collect());
+        for (name, tensor) in &whole {
+            let mut rows = vec![f32::NAN; 3 * 4];
+            source.rows(name).unwrap().read(1..4, &mut rows).unwrap();
+            assert_eq!(rows, middle(&[tensor]), "{name}");
+        }
+        let mut rows = vec![f32::NAN; 3 * 4 * whole.len()];
+        all.read(1..4, &mut rows).unwrap();
+        assert_eq!(rows, middle(&whole.values().collect::<Vec<_>>()));
+        assert!(matches!(source.rows("g"), Err(WeightsError::Tensor { .. } | WeightsError::Mismatch { .. })));
+    }
+    let views = Checkpoint::new().tensor("row", 4, 2);
+    views.write(&path, 8);
+    let mut row = [f32::NAN; 4];
+    WeightsFile::open(&path).unwrap().rows("row").unwrap().read(0..1, &mut row).unwrap();
+    assert_eq!(row, [0.0; 4]);
+}
+
+#[test]
+fn a_value_of_rows_that_is_not_finite_is_found_where_it_is_in_the_tensor() {
+    let (_folder, path) = file("model.safetensors");
+    let mut values = [0.5_f32; 12];
+    values[7] = f32::INFINITY;
+    safetensors(&path, &[("w", "F32", &[6, 2], values.iter().flat_map(|x| x.to_le_bytes()).collect())]);
+    let file = WeightsFile::open(&path).unwrap();
+    let rows = file.rows("w").unwrap();
+    assert!(rows.read(0..3, &mut [0.0; 6]).is_ok());
+    let error = rows.read(3..6, &mut [0.0; 6]).unwrap_err();
+    assert!(matches!(&error, WeightsError::NotFinite { index: 7, .. }), "{error}");
+    // What was cut off after it was opened.
+    fs::write(&path, &fs::read(&path).unwrap()[..100]).unwrap();
+    assert!(matches!(rows.read(3..6, &mut [0.0; 6]), Err(WeightsError::Io { .. })));
+}
+
+#[test]
+fn bytes_are_read_some_rows_at_a_time() {
+    let (_folder, path) = file("model.safetensors");
+    let matrix = |shape: [usize; 2]| HostTensor {
+        values: (0..shape[0] * shape[1]).map(|i| (i * 7 % 19) as f32 - 9.0).collect(),
+        shape: shape.to_vec(),
+    };
+    let tensors =
+        Tensors::from([("a".into(), matrix([5, 3])), ("b".into(), matrix([5, 4])), ("t".into(), matrix([5, 2]))]);
+    let axis = |name: &str| if name == "t" { ScaleAxis::Rows } else { ScaleAxis::Columns };
+    write_packed(&path, &tensors, &BTreeMap::new(), |name| Packing::Int8(axis(name)), &BTreeMap::new()).unwrap();
+    let (file, whole) = (WeightsFile::open(&path).unwrap(), read(&path).unwrap());
+    let of = |name: &str| file.int8(name).unwrap().unwrap();
+    let both = Int8Rows::beside(vec![of("a"), of("b")]).unwrap();
+    assert_eq!((*both.shape(), both.axis(), both.scales().len()), ([5, 7], ScaleAxis::Columns, 7));
+    let mut bytes = [0; 3 * 7];
+    both.read(1..4, &mut bytes).unwrap();
+    let scaled: Vec<f32> = bytes.iter().zip(both.scales().iter().cycle()).map(|(&q, s)| f32::from(q) * s).collect();
+    assert_eq!(scaled, middle(&[&whole["a"], &whole["b"]]));
+    assert!(Int8Rows::beside(vec![of("a"), of("t")]).is_none() && Int8Rows::beside(Vec::new()).is_none());
+    let mut bytes = [0; 3 * 2];
+    of("t").read(1..4, &mut bytes).unwrap();
+    let scaled: Vec<f32> = bytes.iter().enumerate().map(|(i, &q)| f32::from(q) * of("t").scales()[1 + i / 2]).collect();
+    assert_eq!(scaled, middle(&[&whole["t"]]));
+    assert!(file.int8("a.scale").unwrap().is_none());
 }

@@ -8,12 +8,16 @@ mod tile;
 
 pub use quantise::{QuantisedColumns, round_to_bytes};
 
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use crate::extent::{elements, work};
 use crate::matmul::{Epilogue, for_each_job, job};
 use crate::panels::Panels;
-use crate::scratch::Aligned;
+use crate::scratch::{Aligned, Scratch};
 use crate::top_k::{self, TopK};
-use crate::{Level, MatMut, MatRef};
+use crate::{Level, Major, MatMut, MatRef};
 use quantise::{MAX_ROWS, QuantisedRows};
 use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
@@ -50,57 +54,63 @@ pub struct Int8Matrix {
     n: usize,
 }
 
-/// The order of a matrix's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Major {
-    /// Row by row.
-    Rows,
-    /// Column by column.
-    Columns,
-}
-
-/// Panels that a thread packs together.
-const PACKED_AT_ONCE: usize = 16;
+/// Bytes that a thread reads and packs together: they stay in its cache.
+const READ_AT_ONCE: usize = 1 << 18;
 
 /// The bytes of a step of sixteen columns.
 type Step = [i8; COLS * STEP];
 
-/// Packs columns of `k` bytes that follow each other, and adds each one up.
-fn pack_columns(columns: &[i8], k: usize, to: &mut [i8], sums: &mut [i32]) {
-    let (steps, _): (&mut [Step], _) = to.as_chunks_mut();
-    for (j, (column, sum)) in columns.chunks_exact(k).zip(sums).enumerate() {
-        *sum = column.iter().map(|&q| i32::from(q)).sum();
-        let (whole, rest) = column.as_chunks::<STEP>();
-        for (to, from) in steps.iter_mut().zip(whole) {
-            to[j * STEP..][..STEP].copy_from_slice(from);
-        }
-        if let Some(to) = steps.get_mut(whole.len()) {
-            to[j * STEP..][..rest.len()].copy_from_slice(rest);
-        }
-    }
+/// Lines of a matrix that are packed together, and their places.
+struct Part<'a> {
+    lines: Range<usize>,
+    /// Panels of columns, or pieces of all panels where the lines are rows.
+    panels: Vec<&'a mut [i8]>,
 }
 
-/// As [`pack_columns`], of the first bytes of rows that are `stride` apart, into several panels of `depth` rows.
-fn pack_rows(rows: &[i8], stride: usize, depth: usize, to: &mut [i8], sums: &mut [i32]) {
-    // Step by step: rows are read as they lie in memory.
-    for (step, rows) in rows.chunks(stride * STEP).enumerate() {
-        let panels = to.chunks_exact_mut(depth * COLS).zip(sums.chunks_mut(COLS));
-        for (panel, (to, sums)) in panels.enumerate() {
-            let cols = sums.len();
-            let mut of_step = [[0; COLS]; STEP];
-            for (of_row, row) in of_step.iter_mut().zip(rows.chunks(stride)) {
-                // A whole row of a panel is one load.
-                match row[panel * COLS..].first_chunk() {
-                    Some(whole) if cols == COLS => *of_row = *whole,
-                    _ => of_row[..cols].copy_from_slice(&row[panel * COLS..][..cols]),
+impl Part<'_> {
+    /// Packs columns of `k` bytes that follow each other, and adds each one to its sum.
+    fn pack_columns(self, columns: &[i8], k: usize, sums: &[AtomicI32]) {
+        for (column, sum) in columns.chunks_exact(k).zip(&sums[self.lines.start..]) {
+            sum.fetch_add(column.iter().map(|&q| i32::from(q)).sum(), Ordering::Relaxed);
+        }
+        let panels = columns.chunks(k * COLS).zip(self.panels);
+        for (columns, to) in panels {
+            let (steps, _): (&mut [Step], _) = to.as_chunks_mut();
+            for (j, column) in columns.chunks_exact(k).enumerate() {
+                let (whole, rest) = column.as_chunks::<STEP>();
+                for (to, from) in steps.iter_mut().zip(whole) {
+                    to[j * STEP..][..STEP].copy_from_slice(from);
+                }
+                if let Some(to) = steps.get_mut(whole.len()) {
+                    to[j * STEP..][..rest.len()].copy_from_slice(rest);
                 }
             }
-            let (to, _): (&mut [Step], _) = to.as_chunks_mut();
-            to[step] = interleaved(&of_step);
-            for of_row in &of_step {
-                sums.iter_mut().zip(of_row).for_each(|(sum, &q)| *sum += i32::from(q));
+        }
+    }
+
+    /// Packs rows of `n` bytes that follow each other, and adds them to the sums of their columns.
+    fn pack_rows(mut self, rows: &[i8], n: usize, sums: &[AtomicI32]) {
+        let mut of_part = vec![0; n];
+        // Step by step: rows are read as they lie in memory.
+        for (step, rows) in rows.chunks(n * STEP).enumerate() {
+            for (panel, (to, sums)) in self.panels.iter_mut().zip(of_part.chunks_mut(COLS)).enumerate() {
+                let cols = sums.len();
+                let mut of_step = [[0; COLS]; STEP];
+                for (of_row, row) in of_step.iter_mut().zip(rows.chunks_exact(n)) {
+                    // A whole row of a panel is one load.
+                    match row[panel * COLS..].first_chunk() {
+                        Some(whole) if cols == COLS => *of_row = *whole,
+                        _ => of_row[..cols].copy_from_slice(&row[panel * COLS..][..cols]),
+                    }
+                }
+                let (to, _): (&mut [Step], _) = to.as_chunks_mut();
+                to[step] = interleaved(&of_step);
+                for of_row in &of_step {
+                    sums.iter_mut().zip(of_row).for_each(|(sum, &q)| *sum += i32::from(q));
+                }
             }
         }
+        sums.iter().zip(of_part).for_each(|(sum, of_part)| _ = sum.fetch_add(of_part, Ordering::Relaxed));
     }
 }
 
@@ -132,7 +142,9 @@ fn interleaved(rows: &[[i8; COLS]; STEP]) -> Step {
 impl Int8Matrix {
     /// Packs quantised columns.
     pub fn new(columns: &QuantisedColumns) -> Self {
-        Self::pack(&columns.values, columns.scales.clone(), columns.k, Major::Columns)
+        let QuantisedColumns { values, scales, k } = columns;
+        let packed = Self::of_values(values, scales, *k, Major::Columns);
+        packed.unwrap_or_else(|| unreachable!("rounded columns have no -128, and their number of rows was checked"))
     }
 
     /// Packs a weight `[k, n]` as a file holds it: its values in the order `major`, and a scale for each of its `n` columns.
@@ -141,38 +153,89 @@ impl Int8Matrix {
     /// products have no room in a sum of 32 bits.
     pub fn of_bytes(values: &[i8], scales: &[f32], major: Major) -> Option<Self> {
         let k = values.len().checked_div(scales.len()).unwrap_or(0);
-        let fits = k <= MAX_ROWS && k.checked_mul(scales.len()) == Some(values.len());
-        // The least of many is found by vectors.
-        let least = |values: &[i8]| values.iter().fold(0, |least: i8, &value| least.min(value));
-        let is_symmetric = fits && values.par_chunks(1 << 20).all(|values| least(values) > i8::MIN);
-        is_symmetric.then(|| Self::pack(values, scales.to_vec(), k, major))
+        let fits = k.checked_mul(scales.len()) == Some(values.len());
+        if fits { Self::of_values(values, scales, k, major) } else { None }
     }
 
-    fn pack(values: &[i8], mut scales: Vec<f32>, k: usize, major: Major) -> Self {
+    fn of_values(values: &[i8], scales: &[f32], k: usize, major: Major) -> Option<Self> {
+        let line = major.line([k, scales.len()]);
+        let read = |lines: Range<usize>, to: &mut [i8]| {
+            to.copy_from_slice(&values[lines.start * line..][..to.len()]);
+            Ok::<_, Infallible>(())
+        };
+        let Ok(packed) = Self::of_lines(k, scales, major, read);
+        packed
+    }
+
+    /// As [`of_bytes`](Self::of_bytes), of the values that `read` writes for some lines, rows or columns. Apart from what is
+    /// packed, each thread holds some lines.
+    ///
+    /// # Errors
+    /// That of `read` for the first lines that it fails for.
+    ///
+    /// # Panics
+    /// If no memory can hold the matrix.
+    pub fn of_lines<E: Send>(
+        k: usize,
+        scales: &[f32],
+        major: Major,
+        read: impl Fn(Range<usize>, &mut [i8]) -> Result<(), E> + Sync,
+    ) -> Result<Option<Self>, E> {
         let n = scales.len();
+        if k > MAX_ROWS {
+            return Ok(None);
+        }
         let (depth, n_panels) = (k.next_multiple_of(STEP), n.div_ceil(COLS));
         let mut panels = Aligned::zeroed_in_large_pages(elements([n_panels, depth, COLS]) / size_of::<f32>());
-        let mut column_sums = vec![0; n_panels * COLS];
-        if depth > 0 {
-            let panels = panels.bytes_mut().par_chunks_mut(depth * COLS * PACKED_AT_ONCE);
-            let groups = panels.zip(column_sums.par_chunks_mut(COLS * PACKED_AT_ONCE));
-            groups.enumerate().for_each(|(group, (to, sums))| {
-                let first = group * PACKED_AT_ONCE * COLS;
-                let n_cols = sums.len().min(n - first);
-                let sums = &mut sums[..n_cols];
-                match major {
-                    Major::Rows => pack_rows(&values[first..], n, depth, to, sums),
-                    Major::Columns => {
-                        let panels = to.chunks_exact_mut(depth * COLS).zip(sums.chunks_mut(COLS));
-                        for (panel, (to, sums)) in panels.enumerate() {
-                            pack_columns(&values[(first + panel * COLS) * k..], k, to, sums);
-                        }
-                    }
-                }
-            });
+        let line = major.line([k, n]);
+        let column_sums: Vec<AtomicI32> = (0..n_panels * COLS).map(|_| AtomicI32::new(0)).collect();
+        let pack = |part: Part<'_>| {
+            let n_bytes = part.lines.len() * line;
+            let mut lines = Scratch::new(n_bytes.div_ceil(size_of::<f32>()));
+            let lines = &mut lines.bytes_mut()[..n_bytes];
+            read(part.lines.clone(), lines)?;
+            match major {
+                Major::Rows => part.pack_rows(lines, n, &column_sums),
+                Major::Columns => part.pack_columns(lines, k, &column_sums),
+            }
+            // The least of many is found by vectors.
+            Ok(lines.iter().fold(0, |least: i8, &value| least.min(value)) > i8::MIN)
+        };
+        let parts = Self::parts(panels.bytes_mut(), [k, n], major);
+        let packed: Vec<Result<bool, E>> = parts.into_par_iter().map(pack).collect();
+        for is_symmetric in packed {
+            if !is_symmetric? {
+                return Ok(None);
+            }
         }
+        let column_sums = column_sums.into_iter().map(AtomicI32::into_inner).collect();
+        let mut scales = scales.to_vec();
         scales.resize(n_panels * COLS, 0.0);
-        Self { panels, scales, column_sums, k, n }
+        Ok(Some(Self { panels, scales, column_sums, k, n }))
+    }
+
+    /// The parts of panels that threads pack: whole steps of rows, or whole panels of columns.
+    fn parts(panels: &mut [i8], [k, n]: [usize; 2], major: Major) -> Vec<Part<'_>> {
+        if k == 0 || n == 0 {
+            return Vec::new();
+        }
+        let (n_lines, unit) = match major {
+            Major::Rows => (k, STEP),
+            Major::Columns => (n, COLS),
+        };
+        let at_once = (READ_AT_ONCE / major.line([k, n])).max(1).next_multiple_of(unit);
+        let part = |at: usize| Part { lines: at..n_lines.min(at + at_once), panels: Vec::new() };
+        let mut parts: Vec<_> = (0..n_lines).step_by(at_once).map(part).collect();
+        for (panel, to) in panels.chunks_exact_mut(k.next_multiple_of(STEP) * COLS).enumerate() {
+            match major {
+                Major::Rows => {
+                    let pieces = parts.iter_mut().zip(to.chunks_mut(at_once * COLS));
+                    pieces.for_each(|(part, piece)| part.panels.push(piece));
+                }
+                Major::Columns => parts[panel * COLS / at_once].panels.push(to),
+            }
+        }
+        parts
     }
 
     /// Rows and columns.

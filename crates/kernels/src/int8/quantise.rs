@@ -1,10 +1,9 @@
-use super::Major;
 use super::simd::{Path, STEP};
-use crate::MatRef;
 use crate::extent::elements;
 use crate::parallel::Chunks;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
+use crate::{Major, MatRef};
 use rayon::prelude::*;
 
 /// The largest magnitude of a quantised value; -128 stays unused, so that negation never overflows.

@@ -8,9 +8,10 @@ use crate::extent::elements;
 use crate::panels::Panels;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
-use crate::{MatMut, MatRef, Precision};
+use crate::{Major, MatMut, MatRef, Precision};
 use rayon::prelude::*;
-use std::ops::DerefMut;
+use std::collections::BTreeMap;
+use std::ops::{DerefMut, Range};
 
 /// Largest stride, in floats, at which lines of A are read in place: further apart, they compete for the same sets of
 /// the caches.
@@ -228,6 +229,9 @@ fn pack(level: Level, b: MatRef<'_>, panels: &mut [f32]) {
     }
 }
 
+/// First row and column, dimensions, and panels of a part.
+type Part<'a> = ([usize; 2], [usize; 2], &'a mut [f32]);
+
 /// A matrix packed into panels, [`DEPTH`] of its rows at a time: a block that is multiplied at a time is contiguous, so
 /// its parts do not compete for the same sets of the caches.
 #[derive(Clone, Debug)]
@@ -263,6 +267,42 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
         packed
     }
 
+    /// Packs a matrix `[k, n]`, of which `read` writes some lines, by all threads into memory that `allocate` gives for a length.
+    pub(crate) fn of_lines<E: Send>(
+        level: Level,
+        [k, n]: [usize; 2],
+        major: Major,
+        allocate: impl FnOnce(usize) -> T,
+        read: impl Fn(Range<usize>, &mut [f32]) -> Result<(), E> + Sync,
+    ) -> Result<Self, E> {
+        let mut packed = Self::room(level, [k, n], allocate);
+        // Parts of the same lines are packed together.
+        let mut groups = BTreeMap::<usize, Vec<_>>::new();
+        for part @ ([p, j], ..) in packed.parts() {
+            groups.entry(if major == Major::Rows { p } else { j }).or_default().push(part);
+        }
+        let pack_group = |(first, parts): (usize, Vec<Part<'_>>)| {
+            let n_lines = match major {
+                Major::Rows => DEPTH.min(k - first),
+                Major::Columns => MIN_COLS.min(n - first),
+            };
+            let mut lines = Scratch::new(n_lines * major.line([k, n]));
+            read(first..first + n_lines, &mut lines)?;
+            for ([p, j], dims, panels) in parts {
+                let b = match major {
+                    Major::Rows => MatRef::new(&lines, n_lines, n).block([0, j], dims),
+                    Major::Columns => MatRef::new(&lines, n_lines, k).t().block([p, 0], dims),
+                };
+                pack(level, b, panels);
+            }
+            Ok(())
+        };
+        let groups: Vec<_> = groups.into_iter().collect();
+        let done: Vec<Result<(), E>> = groups.into_par_iter().map(pack_group).collect();
+        done.into_iter().collect::<Result<(), E>>()?;
+        Ok(packed)
+    }
+
     fn room(level: Level, [depth, n]: [usize; 2], allocate: impl FnOnce(usize) -> T) -> Self {
         let cols = panel_cols(level);
         let len = elements([n.div_ceil(cols), cols, panel_rows(level, depth)]);
@@ -281,8 +321,8 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
         selected
     }
 
-    /// First row and column, dimensions, and panels of each part that is packed separately.
-    fn parts(&mut self) -> impl Iterator<Item = ([usize; 2], [usize; 2], &mut [f32])> {
+    /// The parts that are packed separately.
+    fn parts(&mut self) -> impl Iterator<Item = Part<'_>> {
         let Self { level, depth, cols, .. } = *self;
         let (mut rest, width) = (&mut self.panels[..], panel_cols(level));
         let starts = (0..depth).step_by(DEPTH).flat_map(move |p| (0..cols).step_by(MIN_COLS).map(move |j| [p, j]));

@@ -4,7 +4,8 @@ use super::{A_BLOCK, Epilogue, MIN_PARALLEL, Packed, for_each_job, job};
 use crate::extent::work;
 use crate::scratch::{Aligned, Scratch};
 use crate::top_k::{self, TopK};
-use crate::{Level, MatMut, MatRef};
+use crate::{Level, Major, MatMut, MatRef};
+use std::ops::Range;
 
 /// Weights above this size go to all threads, however few the rows: threads wait for memory.
 const MIN_PARALLEL_WEIGHTS: usize = 1 << 18;
@@ -38,6 +39,24 @@ impl PackedMatrix {
     pub fn new(b: MatRef<'_>) -> Self {
         let ([k, n], level) = (b.dims(), Level::current());
         Self { packed: Packed::new_in(level, b, Aligned::zeroed_in_large_pages), level, k, n }
+    }
+
+    /// As [`new`](Self::new), of a matrix `[k, n]` whose values `read` writes for some lines, rows or columns as `major` says.
+    /// Apart from what is packed, each thread holds up to 256 lines.
+    ///
+    /// # Errors
+    /// That of `read` for the first lines that it fails for.
+    ///
+    /// # Panics
+    /// If no memory can hold the matrix.
+    pub fn of_lines<E: Send>(
+        [k, n]: [usize; 2],
+        major: Major,
+        read: impl Fn(Range<usize>, &mut [f32]) -> Result<(), E> + Sync,
+    ) -> Result<Self, E> {
+        let level = Level::current();
+        let packed = Packed::of_lines(level, [k, n], major, Aligned::zeroed_in_large_pages, read)?;
+        Ok(Self { packed, level, k, n })
     }
 
     /// Rows and columns.
