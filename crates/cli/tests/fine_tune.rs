@@ -99,9 +99,18 @@ batch = { context = 16, rows = 2 }
 
     for (pattern, problem) in [("encoder", "no parameter has such a path"), ("*", "nothing is left to be trained")] {
         let freeze = format!("training.freeze=[\"{pattern}\"]");
-        let error = folder.fail(&["train", "tune.toml", "--set", "pretrained=moved", "--set", &freeze], "");
-        assert!(error.contains(&format!("training.freeze has \"{pattern}\": {problem}")), "{error}");
+        let rates = "training.rates=[{ pattern = \"nowhere\", factor = 0.5 }]";
+        for command in ["train", "doctor"] {
+            let fail =
+                |setting| folder.fail(&[command, "tune.toml", "--set", "pretrained=moved", "--set", setting], "");
+            let error = fail(&freeze);
+            assert!(error.contains(&format!("training.freeze has \"{pattern}\": {problem}")), "{error}");
+            assert!(!error.contains("go on with"), "{error}");
+            let error = fail(rates);
+            assert!(error.contains("training.rates has \"nowhere\": ") && !error.contains("go on"), "{error}");
+        }
     }
+    assert!(!folder.path("runs/tuned-2").exists());
     let error = folder.fail(&["train", "tune.toml", "--set", "pretrained=moved", "--set", "batch.context=100000"], "");
     assert!(error.contains("batch.context"), "{error}");
 }

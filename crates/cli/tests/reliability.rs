@@ -470,7 +470,9 @@ fn a_start_that_fails_leaves_no_folder_and_a_refused_resume_changes_nothing() {
     folder.write("empty.tsv", "");
     let settings =
         ["data.train.tsv=none.tsv", "data.test.tsv=empty.tsv", test, "batch.max_tokens=auto", "name=../copy"];
-    for setting in settings.into_iter().chain(["training.steps=0"]) {
+    let of_parts =
+        ["training.freeze=[\"foo\"]", "training.rates=[{pattern=\"foo\", factor=0.1}]", "training.quantize=q4_0"];
+    for setting in settings.into_iter().chain(of_parts).chain(["training.steps=0"]) {
         folder.run(&["train", "recipe.toml", "--set", setting], 1);
     }
     let runs = fs::read_dir(folder.path("runs")).unwrap().map(|entry| entry.unwrap().file_name());

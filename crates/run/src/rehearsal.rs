@@ -37,16 +37,17 @@ impl<T: Task> Rehearsal<T> {
     /// A model of its own, with the initial parameters of a run.
     ///
     /// # Errors
-    /// Those of [`Task::init`], and of the optimizer's settings.
+    /// Those of [`Task::init`], of the optimizer's settings, and of those of the model's parts.
     pub fn new(task: &T, run: &RunRecipe, device: &Device, log: &dyn Log) -> Result<Self> {
         let model = task.init(&device.clone().autodiff(), run.training.seed, log)?;
         let model = adapted(model, run, &())?;
+        let (model, optimizer) = run.training.apply_to_parts(model, run.optimizer.init()?)?;
         Ok(Self {
             objective: task.objective(),
             n_params: model.num_params() as u64,
             n_trained: n_trained(&model),
             model: Some(model),
-            optimizer: run.optimizer.init()?,
+            optimizer,
             training: run.training.clone(),
             rounding: run.training.quantize.and_then(|format| rounding(task.spec(), format)),
         })

@@ -35,6 +35,9 @@ use crate::{
     together::{of_backend, of_data, other_instructions, same},
 };
 
+/// The trainer of a task's model.
+type RunTrainer<T> = Trainer<<T as Task>::Model, Injected<<T as Task>::Objective>>;
+
 /// A run's settings, folder and device.
 pub(crate) struct Session<'a, 'o> {
     pub(crate) settings: &'a RunRecipe,
@@ -90,12 +93,13 @@ impl Session<'_, '_> {
         let data = task.data_records(log)?;
         let processor = task.processor();
         self.compare(&data, &processor)?;
+        let trainer = self.trainer(model, task)?;
         let write = || self.write_start(&data, &processor, task.chat(), &|| task.write_beside(self.run));
         together(&*self.peers, if self.is_first() { write() } else { Ok(()) })?;
         self.say_shares();
         self.compare_instructions()?;
         let go_on = format!("go on with: attentive train --resume {}", shell_path(self.run));
-        let trained = self.minimise(model, task, latest);
+        let trained = self.minimise(trainer, task, latest);
         let outcome = trained.inspect_err(|_| log.warning(&format!("training stopped; {go_on}")))?;
         if outcome.stopped {
             log.line(&format!("interrupted after step {}; {go_on}", outcome.state.step));
@@ -210,27 +214,30 @@ impl Session<'_, '_> {
         CheckpointDir::new(self.run.join(folder::CHECKPOINTS), self.average_last)
     }
 
-    /// Trains to the end, or until it is interrupted.
-    fn minimise<T: Task>(
-        &mut self,
-        model: T::Model,
-        task: &T,
-        latest: Option<(PathBuf, Checkpoint)>,
-    ) -> Result<Outcome<T::Model>> {
+    /// The trainer of a run that has made no update.
+    fn trainer<T: Task>(&self, model: T::Model, task: &T) -> Result<RunTrainer<T>> {
         let recipe = self.settings;
-        let log = self.options.log;
-        let schedule = recipe.schedule.build(task.spec().d_model());
         let spec = task.spec().clone();
-        let mut trainer = Trainer::builder(model, Injected::from_env(task.objective())?)
+        let trainer = Trainer::builder(model, Injected::from_env(task.objective())?)
             .optimizer(recipe.optimizer.init()?)
-            .schedule(schedule)
+            .schedule(recipe.schedule.build(task.spec().d_model()))
             .config(recipe.training.clone())
             .rounding(move |format| rounding(&spec, format))
             .checkpoints(self.checkpoints())
             .environment(self.environment())
             .measure(task.measure())
-            .peers(Rc::clone(&self.peers))
-            .build()?;
+            .peers(Rc::clone(&self.peers));
+        Ok(trainer.build()?)
+    }
+
+    /// Trains to the end, or until it is interrupted.
+    fn minimise<T: Task>(
+        &mut self,
+        mut trainer: RunTrainer<T>,
+        task: &T,
+        latest: Option<(PathBuf, Checkpoint)>,
+    ) -> Result<Outcome<T::Model>> {
+        let log = self.options.log;
         let mut state = TrainState::default();
         if let Some((path, checkpoint)) = latest {
             log.line(&format!("resuming  {}", path.display()));

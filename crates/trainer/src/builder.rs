@@ -122,7 +122,11 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             self;
         config.validate()?;
         config.validate_among(peers.size())?;
-        let model = freeze(model, &config.freeze)?;
+        let optimizer = match optimizer {
+            Some(optimizer) => optimizer,
+            None => Box::new(AdamConfig::default().init()?),
+        };
+        let (model, optimizer) = config.apply_to_parts(model, optimizer)?;
         let make_rounder = |format: QuantizeFormat| {
             let problem = "weights of such a model are not packed: leave it out, or give the trainer what rounds them";
             let refused = TrainError::Setting { key: "quantize", value: format.to_string(), problem };
@@ -133,12 +137,6 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             Ok::<_, TrainError>(rounder)
         };
         let rounder = config.quantize.map(make_rounder).transpose()?;
-        let optimizer = match optimizer {
-            Some(optimizer) => optimizer,
-            None => Box::new(AdamConfig::default().init()?),
-        };
-        let factors = rates::factors(&model, &config)?;
-        let optimizer = if factors.is_empty() { optimizer } else { Box::new(Rated::new(optimizer, factors)) };
         let checkpoints = checkpoints.map(|checkpoints| checkpoints.keep_every(config.keep_every));
         Ok(Trainer::new(
             model,
@@ -152,5 +150,23 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             measure,
             peers,
         ))
+    }
+}
+
+impl TrainerConfig {
+    /// What is trained of a model, and the optimizer with the rates of its parts: [`freeze`](Self::freeze),
+    /// [`rates`](Self::rates) and [`layer_decay`](Self::layer_decay).
+    ///
+    /// # Errors
+    /// [`TrainError::Freeze`] and [`TrainError::Rates`] name a pattern without parameters.
+    pub fn apply_to_parts<M: Module>(
+        &self,
+        model: M,
+        optimizer: Box<dyn Optimizer>,
+    ) -> Result<(M, Box<dyn Optimizer>), TrainError> {
+        let model = freeze(model, &self.freeze)?;
+        let factors = rates::factors(&model, self)?;
+        let optimizer = if factors.is_empty() { optimizer } else { Box::new(Rated::new(optimizer, factors)) };
+        Ok((model, optimizer))
     }
 }
