@@ -1,6 +1,6 @@
 //! Models that read pictures, from the command line.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use attentive_vision::{Picture, SHAPE_LABELS, Shapes};
 
@@ -116,6 +116,13 @@ fn a_folder_of_pictures_is_learnt_from_and_broken_ones_are_counted_and_named() {
         contains(&said, &["data      24 train pictures", "data.train: 2 broken pictures are left out"]);
         contains(&said, &["cut.png is damaged", "empty.jpg is empty", "notes.txt"]);
     }
+    // One thread makes the batches, and learns from them.
+    let mut alone = Command::new(env!("CARGO_BIN_EXE_attentive"));
+    alone.args(["train", "shapes.toml"]).current_dir(folder.path(".")).env("RAYON_NUM_THREADS", "1");
+    assert!(alone.output().unwrap().status.success());
+    let [first, second] =
+        ["shapes-1", "shapes-2"].map(|run| fs::read(folder.path("runs").join(run).join("model.safetensors")));
+    assert!(first.unwrap() == second.unwrap(), "the number of threads changes nothing");
     contains(&folder.succeed(&["inspect"], ""), &["family       vit", "(24 pictures, sha256 "]);
     contains(&folder.succeed(&["selftest"], ""), &["sight      holds", "company    holds", "gradients  holds"]);
 

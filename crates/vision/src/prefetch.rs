@@ -3,17 +3,35 @@
 use std::{
     fmt,
     ops::Range,
-    sync::mpsc::{Receiver, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
+    time::Duration,
 };
 
 use attentive_core::{BatchStream, Endless, Epochs, Position, StreamError};
+use rayon::Yield;
 
 /// Batches that may be waiting.
 const AHEAD: usize = 2;
 
+/// How long a thread of the pool waits before it looks again for work that the pool has.
+const WAIT: Duration = Duration::from_millis(1);
+
 /// What a thread that makes batches sends: a batch and the position after it.
 type Made<B> = Result<(B, Position), StreamError>;
+
+/// What is sent next; nothing if the sender has ended. A thread of the pool does the pool's work meanwhile: batches are made by it,
+/// and there may be no other.
+fn receive<T>(receiver: &Receiver<T>) -> Option<T> {
+    loop {
+        let wait = if rayon::yield_now() == Some(Yield::Executed) { Duration::ZERO } else { WAIT };
+        match receiver.recv_timeout(wait) {
+            Ok(sent) => return Some(sent),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
 
 /// An endless stream of batches, which another thread makes a little ahead: as [`Endless`], and equal to it.
 pub struct Prefetch<E: Epochs> {
@@ -66,7 +84,7 @@ where
             Some(ahead) => ahead,
             None => self.start(self.here.position()),
         };
-        let made = ahead.recv().unwrap_or_else(|_| Err("the thread that makes batches has ended".into()));
+        let made = receive(&ahead).unwrap_or_else(|| Err("the thread that makes batches has ended".into()));
         let (batch, position) = made?;
         self.here.seek(position)?;
         self.ahead = Some(ahead);
