@@ -1,6 +1,7 @@
 //! A folder with a folder for each class.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -77,18 +78,22 @@ impl ClassFolder {
         };
         let looks: Vec<Result<String, VisionError>> = files.par_iter().map(look).collect();
         let (mut sha, mut whole) = (Sha256::new(), Vec::with_capacity(files.len()));
+        let mut first_broken = BTreeMap::new();
         for (file, look) in files.into_iter().zip(looks) {
             match look {
                 Ok(line) => {
                     sha.update(line);
                     whole.push(file);
                 }
-                Err(error) => report.broken.push(error.to_string()),
+                Err(error) => {
+                    first_broken.entry(file.1).or_insert_with(|| error.to_string());
+                    report.broken.push(error.to_string());
+                }
             }
         }
         let has_pictures = |class: usize| whole.iter().any(|(_, of)| *of as usize == class);
-        if let Some((_, label)) = labels.iter().enumerate().find(|(class, _)| !has_pictures(*class)) {
-            let first = report.broken.first().map(|broken| format!(" ({broken})")).unwrap_or_default();
+        if let Some((class, label)) = labels.iter().enumerate().find(|(class, _)| !has_pictures(*class)) {
+            let first = first_broken.get(&(class as u32)).map(|broken| format!(" ({broken})")).unwrap_or_default();
             let problem = format!("has no picture that can be read{first}: add some, or remove the folder");
             return Err(wrong(&folder.join(label), &problem));
         }

@@ -67,6 +67,9 @@ fn folders_without_classes_or_pictures_are_refused() {
     says(ClassFolder::read(folder(&[("a.png", &png(1))]).path(), false), "has no folders");
     let broken = folder(&[("cat/a.png", &png(1)), ("dog/b.png", b"")]);
     says(ClassFolder::read(broken.path(), false), "b.png is empty");
+    // What is wrong in a class is not said of another one.
+    let empty = folder(&[("cat/a.png", &png(1)), ("cat/b.png", b""), ("dog/notes.txt", b"")]);
+    says(ClassFolder::read(empty.path(), false), "dog has no picture that can be read: add some");
 }
 
 fn idx(axes: &[u32], values: &[u8]) -> Vec<u8> {
