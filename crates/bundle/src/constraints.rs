@@ -105,6 +105,22 @@ impl TranslationConstraints {
         }
     }
 
+    /// Checks that no forbidden phrase is in the forced tokens of a prefix.
+    ///
+    /// # Errors
+    /// [`TranslateError::Contradiction`].
+    pub(crate) fn validate_prefix(&self, tokenizer: &dyn Tokenizer, prefix: &[TokenId]) -> Result<(), TranslateError> {
+        if self.prefix_bias.is_some() || self.forbidden.is_empty() || prefix.is_empty() {
+            return Ok(());
+        }
+        let required = tokenizer.decode(prefix).unwrap_or_default();
+        let is_in = |phrase: &&String| has_words(&required, &as_written(tokenizer, phrase));
+        match self.forbidden.iter().find(is_in).cloned() {
+            Some(forbidden) => Err(TranslateError::Contradiction { required, forbidden }),
+            None => Ok(()),
+        }
+    }
+
     /// Whether words decide on tokens.
     pub(crate) fn needs_spelling(&self, typed: &[Typed]) -> bool {
         let is_required = !self.required.is_empty() || !self.terms.is_empty();

@@ -309,7 +309,7 @@ pub enum TranslateError {
         /// The phrase.
         phrase: String,
     },
-    /// A phrase is required, and a part of it forbidden.
+    /// A phrase or a prefix is required, and a part of it forbidden.
     #[error("{required:?} is required and {forbidden:?} forbidden, which is a part of it: leave out one or the other")]
     Contradiction {
         /// The one.

@@ -140,4 +140,14 @@ fn constraints_that_no_text_can_have_are_refused() {
     let both =
         TranslationConstraints { required: strings(["the bee"]), forbidden: strings(["bee"]), ..Default::default() };
     assert!(matches!(refusal(both), TranslateError::Contradiction { .. }));
+    // A prefix is required as a phrase is; one that is preferred, or a word that is not finished, is not.
+    let forbidding = TranslationConstraints { forbidden: strings(["bee"]), ..Default::default() };
+    let begins = |constraints: &TranslationConstraints, prefix: &str| {
+        let (config, search) = (DecodingConfig { max_len: Some(30), ..DecodingConfig::default() }, n(1));
+        translator.find(&[Input::from(&LINES[0])], &[prefix], &config, Search::Constrained(constraints, search))
+    };
+    assert!(matches!(begins(&forbidding, "the bee"), Err(TranslateError::Contradiction { .. })));
+    assert!(begins(&forbidding, "the bees").is_ok());
+    assert!(begins(&TranslationConstraints { prefix_bias: Some(0.5), ..forbidding.clone() }, "the bee").is_ok());
+    assert!(begins(&TranslationConstraints { completes: true, ..forbidding }, "the bee").is_ok());
 }
