@@ -59,7 +59,19 @@ impl<'a> Folder<'a> {
     /// Opens a folder by its record.
     pub(crate) fn open(path: &'a Path) -> Result<(Self, TrainingRecord), BundleError> {
         if !path.exists() {
-            return Err(BundleError::NoFolder { path: path.to_owned() });
+            let parts = path.to_str().and_then(|path| path.split_once('+'));
+            return Err(
+                match parts.filter(|(model, adapter)| [model, adapter].iter().all(|part| Path::new(part).is_dir())) {
+                    Some((model, adapter)) => {
+                        let merge = format!("attentive merge --model {model} --adapter {adapter} --out DIR");
+                        let what = format!(
+                            "a model and an adapter, and one folder is read here: make one of them with `{merge}`"
+                        );
+                        BundleError::Other { path: path.to_owned(), what }
+                    }
+                    None => BundleError::NoFolder { path: path.to_owned() },
+                },
+            );
         }
         if !path.join(RECORD).exists() {
             let other = unfinished(path).or_else(|| other(path));

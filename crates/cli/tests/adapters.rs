@@ -57,6 +57,11 @@ fn a_language_model_with_peft_s_adapter_is_the_merged_one() {
     let listed = folder.succeed(&["inspect", &over, "--params"], "");
     contains(&listed, &["parameters, over it: ", "peft-gpt2", "linear maps", "change       decoder.layers.0."]);
     assert!(!folder.succeed(&["inspect", "merged"], "").contains("adapter"));
+    let error = folder.fail(&["quantize", "--model", &over, "--out", "bytes"], "");
+    contains(
+        &error,
+        &["is a model and an adapter, and one folder is read here", "`attentive merge --model before --adapter "],
+    );
 }
 
 #[test]
