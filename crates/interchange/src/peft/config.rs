@@ -12,7 +12,7 @@ pub(super) const CONFIG: &str = "adapter_config.json";
 pub(super) const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
 
 /// Settings that say which modules were changed, which tensors say too, or that nothing of a trained adapter depends on.
-const IDLE: [&str; 18] = [
+const IDLE: [&str; 17] = [
     "auto_mapping",
     "base_model_name_or_path",
     "ensure_weight_tying",
@@ -27,7 +27,6 @@ const IDLE: [&str; 18] = [
     "peft_type",
     "peft_version",
     "qalora_group_size",
-    "rank_pattern",
     "revision",
     "target_modules",
     "task_type",
@@ -47,6 +46,8 @@ pub(super) struct Settings {
     pub(super) use_dora: bool,
     #[serde(default)]
     alpha_pattern: BTreeMap<String, f64>,
+    #[serde(default)]
+    rank_pattern: BTreeMap<String, usize>,
     #[serde(default, deserialize_with = "list")]
     pub(super) modules_to_save: Vec<String>,
 }
@@ -68,8 +69,6 @@ impl Settings {
             return Err(InterchangeError::Unsupported { path, problems });
         }
         let settings: Self = serde_json::from_value(Value::Object(all)).map_err(InterchangeError::damaged(&path))?;
-        let is_name =
-            |pattern: &String| pattern.chars().all(|c| c.is_alphanumeric() || ['.', '_', '-', '^'].contains(&c));
         if let Some(pattern) = settings.alpha_pattern.keys().find(|pattern| !is_name(pattern)) {
             let problem = format!("alpha_pattern has {pattern:?}: names of modules are read here, no other patterns");
             return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
@@ -83,17 +82,30 @@ impl Settings {
     /// What the change of a module, which has this rank, is multiplied by. A pattern names the end of a module's name, or
     /// after `^` all of it; PEFT takes the first in the file, so that several must say the same.
     pub(super) fn scale(&self, module: &str, rank: usize) -> Result<f64, String> {
-        let is_of = |pattern: &str| match pattern.strip_prefix('^') {
-            Some(whole) => whole == module,
-            None => module.strip_suffix(pattern).is_some_and(|before| before.is_empty() || before.ends_with('.')),
-        };
-        let mut found = self.alpha_pattern.iter().filter(|(pattern, _)| is_of(pattern)).map(|(_, &alpha)| alpha);
-        let alpha = found.next().unwrap_or(self.lora_alpha);
-        if found.any(|other| other != alpha) {
-            return Err("several patterns of alpha_pattern name it, with values that differ".to_owned());
+        let said = of_module(&self.rank_pattern, module, self.r);
+        if let Some(said) = said.filter(|&said| said != rank && self.rank_pattern.keys().all(is_name)) {
+            return Err(format!("its matrices are of rank {rank}, and the settings say {said}"));
         }
+        let alpha = of_module(&self.alpha_pattern, module, self.lora_alpha);
+        let alpha = alpha.ok_or("several patterns of alpha_pattern name it, with values that differ")?;
         Ok(alpha / if self.use_rslora { (rank as f64).sqrt() } else { rank as f64 })
     }
+}
+
+/// Whether a pattern is a name of modules, and not an expression.
+fn is_name(pattern: impl AsRef<str>) -> bool {
+    pattern.as_ref().chars().all(|c| c.is_alphanumeric() || ['.', '_', '-', '^'].contains(&c))
+}
+
+/// The value that patterns give a module, or else the default; `None` if several give it others.
+fn of_module<T: Copy + PartialEq>(patterns: &BTreeMap<String, T>, module: &str, default: T) -> Option<T> {
+    let is_of = |pattern: &str| match pattern.strip_prefix('^') {
+        Some(whole) => whole == module,
+        None => module.strip_suffix(pattern).is_some_and(|before| before.is_empty() || before.ends_with('.')),
+    };
+    let mut found = patterns.iter().filter(|(pattern, _)| is_of(pattern)).map(|(_, &value)| value);
+    let value = found.next().unwrap_or(default);
+    found.all(|other| other == value).then_some(value)
 }
 
 /// What is wrong with a setting, if something is.
@@ -104,7 +116,7 @@ fn problem(key: &str, value: &Value) -> Option<String> {
         "init_lora_weights" => {
             value.is_boolean() || value.is_null() || value.as_str().is_some_and(|way| BEGINNINGS.contains(&way))
         }
-        "r" | "lora_alpha" | "use_rslora" | "use_dora" | "alpha_pattern" | "modules_to_save" => true,
+        "r" | "lora_alpha" | "use_rslora" | "use_dora" | "alpha_pattern" | "rank_pattern" | "modules_to_save" => true,
         _ if IDLE.contains(&key) => true,
         _ => match value {
             Value::Null | Value::Bool(false) => true,
@@ -158,5 +170,11 @@ mod tests {
         let scales = ["a.q_proj", "a.k_proj", "b.a.k_proj", "aq_proj"].map(|module| settings.scale(module, 4).unwrap());
         assert_eq!(scales, [0.5, 1.5, 2.0, 2.0]);
         assert_eq!(read(&json!({ "use_rslora": true })).unwrap().scale("a", 4), Ok(4.0));
+        // Matrices have the rank that the settings say, where these name modules.
+        let ranks = read(&json!({ "rank_pattern": { "k_proj": 2 } })).unwrap();
+        assert_eq!(ranks.scale("a.k_proj", 2), Ok(4.0));
+        assert!(ranks.scale("a.k_proj", 4).unwrap_err().contains("of rank 4, and the settings say 2"));
+        assert!(ranks.scale("a.q_proj", 2).unwrap_err().contains("of rank 2, and the settings say 4"));
+        assert_eq!(read(&json!({ "rank_pattern": { ".*k_proj": 2 } })).unwrap().scale("a.k_proj", 3), Ok(8.0 / 3.0));
     }
 }
