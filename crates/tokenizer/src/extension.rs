@@ -65,6 +65,9 @@ pub fn with_tokens(
             return Err(refused(format!("{content:?} is white space alone: leave it out")));
         }
         if let Some(id) = known.insert(content.to_owned(), id) {
+            if id as usize >= n {
+                return Err(refused(format!("{content:?} is given twice: leave one out")));
+            }
             return Err(ExtensionError::Known { content: content.to_owned(), id });
         }
         added.push(AddedToken { special, ..AddedToken::special(id, content) });
@@ -122,6 +125,8 @@ mod tests {
                 with_tokens(&*twice, &["Okapi"], false),
                 Err(ExtensionError::Known { id, .. }) if id == n
             ));
+            let error = with_tokens(&*twice, &["Ibis", "Ibis"], false).err().unwrap();
+            assert!(error.to_string().contains("\"Ibis\" is given twice"), "{error}");
         }
     }
 
