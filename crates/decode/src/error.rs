@@ -32,7 +32,7 @@ pub enum DecodeError {
         problem: String,
     },
     /// A prompt without tokens.
-    #[error("the prompt has no tokens; begin with the begin-of-sentence id")]
+    #[error("the prompt has no tokens, and the model has none that texts begin with: give it some text to continue")]
     EmptyPrompt,
     /// A prompt that is longer than is read at once.
     #[error("the prompt has {n_tokens} tokens, and at most {limit} are read at once; shorten it")]
@@ -175,7 +175,9 @@ pub enum DecodeError {
         of_draft: usize,
     },
     /// A search needs to see a part of the model that it does not show.
-    #[error("{search} needs {part} of the model, which does not show them here; models on the backend flex do")]
+    #[error(
+        "{search} needs {part} of the model, which does not show them here; those that are packed do, as most families are on the backend flex"
+    )]
     NotShown {
         /// The search.
         search: &'static str,

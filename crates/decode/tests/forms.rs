@@ -259,6 +259,7 @@ fn what_texts_cannot_be_held_to_is_named() {
         (r#"{"type": "object", "minProperties": 2}"#, "names could be equal"),
         (r#"{"oneOf": [{"const": 1}, {"const": 1.0}]}"#, "a value may be of both"),
         (r#"{"pattern": "(a|b$)c"}"#, "at the ends alone"),
+        (r#"{"pattern": "\\byes"}"#, "nowhere"),
         (r#"{"pattern": "a+", "minLength": 2}"#, "minLength"),
         (r#"{"type": "integer", "multipleOf": 2}"#, "multipleOf"),
         (r#"{"type": "string", "format": "regex"}"#, "the format regex"),

@@ -182,7 +182,9 @@ fn convert(hir: &Hir, spelling: Spelling, (begins, ends): (bool, bool)) -> Resul
         HirKind::Class(class) => Ok(characters(&ranges(class)?, spelling)),
         HirKind::Look(Look::Start) if begins => Ok(Expr::empty()),
         HirKind::Look(Look::End) if ends => Ok(Expr::empty()),
-        HirKind::Look(_) => Err("^, $, \\b and what else looks around is supported at the ends alone".to_owned()),
+        HirKind::Look(_) => {
+            Err("^ and $ are supported at the ends alone, \\b and what else looks around nowhere".to_owned())
+        }
         HirKind::Capture(capture) => convert(&capture.sub, spelling, (begins, ends)),
         HirKind::Repetition(repetition) => {
             let part = convert(&repetition.sub, spelling, (false, false))?;
