@@ -75,6 +75,7 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     assert_eq!(folder.succeed(&greedy, ""), "abcdefghi\n");
     let stopped = [&greedy[..], &["--stop", "fg", "--no-prompt"]].concat();
     assert_eq!(folder.succeed(&stopped, ""), "cde\n");
+    assert_eq!(folder.run(&["generate", "--stop", "", "ab"], "").status.code(), Some(2));
     let length = |settings: &[&str]| folder.succeed(&[&["generate", "--no-prompt", "a"], settings].concat(), "").len();
     assert!(length(&["--max-tokens", "40", "--min-tokens", "40"]) > length(&["--max-tokens", "2"]));
     let error = folder.fail(&["generate", "a", "--min-tokens", "9", "--max-tokens", "3"], "");

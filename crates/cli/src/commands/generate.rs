@@ -88,7 +88,7 @@ pub(super) struct GenerationArgs {
     #[arg(long, value_name = "THETA", value_parser = above_0())]
     repetition_penalty: Option<f64>,
     /// End at this string; may be given several times.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Vec<String>,
     #[command(flatten)]
     form: FormArgs,

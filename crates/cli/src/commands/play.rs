@@ -61,7 +61,7 @@ impl Play {
         let builtin =
             self.environment.or(named).context("the data of the model is of no environment: give --environment")?;
         let target = self.target_return.or(policy.processor().best_return).filter(|target| target.is_finite());
-        let target = target.context("the largest return of the model's data is not known: give --target-return")?;
+        let target = target.context("the return to ask for is not known: give --target-return a finite number")?;
         let asked = if policy.reads_returns() { format!("asked for {target}") } else { "behaviour cloned".to_owned() };
         let seeds: Vec<u64> = (self.seed..).take(self.episodes).collect();
         let episodes: Vec<(u64, f32)> = seeds.iter().map(|&seed| (seed, target)).collect();

@@ -16,7 +16,7 @@ use crate::output;
 
 /// Write what is said in recordings, sentence by sentence as they come.
 ///
-/// WAV, FLAC, MP3 and Ogg Vorbis files of any length and rate.
+/// WAV, FLAC, MP3 and Ogg Vorbis files of up to 8 hours, with 1,000 to 768,000 samples a second.
 #[derive(Debug, Args)]
 pub(crate) struct Transcribe {
     /// The model's folder; DIR+ADAPTER for one with an adapter over it.
