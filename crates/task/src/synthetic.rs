@@ -205,7 +205,10 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
             return Ok(None);
         }
         finish(file, &part, out).with_context(|| format!("can't write {}", out.display()))?;
-        fs::remove_file(&state).with_context(|| format!("can't remove {}", state.display()))?;
+        // Of a text without lines, nothing was told.
+        if state.exists() {
+            fs::remove_file(&state).with_context(|| format!("can't remove {}", state.display()))?;
+        }
         Ok(Some(progress.report))
     }
 

@@ -88,6 +88,18 @@ fn a_teacher_writes_targets_and_back_translation_sources() {
 }
 
 #[test]
+fn a_text_without_lines_gives_no_pairs() {
+    let made = Made::new();
+    let (text, out) = (made.write("text", ""), made.path("out"));
+    for of in [Synthesis::Distilled, Synthesis::Backtranslated { tag: "<BT>".into() }] {
+        let report = made.pairs(of).write(&Alone, lines(&text), None, &out, &(), &|| true).unwrap();
+        assert_eq!(report, Some(SyntheticReport::default()));
+        assert_eq!(fs::read_to_string(&out).unwrap(), "");
+        assert!(!made.path("out.part").exists() && !made.path("out.progress").exists());
+    }
+}
+
+#[test]
 fn references_choose_among_the_beam() {
     let made = Made::new();
     let text = made.write("text", "ab ba\n");
