@@ -100,8 +100,9 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
     /// any number of processes.
     ///
     /// # Errors
-    /// A file can't be read or written, or another process writes it; lines are not UTF-8; references are not as many as lines;
-    /// what is there was begun with another model, other settings or other lines; a process has ended.
+    /// The tag has a tab or an end of line; a file can't be read or written, or another process writes it; lines are not UTF-8;
+    /// references are not as many as lines; what is there was begun with another model, other settings or other lines; a
+    /// process has ended.
     pub fn write(
         &self,
         peers: &dyn Collective,
@@ -111,6 +112,11 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
         log: &dyn Log,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<SyntheticReport>> {
+        if let Synthesis::Backtranslated { tag } = &self.synthesis
+            && on_one_line(tag) != *tag
+        {
+            refuse!("tag = {tag:?}: sources begin with it in a tab-separated file: leave out tabs and ends of lines");
+        }
         let translated = |block: &Block| Ok((self.pairs(block)?, None));
         if peers.rank() > 0 {
             share_blocks(peers, iter::empty(), translated, |_| Ok::<_, Error>(()))?;

@@ -88,6 +88,18 @@ fn a_teacher_writes_targets_and_back_translation_sources() {
 }
 
 #[test]
+fn a_tag_that_would_break_the_table_is_refused() {
+    let made = Made::new();
+    let (text, out) = (made.write("text", "ab ba\n"), made.path("out"));
+    for tag in ["a\tb", "a\nb", "<BT>\r"] {
+        let pairs = made.pairs(Synthesis::Backtranslated { tag: tag.into() });
+        let error = pairs.write(&Alone, lines(&text), None, &out, &(), &|| true).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("tag = {tag:?}: ")), "{error}");
+        assert!(!out.exists() && !made.path("out.part").exists());
+    }
+}
+
+#[test]
 fn a_text_without_lines_gives_no_pairs() {
     let made = Made::new();
     let (text, out) = (made.write("text", ""), made.path("out"));
