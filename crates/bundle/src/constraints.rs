@@ -6,7 +6,7 @@ use attentive_core::TokenId;
 use attentive_decode::{Diversity, Phrase, Spelling, Typed, has_words};
 use attentive_tokenizer::Tokenizer;
 
-use crate::{TranslateError, is_blank};
+use crate::TranslateError;
 
 /// What translations are held to, in words; by default nothing. It is followed by
 /// [`Search::Constrained`](crate::Search::Constrained).
@@ -74,9 +74,9 @@ impl TranslationConstraints {
     }
 
     /// The phrases of [`required_of`](Self::required_of) that a translation lacks: they had no room, or nothing could lead
-    /// to them. A blank source has a blank translation, which lacks none.
+    /// to them, or the source is blank, and so is its translation.
     pub fn unmet<'a>(&'a self, tokenizer: &dyn Tokenizer, source: &str, translation: &str) -> Vec<&'a str> {
-        let mut required = if is_blank(tokenizer, source) { Vec::new() } else { self.required_of(source) };
+        let mut required = self.required_of(source);
         required.retain(|phrase| !has_words(translation, &as_written(tokenizer, phrase)));
         required
     }

@@ -73,6 +73,8 @@ fn required_phrases_are_there_as_whole_words() {
             let without = constraints.unmet(translator.tokenizer(), line, "the bees");
             assert_eq!(without, constraints.required_of(line));
         }
+        // A blank line has a blank translation, which lacks what every one is to have.
+        assert_eq!(constraints.unmet(translator.tokenizer(), " ", ""), ["the bee", "be"]);
     }
 }
 

@@ -33,7 +33,8 @@ fn has(line: &str, phrase: &str) -> bool {
 fn phrases_must_and_must_not_be_there() {
     let input = format!("{}\n\n{}\n", COPIED[0], COPIED[3]);
     let (lines, said) = translate(&["--must", "cd was", "--must", "ab"], &input);
-    assert_eq!((lines.len(), &lines[1][..], &said[..]), (3, "", ""));
+    assert_eq!((lines.len(), &lines[1][..], said.lines().count()), (3, "", 2), "{said}");
+    contains(&said, &["line 2: \"cd was\" is missing", "line 2: \"ab\" is missing"]);
     for line in [&lines[0], &lines[2]] {
         assert!(has(line, "cd was") && has(line, "ab"), "{line:?}");
     }
@@ -97,6 +98,8 @@ fn a_line_is_an_object() {
             assert!(one["tokens"][0]["token"].is_string());
         }
     }
+    let (lines, _) = translate(&["--format", "jsonl", "--must", "ab"], "\n");
+    assert_eq!(serde_json::from_str::<Value>(&lines[0]).unwrap()["unmet"], serde_json::json!(["ab"]));
     let (lines, _) = translate(&["--format", "jsonl", "--max-length", "1", "--must", "ab cd it was"], COPIED[0]);
     let object: Value = serde_json::from_str(&lines[0]).unwrap();
     assert_eq!((&object["unmet"][0], &object["is_finished"]), (&Value::from("ab cd it was"), &Value::from(false)));

@@ -157,12 +157,11 @@ impl Translate {
             }
             let of = |one: &Translation| constraints.unmet(tokenizer, &line.text, &one.text);
             let unmet: Vec<Vec<&str>> = translations.iter().map(of).collect();
-            for phrase in unmet.iter().flatten() {
-                warning!(
-                    "warning: {}: {phrase:?} has no room, or nothing leads to it: raise --max-length or --beam",
-                    line.at
-                );
-            }
+            let why = match translations.iter().all(|one| one.tokens.is_empty()) {
+                true => "is missing: the translation is empty",
+                false => "has no room, or nothing leads to it: raise --max-length or --beam",
+            };
+            unmet.iter().flatten().for_each(|phrase| warning!("warning: {}: {phrase:?} {why}", line.at));
             let align = |one: &Translation| aligner.as_ref().map(|aligner| aligner.align(&line.text, &one.tokens));
             let aligned = translations.iter().filter_map(align).collect::<Result<Vec<Alignment>, _>>();
             let aligned = aligned.with_context(|| format!("{}: words are not aligned", line.at))?;
