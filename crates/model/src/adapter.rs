@@ -136,7 +136,10 @@ impl AdapterConfig {
         }
         if let Some(idle) = self.train.iter().find(|pattern| !found.params.iter().any(|path| describes(pattern, path)))
         {
-            return Err(AdapterError::new("train", format!("{idle:?} describes no parameter of the model")));
+            let mut parts: Vec<&str> = found.params.iter().filter_map(|path| path.split('.').next()).collect();
+            parts.dedup();
+            let text = format!("{idle:?} describes no parameter; the model has {}", parts.join(", "));
+            return Err(AdapterError::new("train", text));
         }
         let is_among = |patterns: &[String], path: &str| patterns.iter().any(|pattern| describes(pattern, path));
         found.maps.retain(|map| is_among(&self.targets, &map.path) && !is_among(&self.train, &map.weight()));

@@ -147,7 +147,8 @@ fn what_suits_no_model_is_refused_by_name() {
         "{error}"
     );
     let error = refused(AdapterConfig { train: vec!["classifier".into()], ..on(&["*.query"]) });
-    assert_eq!(error, "train: \"classifier\" describes no parameter of the model");
+    let there = "embedding, positions, decoder";
+    assert_eq!(error, format!("train: \"classifier\" describes no parameter; the model has {there}"));
     for (config, key) in [
         (AdapterConfig { rank: 0, ..AdapterConfig::default() }, "rank"),
         (AdapterConfig { alpha: 0.0, ..AdapterConfig::default() }, "alpha"),
