@@ -367,6 +367,12 @@ fn a_shortest_length_is_beyond_the_source_s() {
         let found = translator().translate(&TEXTS, &DecodingConfig { beam, ..wanted.clone() }).unwrap();
         assert!(found.iter().all(|found| found.tokens.len() >= 20));
     }
+    // Where the longest length is the same, all have it, and none has room for its end.
+    for beam in [1, 4] {
+        let exact = DecodingConfig { beam, min_len: 6, max_len: Some(6), ..config() };
+        let found = translator().translate(&TEXTS, &exact).unwrap();
+        assert!(found.iter().all(|found| found.tokens.len() == 6 && !found.is_finished));
+    }
     let clash = DecodingConfig { min_len: 3, max_len: Some(2), ..config() }.validate().unwrap_err().to_string();
     assert_eq!(clash, "min_len = 3 must be at most max_len");
 }
