@@ -58,10 +58,12 @@ pub enum DataError {
         line: u64,
     },
     /// The corpus has problems that its [`CorpusRules`](crate::CorpusRules) refuse.
-    #[error("the corpus is refused{}", report.refusals())]
+    #[error("the corpus is refused{}", report.refusals(*are_fixed))]
     Refused {
         /// Every problem found, refused or not.
         report: Box<CorpusReport>,
+        /// Whether nobody can set the rules.
+        are_fixed: bool,
     },
     /// No sentence pair is left to learn from.
     #[error("the corpus holds no usable sentence pair: check its files, its rules, and max_tokens")]

@@ -349,7 +349,8 @@ impl Pairs<'_> {
     }
 
     fn verdict(&self) -> Option<DataError> {
-        self.report.is_refused().then(|| DataError::Refused { report: Box::new(self.report.clone()) })
+        let are_fixed = self.rules.are_fixed;
+        self.report.is_refused().then(|| DataError::Refused { report: Box::new(self.report.clone()), are_fixed })
     }
 }
 

@@ -127,8 +127,8 @@ impl CorpusReport {
         [&mut self.source, &mut self.target].into_iter().zip(files).for_each(|(side, files)| side.clone_from(files));
     }
 
-    /// The refused problems alone, each with its remedy.
-    pub(crate) fn refusals(&self) -> String {
+    /// The refused problems alone, each with its remedies: those of the rules only if somebody can set them.
+    pub(crate) fn refusals(&self, are_fixed: bool) -> String {
         let mut text = String::new();
         for (problem, found) in &self.problems {
             if found.treatment == Treatment::Refuse {
@@ -140,6 +140,10 @@ impl CorpusReport {
                 }
                 text += "; ";
                 text += problem.remedy();
+                if !are_fixed {
+                    text += ", or ";
+                    text += problem.setting();
+                }
             }
         }
         text

@@ -89,16 +89,26 @@ impl Problem {
         }
     }
 
-    /// What a user can do about it.
+    /// What a user can do about it in the files.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::LineCount => "align the two sides, or leave the surplus out with on_line_count = \"skip\"",
+            Self::LineCount => "align the two sides",
             Self::Columns => {
-                "give each line two columns with a tab between, say which of several to read with columns = [1, 2], or \
-                 leave these lines out with on_columns = \"skip\""
+                "give each line two columns with a tab between, or say which of several to read with columns = [1, 2]"
             }
-            Self::InvalidUtf8 => "convert the file to UTF-8, or leave these lines out with on_invalid_utf8 = \"skip\"",
-            Self::Empty => "fill these lines or remove both sides, or leave them out with on_empty = \"skip\"",
+            Self::InvalidUtf8 => "convert the file to UTF-8",
+            Self::Empty => "fill these lines or remove both sides",
+            Self::TooManyBytes | Self::TooManyTokens => "shorten these lines",
+        }
+    }
+
+    /// What a user can do about it in the rules.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::LineCount => "leave the surplus out with on_line_count = \"skip\"",
+            Self::Columns => "leave these lines out with on_columns = \"skip\"",
+            Self::InvalidUtf8 => "leave these lines out with on_invalid_utf8 = \"skip\"",
+            Self::Empty => "leave them out with on_empty = \"skip\"",
             Self::TooManyBytes => "raise max_bytes, or set on_over_long = \"skip\" or \"truncate\"",
             Self::TooManyTokens => "raise max_tokens, or set on_over_long = \"skip\" or \"truncate\"",
         }
@@ -129,6 +139,9 @@ pub struct CorpusRules {
     pub on_over_long: Treatment,
     /// How many line numbers a report keeps for each problem; all are counted.
     pub max_reported: usize,
+    /// Whether nobody can set them: a refusal does not advise to.
+    #[serde(skip)]
+    pub are_fixed: bool,
 }
 
 impl Default for CorpusRules {
@@ -142,14 +155,20 @@ impl Default for CorpusRules {
             on_empty: OnProblem::Skip,
             on_over_long: Treatment::Skip,
             max_reported: 10,
+            are_fixed: false,
         }
     }
 }
 
 impl CorpusRules {
-    /// Refuses every problem: for test sets, where every line counts.
+    /// The usual rules, where there are no settings of them.
+    pub fn fixed() -> Self {
+        Self { are_fixed: true, ..Self::default() }
+    }
+
+    /// Refuses every problem, whatever the settings: for test sets, where every line counts.
     pub fn strict() -> Self {
-        Self { on_empty: OnProblem::Refuse, on_over_long: Treatment::Refuse, ..Self::default() }
+        Self { on_empty: OnProblem::Refuse, on_over_long: Treatment::Refuse, ..Self::fixed() }
     }
 
     /// What these rules do about `problem`.

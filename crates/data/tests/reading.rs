@@ -150,6 +150,9 @@ fn line_counts_that_differ() {
     let message = refusal(&files, &CorpusRules::default());
     assert!(message.contains("a.de:4") && message.contains("(source 3 lines, target 5)"), "{message}");
     assert!(message.contains("on_line_count = \"skip\""), "{message}");
+    // No advice to set what has no settings.
+    let message = refusal(&files, &CorpusRules::strict());
+    assert!(message.ends_with("(source 3 lines, target 5); align the two sides"), "{message}");
     let found = skipped(&folder.sides("a\nb\n", "A\n"), &skip_all(), Problem::LineCount);
     assert_eq!(found, (vec![1], 1, vec!["a.en:2".to_owned()]));
 }

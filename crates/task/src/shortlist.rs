@@ -61,7 +61,7 @@ impl ShortlistLearning {
         log: &dyn Log,
     ) -> Result<Shortlist> {
         bundle.spec::<TransformerConfig>()?;
-        let (tokenizer, rules) = (bundle.tokenizer()?, CorpusRules::default());
+        let (tokenizer, rules) = (bundle.tokenizer()?, CorpusRules::fixed());
         let files = ParallelFiles::sides(source, target);
         let ids = |pair: Result<TextPair, DataError>| {
             let pair = pair?;

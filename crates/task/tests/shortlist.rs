@@ -131,6 +131,12 @@ fn the_tokens_of_a_model_s_shortlist_are_those_of_its_tokenizer() {
 
     let short = learning.of_files(&transformer, [&source, &[file("short", "ba\n")]], &());
     assert!(matches!(short, Err(Error::Data(_))), "{short:?}");
+    // A command that has no such settings does not advise to set them.
+    assert!(short.unwrap_err().to_string().ends_with("; align the two sides"));
+    let bytes = folder.path().join("bytes");
+    fs::write(&bytes, b"ba\nab\n\xff\nba aab\n").unwrap();
+    let error = learning.of_files(&transformer, [&source, &[bytes]], &()).unwrap_err().to_string();
+    assert!(error.ends_with("bytes:3; convert the file to UTF-8"), "{error}");
     let blank = [file("blank", "\n")];
     let error = learning.of_files(&transformer, [&blank, &blank], &()).unwrap_err().to_string();
     assert!(error.contains("no pairs of sentences"), "{error}");
