@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::{
     Context, Log, Result,
+    config::advice,
     folder::open_model,
     log::warn_of,
     synthetic::{beside, finish, on_one_line, place, refuse_overwriting},
@@ -78,16 +79,23 @@ fn dual(forward: f64, backward: f64) -> f64 {
 /// # Errors
 /// A setting without a value, one that is not known, or a value of another kind.
 pub fn filter_rules(settings: &[String]) -> Result<FilterConfig> {
-    let mut table = toml::Table::new();
+    let mut rules = toml::Table::new();
     for setting in settings {
         let parts = setting.split_once('=').with_context(|| format!("{setting}: expected key=value: max_ratio=2"))?;
         let (key, text) = (parts.0.trim(), parts.1.trim());
+        let Some((_, allowed)) = FilterConfig::SETTINGS.into_iter().find(|(name, _)| *name == key) else {
+            let names = FilterConfig::SETTINGS.map(|(name, _)| name);
+            refuse!("rule {key}: no such setting; {}", advice(key, names));
+        };
         let value = toml::from_str::<toml::Table>(&format!("value = {text}")).ok();
         let value = value.and_then(|mut table| table.remove("value")).unwrap_or_else(|| text.into());
-        table.insert(key.to_owned(), value);
+        let alone = toml::Table::from_iter([(key.to_owned(), value.clone())]);
+        if FilterConfig::deserialize(toml::Value::Table(alone)).is_err() {
+            refuse!("rule {key}: {value} must be {allowed}");
+        }
+        rules.insert(key.to_owned(), value);
     }
-    let refused = || format!("the rules {}", settings.join(" "));
-    FilterConfig::deserialize(toml::Value::Table(table)).with_context(refused)
+    FilterConfig::deserialize(toml::Value::Table(rules)).context("the rules")
 }
 
 impl Filtering {

@@ -1,6 +1,7 @@
 //! A corpus filtered into files, and scored by models with random weights.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -220,11 +221,27 @@ fn rules_are_settings() {
     assert_eq!((read, rules(&[]).unwrap()), (expected, FilterConfig::default()));
     for (setting, what) in [
         ("max_ratio", "expected key=value"),
-        ("max_ration=2", "unknown field `max_ration`"),
-        ("max_ratio=two", "expected a number"),
-        ("duplicates=all", "unknown variant `all`"),
+        ("max_ration=2", "rule max_ration: no such setting; did you mean `max_ratio`?"),
+        ("foo=1", "rule foo: no such setting; there are: unit, min_length, "),
+        ("max_ratio=two", "rule max_ratio: \"two\" must be a number"),
+        ("min_length=-1", "rule min_length: -1 must be an integer of at least 0"),
+        ("duplicates=all", "rule duplicates: \"all\" must be one of: keep, pair, source, target, either"),
     ] {
-        let error = attentive_task::with_causes(&rules(&[setting]).unwrap_err());
-        assert!(error.contains(what), "{error}");
+        let error = attentive_task::with_causes(&rules(&["identical=true", setting]).unwrap_err());
+        assert!(error.contains(what) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn the_settings_of_rules_are_those_that_are_read() {
+    let config = serde_json::to_value(FilterConfig::default()).unwrap();
+    let read: BTreeSet<&str> = config.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(FilterConfig::SETTINGS.map(|(name, _)| name).into_iter().collect::<BTreeSet<&str>>(), read);
+    for (name, allowed) in FilterConfig::SETTINGS {
+        // Nothing is a list, and all that is named is taken.
+        let error = filter_rules(&[format!("{name}=[]")]).unwrap_err().to_string();
+        assert_eq!(error, format!("rule {name}: [] must be {allowed}"));
+        let values = allowed.strip_prefix("one of: ").into_iter().flat_map(|names| names.split(", "));
+        values.for_each(|value| drop(filter_rules(&[format!("{name}={value}")]).unwrap()));
     }
 }

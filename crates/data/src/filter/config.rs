@@ -88,6 +88,23 @@ impl Default for FilterConfig {
 }
 
 impl FilterConfig {
+    /// The settings, and what each may be.
+    pub const SETTINGS: [(&str, &str); 13] = [
+        ("unit", "one of: words, characters"),
+        ("min_length", "an integer of at least 0"),
+        ("max_length", "an integer of at least 0"),
+        ("max_ratio", "a number"),
+        ("max_word", "an integer of at least 0"),
+        ("min_letters", "a number"),
+        ("identical", "true or false"),
+        ("duplicates", "one of: keep, pair, source, target, either"),
+        ("bloom_mib", "an integer of at least 0"),
+        ("source_language", "a string"),
+        ("target_language", "a string"),
+        ("min_confidence", "a number"),
+        ("max_bytes", "an integer of at least 0"),
+    ];
+
     /// Checks the settings.
     ///
     /// # Errors
