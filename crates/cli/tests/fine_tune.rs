@@ -337,7 +337,10 @@ batch = { context = 64, rows = 3 }
 
     folder.write("bad.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n");
     let error = folder.fail(&[&moved[..], &["conversations.train=bad.jsonl"]].concat(), "");
-    assert!(error.contains("bad.jsonl:1") && error.contains("content"), "{error}");
+    assert!(error.contains("bad.jsonl:1: missing field `content`") && !error.contains("at line"), "{error}");
+    folder.write("bad.jsonl", "[1]\n");
+    let error = folder.fail(&[&moved[..], &["conversations.train=bad.jsonl"]].concat(), "");
+    assert!(error.contains("bad.jsonl:1: expected an object, and found a list"), "{error}");
     let error = folder.fail(&[&moved[..], &["batch.context=2"]].concat(), "");
     assert!(error.contains("conversations.train: there is no answer to learn within batch.context = 2"), "{error}");
     let error = folder.fail(&[&moved[..], &["data.train.text=chats.jsonl"]].concat(), "");

@@ -150,22 +150,17 @@ impl EpisodeLine {
 /// ```
 ///
 /// # Errors
-/// Those of reading, [`DataError::Episode`] with line and field, and [`DataError::NoEpisodes`].
+/// Those of reading, [`DataError::Json`] and [`DataError::Episode`] with line and field, and [`DataError::NoEpisodes`].
 pub fn read_episodes(path: &Path, mut expected: Option<EpisodeShape>) -> Result<(Vec<Episode>, FileReport), DataError> {
     let mut reader = LineReader::new([path], MAX_LINE_BYTES);
     let mut episodes = Vec::new();
     while let Some(line) = reader.next_line()? {
         let wrong =
             |problem| DataError::Episode { path: line.place.path.to_path_buf(), line: line.place.line, problem };
-        if line.is_over_long {
-            let (path, line) = (line.place.path.to_path_buf(), line.place.line);
-            return Err(DataError::LongLine { path, line, max_bytes: MAX_LINE_BYTES });
-        }
         if line.bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let parsed: Result<EpisodeLine, _> = serde_json::from_slice(&line.bytes);
-        let parsed = parsed.map_err(|cause| wrong(with_field(&line.bytes, &cause)))?;
+        let parsed: EpisodeLine = line.json().map_err(|error| with_field(&line.bytes, error))?;
         let episode = parsed.episode().map_err(wrong)?;
         expected.get_or_insert(EpisodeShape::of(&episode)).check(&episode).map_err(wrong)?;
         episodes.push(episode);
@@ -175,18 +170,16 @@ pub fn read_episodes(path: &Path, mut expected: Option<EpisodeShape>) -> Result<
     Ok((episodes, report))
 }
 
-/// What is wrong with a line that is not an episode's, with the field in which it is: NaN, for example, is not JSON.
-fn with_field(line: &[u8], cause: &serde_json::Error) -> String {
-    let before = &line[..cause.column().min(line.len())];
-    let before = String::from_utf8_lossy(before);
+/// An error with the field in which it is: NaN, for example, is not JSON.
+fn with_field(bytes: &[u8], error: DataError) -> DataError {
+    let DataError::Json { path, line, column, mut problem } = error else { return error };
+    let before = String::from_utf8_lossy(&bytes[..column.min(bytes.len())]);
     let place = |field: &&str| before.rfind(&format!("\"{field}\""));
     let field = FIELDS.iter().filter(|field| place(field).is_some()).max_by_key(|field| place(field));
-    let text = cause.to_string();
-    let text = text.replace(" at line 1 column", ", at column");
-    match field.filter(|field| !text.contains(**field)) {
-        Some(field) => format!("{field}: {text}"),
-        None => text,
+    if let Some(field) = field.filter(|field| !problem.contains(**field)) {
+        problem = format!("{field}: {problem}");
     }
+    DataError::Json { path, line, column, problem }
 }
 
 #[cfg(test)]
@@ -237,6 +230,7 @@ mod tests {
             (r#"{"observations": [[]], "actions": [0], "rewards": [1]}"#, &["observations[0] is empty"]),
             (r#"{"observations": [[1, 2]], "actions": [0], "rewards": [1], "info": 3}"#, &["info"]),
             (r#"{"observations": [[1, 2"#, &["observations: ", "column"]),
+            ("[[[1, 2]], [0], [1]]", &["expected an object"]),
         ] {
             // Behind a good line, so that episodes are held against one another.
             let (text, number) = if line.len() > 2 { (format!("{GOOD}\n{line}"), ":2: ") } else { (line.into(), "") };

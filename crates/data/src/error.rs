@@ -96,6 +96,18 @@ pub enum DataError {
         /// Line number in the file, from 1.
         line: u64,
     },
+    /// A line of JSON that can't be read, or not as what it is to be.
+    #[error("{}:{line}: {problem}{}", path.display(), at_column(*column))]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, from 1.
+        line: u64,
+        /// Bytes of the line up to where that is known; 0 if it is not.
+        column: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A line that is not an episode.
     #[error("{}:{line}: {problem}", path.display())]
     Episode {
@@ -223,6 +235,11 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// Where in a line something is, if that is known.
+fn at_column(column: usize) -> String {
+    if column == 0 { String::new() } else { format!(", at column {column}") }
 }
 
 impl DataError {

@@ -53,6 +53,7 @@ mod error;
 mod examples;
 mod filter;
 mod format;
+mod json_line;
 mod labeled;
 mod language;
 mod lines;

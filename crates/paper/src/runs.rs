@@ -1,12 +1,16 @@
 //! Runs beside one another.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use attentive_bundle::{Bundle, ScoreRecord};
-use attentive_task::{Context, Result, resolve, thousands};
+use attentive_data::LineReader;
+use attentive_task::{Result, resolve, thousands};
 use serde::Deserialize;
 
 use crate::{Exhibit, Table, table::or_dash};
+
+/// The longest line of a log that is read.
+const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Runs beside one another: the Transformer and the RNN that it replaced, or any others.
 #[derive(Debug)]
@@ -111,14 +115,11 @@ impl Validation {
 impl Run {
     fn read(folder: &Path) -> Result<Self> {
         let bundle = Bundle::read(resolve(folder))?;
-        let log = bundle.path.join("metrics.jsonl");
-        let text = fs::read_to_string(&log).with_context(|| format!("can't read {}", log.display()))?;
+        let mut lines = LineReader::new([bundle.path.join("metrics.jsonl")], MAX_LINE_BYTES);
         let mut validations = Vec::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            let place = || format!("{}:{number}", log.display());
-            let line: serde_json::Value = serde_json::from_str(line).with_context(place)?;
-            if line["event"] == "validation" {
-                validations.push(Deserialize::deserialize(line).with_context(place)?);
+        while let Some(line) = lines.next_line()? {
+            if line.json::<serde_json::Value>()?["event"] == "validation" {
+                validations.push(line.json()?);
             }
         }
         Ok(Self { name: folder.display().to_string(), bundle, validations })

@@ -66,9 +66,9 @@ pub fn curves(run: &Path) -> Result<BTreeMap<Curve, Points>> {
         if let Some(unread) = unread {
             refuse!("{unread}");
         }
-        match serde_json::from_slice(&line.bytes) {
+        match line.json() {
             Ok(entry) => add(&mut points, &entry),
-            Err(cause) => unread = Some(format!("{}: {cause}", line.place)),
+            Err(cause) => unread = Some(cause.to_string()),
         }
     }
     Ok(points)
@@ -126,7 +126,8 @@ mod tests {
         assert_eq!(log(&of_update).unwrap()[&Curve::Score("training BLEU".into())], [(5.0, 2.5)]);
         let error = log(&format!("{line}{{\"event\":\"st\n{line}")).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:2: "), "{error}");
-        // A line without an end is cut, and is not JSON.
-        assert!(log(&format!("[{}\n{line}", "1,".repeat(1 << 20))).unwrap_err().to_string().contains(":1: "));
+        // A line without an end is not read to its end.
+        let error = log(&format!("[{}\n{line}", "1,".repeat(1 << 20))).unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl:1 is longer than 1048576 bytes"), "{error}");
     }
 }

@@ -214,12 +214,8 @@ pub(crate) fn read_lines<T: DeserializeOwned>(
         if line.bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let place = format!("{}:{}", line.place.path.display(), line.place.line);
-        if line.is_over_long {
-            refuse!("{place}: the line has more than {MAX_LINE_BYTES} bytes");
-        }
-        let read: T = serde_json::from_slice(&line.bytes).with_context(|| place.clone())?;
-        each(read, &place).with_context(|| place.clone())?;
+        let place = line.place.to_string();
+        each(line.json()?, &place).with_context(|| place.clone())?;
     }
     let mut records = Vec::new();
     for report in reader.finish()? {
