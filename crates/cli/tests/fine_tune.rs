@@ -341,6 +341,14 @@ batch = { context = 64, rows = 3 }
     folder.write("bad.jsonl", "[1]\n");
     let error = folder.fail(&[&moved[..], &["conversations.train=bad.jsonl"]].concat(), "");
     assert!(error.contains("bad.jsonl:1: expected an object, and found a list"), "{error}");
+    for (lines, words) in [
+        ("", "there are no conversations in "),
+        ("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n", "no conversation has an answer"),
+    ] {
+        folder.write("bad.jsonl", lines);
+        let error = folder.fail(&[&moved[..], &["conversations.train=bad.jsonl"]].concat(), "");
+        assert!(error.contains(words), "{error}");
+    }
     let error = folder.fail(&[&moved[..], &["batch.context=2"]].concat(), "");
     assert!(error.contains("conversations.train: there is no answer to learn within batch.context = 2"), "{error}");
     let error = folder.fail(&[&moved[..], &["data.train.text=chats.jsonl"]].concat(), "");

@@ -131,6 +131,11 @@ fn what_can_t_be_compared_is_counted_or_refused_by_name() {
     let asked = r#"{"chosen": [{"role": "user", "content": "b"}], "rejected": [{"role": "user", "content": "c"}]}"#;
     says(asked, &[], &["pairs.jsonl:1", "there is no answer"]);
     says(text, &["batch.context=1"], &["preferences.train: there is no pair to compare within batch.context = 1"]);
+    says("", &[], &["there are no pairs in ", "pairs.jsonl"]);
+    says("\n \n", &[], &["there are no pairs in "]);
+    let same = r#"{"prompt": "the", "chosen": " street", "rejected": " street"}"#;
+    says(same, &[], &["preferences.train: every pair has the same answer twice"]);
+    says("oops", &[], &["pairs.jsonl:1: it is not JSON"]);
     says(text, &["objective.beta=0.0"], &["objective.beta", "above 0"]);
     says(text, &["objective.beta=-1"], &["objective.beta"]);
     says(text, &["objective.label_smoothing=0.5"], &["objective.label_smoothing", "below 0.5"]);
@@ -144,7 +149,6 @@ fn what_can_t_be_compared_is_counted_or_refused_by_name() {
 
     // Each kind of pair that is not learnt as it is, with the place of the first.
     let long = format!(r#"{{"prompt": "{}", "chosen": " wide", "rejected": " tired"}}"#, "the street ".repeat(40));
-    let same = r#"{"prompt": "the", "chosen": " street", "rejected": " street"}"#;
     let cut = format!(r#"{{"prompt": "the", "chosen": "{}", "rejected": " tired"}}"#, " street".repeat(40));
     folder.write("pairs.jsonl", &[text, &long, same, &cut, &long].join("\n"));
     let output = folder.run(&["train", "dpo.toml", "--set", "batch.context=24"], "");

@@ -96,6 +96,9 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
         let mut batcher = |name: &str, paths: &[PathBuf]| -> Result<ExampleBatcher<AnswerRows>> {
             let part = read(name, paths, &template, &*tokenizer, log)?;
             let n_read = part.rows.len();
+            if part.rows.iter().all(|(_, is_answer)| !is_answer.contains(&true)) {
+                refuse!("conversations.{name}: no conversation has an answer, a message of the role assistant");
+            }
             let n_cut = part.rows.iter().filter(|(ids, _)| ids.len() > context + 1).count();
             let rows = AnswerRows::new(part.rows, context, pad);
             let rows = if files.pack { rows.packed() } else { rows };
@@ -184,7 +187,7 @@ fn read(
     log: &dyn Log,
 ) -> Result<Part> {
     let (mut rows, mut question) = (Vec::new(), None);
-    let records = read_lines(name, paths, log, |read: ConversationLine, _| {
+    let records = read_lines(("conversations", name), paths, log, |read: ConversationLine, _| {
         let conversation = read.conversation();
         question = question.take().or_else(|| question_of(&conversation.messages));
         rows.push(template.encode_answers(&conversation, tokenizer).context("the conversation")?);
@@ -199,28 +202,34 @@ pub(crate) fn question_of(messages: &[Message]) -> Option<String> {
 }
 
 /// Reads JSON lines, each of which is handed to `each` with its place; empty lines are passed over. What is wrong with a line
-/// is told with its file and number.
+/// is told with its file and number. What they are is `kind`, in the plural.
 ///
 /// # Errors
-/// A file can't be read, a line is not such a value, or those of `each`.
+/// A file can't be read, a line is not such a value, there are none, or those of `each`.
 pub(crate) fn read_lines<T: DeserializeOwned>(
-    name: &str,
+    (kind, name): (&str, &str),
     paths: &[PathBuf],
     log: &dyn Log,
     mut each: impl FnMut(T, &str) -> Result<()>,
 ) -> Result<Vec<DataRecord>> {
     let mut reader = LineReader::new(paths, MAX_LINE_BYTES);
+    let mut is_empty = true;
     while let Some(line) = reader.next_line()? {
         if line.bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         let place = line.place.to_string();
+        is_empty = false;
         each(line.json()?, &place).with_context(|| place.clone())?;
     }
     let mut records = Vec::new();
     for report in reader.finish()? {
         report.notes.iter().for_each(|note| log.warning(note));
         records.push(record_of(name, &report));
+    }
+    if is_empty {
+        let files: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
+        refuse!("there are no {kind} in {}: each is a line of JSON", files.join(", "));
     }
     Ok(records)
 }

@@ -84,7 +84,7 @@ impl Pairs {
     /// A file can't be read, or a line is not a pair; file and line are told.
     pub(crate) fn read(name: &str, paths: &[PathBuf], encoder: &Encoder<'_>, log: &dyn Log) -> Result<Self> {
         let mut pairs = Self::default();
-        let records = read_lines(name, paths, log, |line: PreferenceLine, place| {
+        let records = read_lines(("pairs", name), paths, log, |line: PreferenceLine, place| {
             let (rows, prompt) = encoder.pair(line)?;
             pairs.prompt.get_or_insert(prompt);
             pairs.push(rows, encoder.context, place);
@@ -137,6 +137,14 @@ impl Pairs {
             is_answer.truncate(context + 1);
         }
         self.rows.push(rows);
+    }
+
+    /// Why none of those that were read is left.
+    pub(crate) fn why_none(&self, context: usize) -> String {
+        match self.long_prompts.n {
+            0 => "every pair has the same answer twice, and there is nothing to prefer".to_owned(),
+            _ => format!("there is no pair to compare within batch.context = {context} tokens"),
+        }
     }
 
     /// Says which pairs are not learnt as they are.

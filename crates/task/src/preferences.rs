@@ -164,10 +164,10 @@ impl Part {
         log: &dyn Log,
     ) -> Result<Self> {
         pairs.warn(name, context, log);
-        let set = PreferenceRows::new(pairs.rows, pad);
-        if set.is_empty() {
-            refuse!("preferences.{name}: there is no pair to compare within batch.context = {context} tokens");
+        if pairs.rows.is_empty() {
+            refuse!("preferences.{name}: {}", pairs.why_none(context));
         }
+        let set = PreferenceRows::new(pairs.rows, pad);
         let [chosen, rejected] = set.n_tokens().map(|n| thousands(n as u64));
         let n_pairs = thousands(set.len() as u64);
         say!(log, "data      {n_pairs} {name} pairs, {chosen} tokens of chosen and {rejected} of rejected answers");
