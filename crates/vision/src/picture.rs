@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Limits, codecs::png::PngEncoder};
+use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageError, ImageReader, Limits, codecs::png::PngEncoder};
 
 use crate::{
     VisionError,
@@ -73,7 +73,7 @@ impl Picture {
         // Files without it, or with damaged EXIF data, are as they are.
         let orientation = decoder.orientation().ok();
         let decoded = DynamicImage::from_decoder(decoder);
-        let mut image = decoded.map_err(|error| damaged(format!("is damaged ({error}): copy it again")))?;
+        let mut image = decoded.map_err(|error| damaged(unread(&error)))?;
         if let Some(orientation) = orientation {
             image.apply_orientation(orientation);
         }
@@ -240,6 +240,16 @@ fn has_end(bytes: &[u8]) -> bool {
     false
 }
 
+/// What is said of a file whose picture can't be read.
+fn unread(error: &ImageError) -> String {
+    let told = error.to_string();
+    // Some readers have bounds of their own for each side, which they do not tell as limits.
+    match matches!(error, ImageError::Limits(_)) || told.contains("too large") {
+        true => format!("is larger than its format is read here ({told}): make it smaller, or remove it"),
+        false => format!("is damaged ({}): copy it again", told.trim_end()),
+    }
+}
+
 /// A decoder of a file whose picture is not too large.
 fn decoder<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + 'a, VisionError> {
     let damaged = |problem: String| VisionError::damaged(path, problem);
@@ -253,7 +263,7 @@ fn decoder<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + 'a, V
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| damaged(format!("is damaged ({error}): copy it again")))?;
+    let decoder = reader.into_decoder().map_err(|error| damaged(unread(&error)))?;
     let (width, height) = decoder.dimensions();
     match u64::from(width) * u64::from(height) {
         0 => Err(damaged("has no pixels: remove it".to_owned())),

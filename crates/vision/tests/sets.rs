@@ -272,6 +272,23 @@ fn a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() {
 
 /// A file of holes, which takes no room on the disk.
 #[test]
+fn a_picture_of_a_side_that_its_reader_does_not_take_is_not_called_damaged() {
+    let (width, height) = (70_000_u32, 1_u32);
+    let mut bmp = b"BM".to_vec();
+    bmp.extend([54 + 3 * width, 0, 54, 40, width, height].iter().flat_map(|n| n.to_le_bytes()));
+    bmp.extend([1_u16, 24].iter().flat_map(|n| n.to_le_bytes()));
+    bmp.extend([0_u8; 24]);
+    bmp.resize(54 + 3 * width as usize, 7);
+    match Picture::decode(&bmp, Path::new("wide.bmp")) {
+        Ok(picture) => assert_eq!(picture.size(), [1, 70_000]),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(error.contains("wide.bmp is larger than its format is read here"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_file_larger_than_any_picture_is_refused_before_it_is_read() {
     let folder = folder(&[("cat/a.png", &png(1)), ("dog/b.png", &png(2))]);
     let huge = folder.path().join("dog/huge.png");
