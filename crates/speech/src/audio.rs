@@ -1,6 +1,10 @@
 //! Audio files.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 use symphonia::core::{
     codecs::{
@@ -78,6 +82,13 @@ struct Reading<'a> {
     recording: Recording,
 }
 
+/// Whether a file begins as FLAC and Ogg do.
+fn begins_as_sound(path: &Path) -> bool {
+    let mut head = [0; 4];
+    let is_read = path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok();
+    is_read && [b"fLaC", b"OggS"].contains(&&head)
+}
+
 impl<'a> Reading<'a> {
     /// Finds the first track of sound.
     fn open(path: &'a Path, file: File) -> Result<Self, SpeechError> {
@@ -86,8 +97,14 @@ impl<'a> Reading<'a> {
             Error::IoError(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
                 SpeechError::Io { path: path.to_owned(), cause }
             }
+            error @ (Error::IoError(_) | Error::DecodeError(_)) if begins_as_sound(path) => {
+                SpeechError::Damaged { path: path.to_owned(), seconds: 0.0, problem: error.to_string() }
+            }
             error => kind(format!("not an audio file ({error})")),
         };
+        if path.is_dir() {
+            return Err(kind("a folder: name a file in it".to_owned()));
+        }
         let mut format = probe(Box::new(file)).map_err(failed)?;
         // The length of an MP3 file without a header of its own is guessed from its first frames, and its sound cut off
         // there, unless the file can't be sought in.
