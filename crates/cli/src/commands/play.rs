@@ -52,6 +52,7 @@ pub(crate) struct Play {
 
 impl Play {
     pub(super) fn run(self) -> Result<()> {
+        self.plot.iter().try_for_each(|path| super::check_writable(path))?;
         let drawing = self.plot.as_deref().map(|path| Ok::<_, anyhow::Error>((Format::of(path)?, path))).transpose()?;
         let policy = Policy::from_bundle(&open_model(&self.model)?, &self.backend.device()?)?;
         if !policy.reads_returns() && (self.target_return.is_some() || self.plot.is_some()) {
@@ -74,7 +75,7 @@ impl Play {
         }
         let Some((format, path)) = drawing else { return Ok(()) };
         let had = policy.sweep(|| builtin.environment(), &seeds, target, ASKED)?;
-        had.iter().for_each(|(asked, mean)| report!("asked for {asked}: {mean:.2} on average"));
+        had.iter().for_each(|(asked, mean)| report!("asked for {}: {mean:.2} on average", *asked as f32));
         let line = |label: &str, points| Series { label: label.to_owned(), points };
         let asked = had.iter().map(|&(asked, _)| (asked, asked)).collect();
         let title = format!("mean return of {} episodes, {builtin}", self.episodes);
