@@ -12,7 +12,7 @@ use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Wan
 use attentive_decode::Ended;
 use attentive_model::{GptConfig, ModelSpec};
 use attentive_testkit::{Golden, survives};
-use attentive_tokenizer::{HuggingFace, Tokenizer};
+use attentive_tokenizer::{BpeTrainer, HuggingFace, Tokenizer};
 
 const TURNS: &str = "{% for m in messages %}<|turn|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}\
                      {% if add_generation_prompt %}<|turn|>assistant\n{% endif %}";
@@ -268,4 +268,21 @@ fn answers_are_learnt_up_to_the_token_that_ends_them() {
     let last = "{{ messages[-1].content }}{% if add_generation_prompt %}: {% endif %}";
     let error = refused(last, vec![Message::user("a"), said("b")]);
     assert!(error.contains("message 2, an answer, does not come after"), "{error}");
+}
+
+#[test]
+fn answers_that_share_tokens_with_the_template_are_told_from_others() {
+    // The last character of a word has a token of its own, so that "to" does not begin "tobe".
+    let tokenizer = BpeTrainer::with_merges(5).train(["to be or not to be"]).unwrap();
+    let refused = |template: &str| {
+        let messages = [Message::user("not"), Message::assistant("be"), Message::user("or")];
+        let conversation = Conversation::from(messages.to_vec());
+        ChatTemplate::new(template).unwrap().encode_answers(&conversation, &tokenizer).unwrap_err()
+    };
+    let before = "{% for m in messages %}{{ m.content }}{% if m.role == 'user' %} to{% endif %}{% endfor %}";
+    let after = "{% for m in messages %}{{ m.content }}{% if m.role == 'user' %} to {% endif %}{% endfor %}";
+    for template in [before, after] {
+        let error = refused(template);
+        assert!(matches!(error, ChatError::JoinedAnswer { message: 2 }), "{template}: {error}");
+    }
 }

@@ -10,7 +10,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// As [`encode`](Self::encode); [`ChatError::OtherAnswer`] where the template does not write an answer after what it
-    /// writes to ask for it.
+    /// writes to ask for it, and [`ChatError::JoinedAnswer`] where tokens are of both.
     pub fn encode_answers(
         &self,
         conversation: &Conversation,
@@ -37,21 +37,25 @@ impl ChatTemplate {
         for (at, _) in answers.skip_while(|(at, _)| *at < n_given) {
             let until =
                 |n: usize| Conversation { messages: conversation.messages[..n].to_vec(), ..conversation.clone() };
-            let other = || ChatError::OtherAnswer { message: at + 1 };
+            let message = at + 1;
             if at == 0 {
-                return Err(other());
+                return Err(ChatError::OtherAnswer { message });
             }
+            let other = |part: &Conversation, asks| -> Result<_, ChatError> {
+                let is_text = template.render(conversation, false)?.starts_with(&template.render(part, asks)?);
+                Err(if is_text { ChatError::JoinedAnswer { message } } else { ChatError::OtherAnswer { message } })
+            };
             let asked = template.encode(&until(at), true, tokenizer)?;
             if !ids.starts_with(&asked) {
-                return Err(other());
+                return other(&until(at), true);
             }
             let asked = asked.len();
             let length = match end.and_then(|end| ids[asked..].iter().position(|&id| id == end)) {
                 Some(last) => last + 1,
                 None => {
-                    let whole = template.encode(&until(at + 1), false, tokenizer)?;
+                    let whole = template.encode(&until(message), false, tokenizer)?;
                     if !ids.starts_with(&whole) || whole.len() < asked {
-                        return Err(other());
+                        return other(&until(message), false);
                     }
                     whole.len() - asked
                 }

@@ -36,6 +36,15 @@ pub enum ChatError {
         /// The message, counted from 1.
         message: usize,
     },
+    /// Tokens are of an answer and of the template's text beside it, so that no model could learn the one alone.
+    #[error(
+        "message {message}, an answer: the tokenizer writes the chat template's text beside it in other tokens than it writes \
+         that alone; let the template have a special token there, which `attentive extend --special` adds"
+    )]
+    JoinedAnswer {
+        /// The message, counted from 1.
+        message: usize,
+    },
     /// A message has the name of a special token, which the tokenizer does not read as text.
     #[error("a message has {name:?}, which this tokenizer reads as a special token; take it out of the message")]
     ControlToken {
