@@ -271,6 +271,14 @@ fn answers_are_learnt_up_to_the_token_that_ends_them() {
 }
 
 #[test]
+fn a_template_that_writes_nothing_is_named() {
+    let chat = counting(None);
+    let nothing = Chat::new(chat.into_generator(), ChatTemplate::new("").unwrap());
+    let error = nothing.prompt(&mut Conversation::from(vec![Message::user("a")]), 4).err().unwrap().to_string();
+    assert!(error.contains("the chat template: it writes nothing"), "{error}");
+}
+
+#[test]
 fn answers_that_share_tokens_with_the_template_are_told_from_others() {
     // The last character of a word has a token of its own, so that "to" does not begin "tobe".
     let tokenizer = BpeTrainer::with_merges(5).train(["to be or not to be"]).unwrap();

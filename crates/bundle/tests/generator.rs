@@ -71,7 +71,8 @@ fn a_stop_string_cuts_the_text_and_ends_it() {
         let (pieces, ended) = written(&generator, "a", &config);
         assert_eq!((pieces.concat().as_str(), ended), (&text[..text.find(stop).unwrap()], Ended::ByCaller));
     }
-    assert!(generator.generate("", &free, |_| ControlFlow::Continue(())).is_err());
+    let error = generator.generate("", &free, |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(error.contains("give it some text to continue"), "{error}");
 }
 
 #[test]

@@ -292,6 +292,8 @@ fn what_is_not_text_is_named_by_its_line() {
         contains(&said, &["error: line 2 is not UTF-8"]);
         assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1, "the line before is answered");
     }
+    let said = String::from_utf8(call(&["summarize"]).stderr).unwrap();
+    contains(&said, &["error: standard input is not UTF-8: convert the text first"]);
     let with_nul = "ab\na\0b\n\0\n";
     let commands: [&[&str]; 4] = [
         &["translate"],

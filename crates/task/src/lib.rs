@@ -95,7 +95,7 @@ pub use image_classification::ImageClassification;
 pub use labeled::{LabeledPart, LabeledTexts};
 pub use least_risk::least_risk;
 pub use line_file::LineFile;
-pub use lines::{At, Blocks, Line, Lines, MAX_LINE_BYTES};
+pub use lines::{At, Blocks, Line, Lines, MAX_LINE_BYTES, read_document, read_text};
 pub use log::{Log, WarningsOnly, binary_size, clock, thousands};
 pub use long_lines::{LongLines, OnLong, Translated, on_one_line};
 pub use masked_lm::MaskedLm;

@@ -2,20 +2,52 @@
 
 use std::{
     fmt,
-    io::IsTerminal,
+    fs::File,
+    io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use attentive_data::LineReader;
+use attentive_data::{LineReader, standard_input};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, Result};
+use crate::{Context, Error, Result};
 
 /// Bytes of the lines that are taken together, about.
 const BYTES_AT_ONCE: usize = 1 << 22;
 /// The longest line that is read. Memory is bounded by it, however much a compressed file holds.
 pub const MAX_LINE_BYTES: usize = 1 << 24;
+
+/// A text as a whole, of up to `limit` bytes; `place` is what it is called in an error.
+///
+/// # Errors
+/// It can't be read, is longer, or is not UTF-8.
+pub fn read_text(place: &str, input: impl Read, limit: u64) -> Result<String> {
+    let mut bytes = Vec::new();
+    let read = input.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    read.with_context(|| format!("{place} can't be read"))?;
+    if bytes.len() as u64 > limit {
+        refuse!("{place} is longer than {limit} bytes: give a shorter text");
+    }
+    let Ok(text) = String::from_utf8(bytes) else { refuse!("{place} is not UTF-8: convert the text first") };
+    Ok(text)
+}
+
+/// A file, or standard input for `-`: what it is called, and its text.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_document(path: &Path) -> Result<(String, String)> {
+    let is_input = path.as_os_str() == "-";
+    let place = if is_input { "standard input".to_owned() } else { path.display().to_string() };
+    let input: io::Result<Box<dyn Read>> = match is_input {
+        true => standard_input().map(|input| Box::new(input) as Box<dyn Read>),
+        false => File::open(path).map(|file| Box::new(file) as Box<dyn Read>),
+    };
+    let input = input.with_context(|| format!("{place} can't be read"))?;
+    let text = read_text(&place, input, u64::MAX)?;
+    Ok((place, text))
+}
 
 /// A line of input.
 #[derive(Debug, Serialize, Deserialize)]
@@ -138,7 +170,7 @@ impl Files {
         let standard_input = [PathBuf::from("-")];
         let files = if files.is_empty() { &standard_input[..] } else { files };
         let is_named = |file: &PathBuf| file.as_os_str() != "-";
-        let is_keyboard = !files.iter().all(is_named) && std::io::stdin().is_terminal();
+        let is_keyboard = !files.iter().all(is_named) && io::stdin().is_terminal();
         if is_keyboard {
             warn(&format!("reading {what} from the keyboard; end with Ctrl-D"));
         }
@@ -208,5 +240,20 @@ impl Iterator for Blocks {
             }
         }
         if block.is_empty() { self.failure.take().map(Err) } else { Some(Ok(block)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_whole_or_refused() {
+        let read = |bytes: &[u8], limit| read_text("standard input", bytes, limit).map_err(|error| error.to_string());
+        assert_eq!(read("für\n".as_bytes(), 5).as_deref(), Ok("für\n"));
+        let refused = "standard input is not UTF-8: convert the text first";
+        assert_eq!(read(b"f\xfcr", 9).unwrap_err(), refused);
+        // What is cut within a character is too long first of all.
+        assert!(read("für".as_bytes(), 1).unwrap_err().contains("longer than 1 bytes"));
     }
 }

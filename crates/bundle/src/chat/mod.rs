@@ -10,7 +10,7 @@ mod template;
 use std::ops::ControlFlow;
 
 use attentive_core::{LanguageModel, TokenId};
-use attentive_decode::{DecodeError, Ended, Remembering};
+use attentive_decode::{Ended, Remembering};
 use burn::tensor::Device;
 
 use crate::{
@@ -135,7 +135,8 @@ impl<M: LanguageModel> Chat<M> {
         loop {
             let prompt = self.template.encode(conversation, true, &*self.generator.tokenizer)?;
             if prompt.is_empty() {
-                return Err(DecodeError::EmptyPrompt.into());
+                let problem = "it writes nothing for this conversation, so that there is nothing to answer".to_owned();
+                return Err(ChatError::Template { line: None, problem });
             }
             // As transformers decodes an answer, by itself.
             let as_prompt = |ids| Prompt { ids, is_continued: false };

@@ -1,12 +1,12 @@
 //! `attentive generate`.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     ops::ControlFlow,
     path::PathBuf,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_bundle::{FormSpec, GenerationConfig, Generator, Strategy, TextModel};
 use attentive_decode::{Acceptance, ContrastiveConfig, DraftSource, Drafts, Ended, SamplingConfig};
 use clap::Args;
@@ -207,13 +207,7 @@ fn read(prompt: &str) -> Result<String> {
     if prompt != "-" {
         return Ok(prompt.to_owned());
     }
-    let mut text = String::new();
-    let mut input = io::stdin().lock().take(MAX_PROMPT_BYTES + 1);
-    input.read_to_string(&mut text).context("reading standard input")?;
-    if text.len() as u64 > MAX_PROMPT_BYTES {
-        bail!("standard input is longer than {MAX_PROMPT_BYTES} bytes: give a shorter text to continue");
-    }
-    Ok(text)
+    Ok(attentive_task::read_text("standard input", io::stdin().lock(), MAX_PROMPT_BYTES)?)
 }
 
 /// Prints the pieces of a text as `write` hands them over, and the end of the line.

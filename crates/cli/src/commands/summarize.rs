@@ -1,11 +1,11 @@
 //! `attentive summarize`.
 
-use std::{fs, io, num::NonZeroUsize, path::PathBuf};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::Result;
 use attentive_bundle::{Search, Translator, is_blank};
 use attentive_collective::Collective;
-use attentive_task::{Context, Error, share_blocks, standard_input};
+use attentive_task::{Error, read_document, share_blocks};
 use attentive_tokenizer::Tokenizer;
 use clap::Args;
 
@@ -74,10 +74,7 @@ impl Summarize {
         }
         let files = if self.files.is_empty() { vec![PathBuf::from("-")] } else { self.files.clone() };
         Box::new(files.into_iter().map(move |path| {
-            let is_input = path.as_os_str() == "-";
-            let text = if is_input { standard_input().and_then(io::read_to_string) } else { fs::read_to_string(&path) };
-            let place = if is_input { "standard input".to_owned() } else { path.display().to_string() };
-            let text = text.with_context(|| format!("{place} can't be read as text"))?;
+            let (place, text) = read_document(&path)?;
             Ok(vec![with_before(place, &text)])
         }))
     }
