@@ -80,8 +80,13 @@ impl GenerationConfig {
         at_most("max_tokens", self.max_tokens, MAX_TOKENS, "at most 16777216")?;
         at_most("min_tokens", self.min_tokens, MAX_TOKENS, "at most 16777216")?;
         self.sampling.validate()?;
+        self.check_stop()?;
         self.form.as_ref().map_or(Ok(()), FormSpec::validate)?;
         self.rules(&[], &[]).validate()
+    }
+
+    fn check_stop(&self) -> Result<(), DecodeError> {
+        if self.stop.iter().any(String::is_empty) { Err(DecodeError::EmptyStop) } else { Ok(()) }
     }
 
     /// The rules of texts that `ends` end, other `specials` suppressed.
@@ -367,6 +372,7 @@ impl<M: LanguageModel> Generator<M> {
         strategy: &Strategy<'_, D>,
         mut on_piece: impl FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<(Vec<Ended>, Acceptance), DecodeError> {
+        config.check_stop()?;
         let (prompts, is_continued): (Vec<Vec<TokenId>>, Vec<bool>) =
             prompts.into_iter().map(|prompt| (prompt.ids, prompt.is_continued)).unzip();
         let n_tokens = prompts.iter().map(Vec::len).max().unwrap_or(0);

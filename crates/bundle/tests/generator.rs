@@ -71,6 +71,10 @@ fn a_stop_string_cuts_the_text_and_ends_it() {
         let (pieces, ended) = written(&generator, "a", &config);
         assert_eq!((pieces.concat().as_str(), ended), (&text[..text.find(stop).unwrap()], Ended::ByCaller));
     }
+    let empty = GenerationConfig { stop: vec!["a".into(), String::new()], ..free.clone() };
+    for refused in [empty.validate(), generator.generate("a", &empty, |_| ControlFlow::Continue(())).map(|_| ())] {
+        assert_eq!(refused.unwrap_err().keys(), ["stop"]);
+    }
     let error = generator.generate("", &free, |_| ControlFlow::Continue(())).unwrap_err().to_string();
     assert!(error.contains("give it some text to continue"), "{error}");
 }

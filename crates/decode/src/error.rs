@@ -93,6 +93,9 @@ pub enum DecodeError {
         /// Index of the word.
         index: usize,
     },
+    /// A string that is to end a text, and is in every one.
+    #[error("stop has an empty string, which is in every text: leave it out")]
+    EmptyStop,
     /// Groups that a beam can't be cut into.
     #[error("groups = {groups} does not divide beam = {beam}; each group is of beam / groups hypotheses")]
     Groups {
@@ -216,6 +219,7 @@ impl DecodeError {
             Self::LengthPenalty { .. } => vec!["length_penalty"],
             Self::Setting { key, .. } => vec![key],
             Self::EmptyBadWord { .. } => vec!["bad_words"],
+            Self::EmptyStop => vec!["stop"],
             Self::Groups { .. } => vec!["groups", "beam"],
             Self::ZeroSamples => vec!["n_samples"],
             _ => Vec::new(),

@@ -255,6 +255,7 @@ fn openai_texts() {
         ("n", json!(0)),
         ("max_tokens", json!(1_000_000)),
         ("temperature", json!(-1)),
+        ("stop", json!(["a", ""])),
         ("nonsense", json!(1)),
     ] {
         let mut body = json!({ "model": "gpt2", "prompt": "a" });

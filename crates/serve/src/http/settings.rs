@@ -6,7 +6,7 @@ use std::{
 };
 
 use attentive_bundle::GenerationConfig;
-use attentive_decode::{FormSpec, Json, SamplingConfig};
+use attentive_decode::{DecodeError, FormSpec, Json, SamplingConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -104,6 +104,9 @@ impl Settings {
                 "stop",
                 format!("there are {} stop strings, and up to {MAX_STOPS} here", stop.len()),
             ));
+        }
+        if stop.iter().any(String::is_empty) {
+            return Err(DecodeError::EmptyStop.into());
         }
         Ok(stop)
     }
