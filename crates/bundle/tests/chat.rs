@@ -271,6 +271,16 @@ fn answers_are_learnt_up_to_the_token_that_ends_them() {
 }
 
 #[test]
+fn variables_do_not_replace_the_conversation() {
+    for name in ["messages", "add_generation_prompt"] {
+        let mut conversation = Conversation::from(vec![Message::user("a")]);
+        conversation.variables = Variables::default().with(name, false);
+        let error = template().render(&conversation, true).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
+
+#[test]
 fn a_template_that_writes_nothing_is_named() {
     let chat = counting(None);
     let nothing = Chat::new(chat.into_generator(), ChatTemplate::new("").unwrap());

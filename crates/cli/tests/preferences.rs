@@ -88,7 +88,7 @@ fn a_run_goes_on_without_the_model_that_it_began_from_to_equal_bytes() {
     let whole = |question: &str| {
         let [chosen, rejected] =
             ["wide", "tired"].map(|answer| vec![message("user", question), message("assistant", answer)]);
-        format!("{}\n", serde_json::json!({ "chosen": chosen, "rejected": rejected }))
+        format!("{}\n", serde_json::json!({ "chosen": chosen, "rejected": rejected, "messages": chosen }))
     };
     folder.write("pairs.jsonl", &[text("the street"), text("the animal was"), whole("a street")].concat());
     folder.write("dpo.toml", RECIPE);

@@ -263,6 +263,7 @@ impl From<ChatError> for Failure {
             ChatError::Decode(error) => error.into(),
             // Of a folder, whose path is nobody's business.
             error @ (ChatError::Bundle(_) | ChatError::NoTemplate { .. }) => Self::broken(&error),
+            error @ ChatError::GivenVariable { .. } => Self::field("chat_template_kwargs", error.to_string()),
             error => Self::field("messages", error.to_string()),
         }
     }

@@ -7,7 +7,7 @@ use attentive_core::TokenId;
 use attentive_corpus::BuiltinConfig;
 use attentive_data::{AnswerRow, sha256_of};
 use attentive_tokenizer::Tokenizer;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     Context, Error, Log, Result,
@@ -33,6 +33,9 @@ struct PreferenceLine {
     prompt: Option<Said>,
     chosen: Said,
     rejected: Said,
+    /// Some data has the chosen messages here too; no template has them as a variable.
+    #[serde(default, rename = "messages")]
+    _messages: IgnoredAny,
     #[serde(flatten)]
     variables: Variables,
 }
@@ -185,6 +188,7 @@ impl Encoder<'_> {
                 chosen: Said::Messages(chosen),
                 rejected: Said::Messages(rejected),
                 variables,
+                ..
             } => {
                 let (prompt, answers) = match prompt {
                     Some(Said::Messages(prompt)) => (prompt, [chosen, rejected]),

@@ -24,6 +24,12 @@ pub enum ChatError {
         /// What it says.
         message: String,
     },
+    /// A variable has the name of what the template is given anyway.
+    #[error("the chat template has {name} of the conversation itself: leave out the variable of that name")]
+    GivenVariable {
+        /// The name.
+        name: &'static str,
+    },
     /// There is no message.
     #[error("the conversation is empty; a message at least is answered")]
     Empty,

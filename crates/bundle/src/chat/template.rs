@@ -11,6 +11,9 @@ use super::{ChatError, Conversation, Message, control::ControlTokens, python};
 /// The name of the template in its environment.
 const NAME: &str = "chat_template";
 
+/// What every template is given of a conversation, and of what is asked for.
+const GIVEN: [&str; 2] = ["messages", "add_generation_prompt"];
+
 /// Steps that a template may take; released ones take thousands. A damaged one must not run without end.
 const STEPS: u64 = 5_000_000;
 
@@ -105,11 +108,15 @@ impl ChatTemplate {
     /// The conversation as one text; with `add_generation_prompt`, it ends with what begins an answer.
     ///
     /// # Errors
-    /// [`ChatError::Empty`]; [`ChatError::Refused`] where the template refuses it; [`ChatError::Template`] where it fails.
+    /// [`ChatError::Empty`]; [`ChatError::GivenVariable`]; [`ChatError::Refused`] where the template refuses it;
+    /// [`ChatError::Template`] where it fails.
     pub fn render(&self, conversation: &Conversation, add_generation_prompt: bool) -> Result<String, ChatError> {
         let Conversation { messages, variables, time } = conversation;
         if messages.is_empty() {
             return Err(ChatError::Empty);
+        }
+        if let Some(name) = GIVEN.into_iter().find(|name| variables.get(name).is_some()) {
+            return Err(ChatError::GivenVariable { name });
         }
         let time = *time;
         let tokens = self.tokens.iter().map(|(role, name)| (&**role, Value::from(&**name)));
@@ -118,8 +125,8 @@ impl ChatTemplate {
             .chain([("tools", Value::from(())), ("documents", Value::from(()))])
             .chain([("strftime_now", Value::from_function(move |format: &str| python::strftime(time, format)))])
             .chain(variables.iter().map(|(name, value)| (name, value.clone())))
-            .chain([("messages", messages.iter().map(Message::to_value).collect())])
-            .chain([("add_generation_prompt", Value::from(add_generation_prompt))]);
+            .chain([(GIVEN[0], messages.iter().map(Message::to_value).collect())])
+            .chain([(GIVEN[1], Value::from(add_generation_prompt))]);
         let template = self.environment.get_template(NAME).map_err(failed)?;
         template.render(Value::from_pairs(context)).map_err(failed)
     }
