@@ -39,9 +39,6 @@ impl Variables {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write NAME=VALUE")?;
-        if let "messages" | "add_generation_prompt" = name {
-            return Err(format!("{name} is what the conversation itself gives: leave it out"));
-        }
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         Ok(Self(BTreeMap::from([(name.to_owned(), value)])))
     }
