@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use attentive_attention::{HeadsLeft, NormKind, NormPlacement, PositionsConfig, Rotary};
-use attentive_kernels::{ActivationKind, Major};
+use attentive_kernels::{ActivationKind, Level, Major};
 use attentive_model::{AttentionKind, AttentionPlace, ModelHeads};
 use attentive_weights::{Blocks, HostTensor, Int8Rows, Rows, ScaleAxis, Source, WeightsError};
 use rayon::prelude::*;
@@ -333,10 +333,12 @@ impl<'a> Loader<'a> {
             loader.layer(&format!("{path}.layers.{idx}"), left, cross, first_norm || idx > 0)
         };
         let layers = if self.reads_rows(&format!("{path}.layers.0.self_attention.output.weight")) {
-            // Memory is cleared by the thread that is the first to write to it: several do it faster.
+            // Memory is cleared by the thread that is the first to write to it: several do it faster. Weights are packed for the
+            // level of the thread that loads, whoever packs them.
+            let level = Level::current();
             let by_itself = |idx| {
                 let mut loader = self.fork();
-                (layer(&mut loader, idx), loader)
+                (level.during(|| layer(&mut loader, idx)), loader)
             };
             let layers: Vec<_> = (0..n_layers).into_par_iter().map(by_itself).collect();
             let loaded = layers.into_iter().map(|(layer, loader)| {
