@@ -105,20 +105,26 @@ impl TranslationConstraints {
         }
     }
 
-    /// Checks that no forbidden phrase is in the forced tokens of a prefix.
+    /// Checks that no forbidden phrase is in the forced tokens of prefixes.
     ///
     /// # Errors
     /// [`TranslateError::Contradiction`].
-    pub(crate) fn validate_prefix(&self, tokenizer: &dyn Tokenizer, prefix: &[TokenId]) -> Result<(), TranslateError> {
-        if self.prefix_bias.is_some() || self.forbidden.is_empty() || prefix.is_empty() {
+    pub(crate) fn validate_prefixes(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        prefixes: &[Vec<TokenId>],
+    ) -> Result<(), TranslateError> {
+        if self.prefix_bias.is_some() || self.forbidden.is_empty() {
             return Ok(());
         }
-        let required = tokenizer.decode(prefix).unwrap_or_default();
-        let is_in = |phrase: &&String| has_words(&required, &as_written(tokenizer, phrase));
-        match self.forbidden.iter().find(is_in).cloned() {
-            Some(forbidden) => Err(TranslateError::Contradiction { required, forbidden }),
-            None => Ok(()),
+        let written = self.forbidden(tokenizer);
+        for prefix in prefixes {
+            let required = tokenizer.decode(prefix).unwrap_or_default();
+            if let Some(at) = written.iter().position(|phrase| has_words(&required, phrase)) {
+                return Err(TranslateError::Contradiction { required, forbidden: self.forbidden[at].clone() });
+            }
         }
+        Ok(())
     }
 
     /// Whether words decide on tokens.

@@ -377,7 +377,7 @@ impl<M: EncoderDecoder> Translator<M> {
         let rows = self.sources(texts, frame)?;
         let (prefixes, typed): (Vec<Vec<TokenId>>, Vec<Typed>) =
             prefixes.iter().map(|prefix| constraints.prefix(&*self.tokenizer, prefix.as_ref())).unzip();
-        prefixes.iter().try_for_each(|prefix| constraints.validate_prefix(&*self.tokenizer, prefix))?;
+        constraints.validate_prefixes(&*self.tokenizer, &prefixes)?;
         let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(first.is_some());
         let max_len = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
         if n_forced > max_len {
