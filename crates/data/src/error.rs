@@ -26,9 +26,10 @@ pub enum DataError {
     },
     /// A file could not be read to its end; compressed files fail so where they are damaged or cut off.
     #[error(
-        "cannot read {} past line {after_line}: {cause}; \
+        "cannot read {}{}: {cause}; \
          if the file is compressed it may be cut off: test it with gzip -t, bzip2 -t, xz -t or zstd -t",
-        path.display()
+        path.display(),
+        past_line(*after_line)
     )]
     Read {
         /// The file.
@@ -238,6 +239,11 @@ pub enum DataError {
 }
 
 /// Where in a line something is, if that is known.
+/// The place after some lines; nothing before the first, or in a file that does not have lines.
+fn past_line(n: u64) -> String {
+    if n == 0 { String::new() } else { format!(" past line {n}") }
+}
+
 fn at_column(column: usize) -> String {
     if column == 0 { String::new() } else { format!(", at column {column}") }
 }

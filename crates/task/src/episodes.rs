@@ -6,7 +6,7 @@ use attentive_bundle::DataRecord;
 use attentive_core::{ActionSpace, Actions, Episode};
 use attentive_data::{EpisodeShape, read_episodes, sha256_of};
 use attentive_environments::Builtin;
-use attentive_weights::Npz;
+use attentive_weights::{Npz, WeightsError};
 
 use crate::{Log, Result, config::EpisodesRecipe, thousands};
 
@@ -94,7 +94,11 @@ impl Episodes {
 fn read(path: &Path, split: &str, shape: Option<EpisodeShape>, log: &dyn Log) -> Result<(Vec<Episode>, DataRecord)> {
     let record =
         |n_lines, sha256| DataRecord { split: split.to_owned(), name: path.display().to_string(), n_lines, sha256 };
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) {
+    let ends = |ending: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending));
+    if ends("npy") {
+        refuse!("{} is an array of NumPy's: episodes are several, in a .npz, or lines of JSON", path.display());
+    }
+    if ends("npz") {
         let episodes = of_archive(path, shape, log)?;
         // All that is read of the archive, whichever way it is compressed.
         let sha256 = sha256_of(episodes.iter().map(|episode| format!("{episode:?}\n")));
@@ -110,7 +114,12 @@ fn read(path: &Path, split: &str, shape: Option<EpisodeShape>, log: &dyn Log) ->
 /// The episodes of NumPy's archive: `observations`, `actions` and `rewards` of all steps one after another, and arrays that
 /// say after which of them an episode is over.
 fn of_archive(path: &Path, shape: Option<EpisodeShape>, log: &dyn Log) -> Result<Vec<Episode>> {
-    let file = Npz::open(path)?;
+    let file = match Npz::open(path) {
+        Err(WeightsError::Damaged { path, cause }) => {
+            refuse!("{} is damaged, or not an archive of NumPy's arrays ({cause}): copy it again", path.display())
+        }
+        opened => opened?,
+    };
     let observations = file.tensor("observations")?;
     let [n_steps, n_features] = match observations.shape[..] {
         [n_steps, n_features] if n_features > 0 => [n_steps, n_features],

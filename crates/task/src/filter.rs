@@ -93,7 +93,9 @@ pub fn filter_rules(settings: &[String]) -> Result<FilterConfig> {
         if FilterConfig::deserialize(toml::Value::Table(alone)).is_err() {
             refuse!("rule {key}: {value} must be {allowed}");
         }
-        rules.insert(key.to_owned(), value);
+        if let Some(before) = rules.insert(key.to_owned(), value.clone()) {
+            refuse!("rule {key} is given twice, {before} and {value}: give it once");
+        }
     }
     FilterConfig::deserialize(toml::Value::Table(rules)).context("the rules")
 }

@@ -48,6 +48,16 @@ fn what_is_wrong_with_an_archive_is_told_by_its_array() {
         let error = open(json!({ "train": golden(name) })).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(words), "{error}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, words) in [
+        ("text.npz", "text.npz is damaged, or not an archive of NumPy's arrays"),
+        ("array.npy", "array.npy is an array of NumPy's: episodes are several"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, "no archive").unwrap();
+        let error = open(json!({ "train": path })).unwrap_err().to_string();
+        assert!(error.contains(words) && !error.contains("weights"), "{error}");
+    }
     let error = open(json!({ "train": golden("discrete.npz"), "validation": golden("continuous.npz") })).unwrap_err();
     assert!(error.to_string().contains("lists of numbers, those of others whole numbers"), "{error}");
     let error = open(json!({ "train": golden("discrete.npz"), "n_actions": 3 })).unwrap_err().to_string();

@@ -230,6 +230,8 @@ fn rules_are_settings() {
         let error = attentive_task::with_causes(&rules(&["identical=true", setting]).unwrap_err());
         assert!(error.contains(what) && !error.contains('\n'), "{error}");
     }
+    let twice = rules(&["max_ratio=2", "max_ratio=3"]).unwrap_err().to_string();
+    assert_eq!(twice, "rule max_ratio is given twice, 2 and 3: give it once");
 }
 
 #[test]

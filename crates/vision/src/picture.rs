@@ -242,11 +242,12 @@ fn has_end(bytes: &[u8]) -> bool {
 
 /// What is said of a file whose picture can't be read.
 fn unread(error: &ImageError) -> String {
-    let told = error.to_string();
+    // Some reasons have lines of their own.
+    let told = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     // Some readers have bounds of their own for each side, which they do not tell as limits.
     match matches!(error, ImageError::Limits(_)) || told.contains("too large") {
         true => format!("is larger than its format is read here ({told}): make it smaller, or remove it"),
-        false => format!("is damaged ({}): copy it again", told.trim_end()),
+        false => format!("is damaged ({told}): copy it again"),
     }
 }
 

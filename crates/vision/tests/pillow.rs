@@ -120,7 +120,7 @@ fn a_picture_that_is_cut_off_is_refused_in_every_format() {
         let bytes = std::fs::read(golden().path(&name)).unwrap();
         for n in [0, 1, 5, bytes.len() / 2, bytes.len() - bytes.len() / 4] {
             let error = Picture::decode(&bytes[..n], Path::new(&name)).expect_err(&name).to_string();
-            assert!(error.starts_with(&name), "{error}");
+            assert!(error.starts_with(&name) && !error.contains('\n'), "{error}");
         }
     }
     let error = Picture::open(&golden().path("cut.jpg")).unwrap_err().to_string();

@@ -125,7 +125,7 @@ fn damaged_idx_files_are_named() {
     }
     let cut = folder(&[("images", &gzip(&images)[..12]), ("labels", &idx(&[2], &[0, 1]))]);
     let error = Pictures::of_idx(&cut.path().join("images"), &cut.path().join("labels")).unwrap_err().to_string();
-    assert!(error.contains("gzip -t"), "{error}");
+    assert!(error.contains("gzip -t") && !error.contains("line"), "{error}");
 }
 
 #[test]
