@@ -132,6 +132,7 @@ Commands of the workspace:
     --twice          instead, builds two clones of the last commit, which must give the same bytes
   soak             translates, generates and embeds for --seconds N each (120); their memory must not grow; the longest
                    run is in docs/reliability.md
+    --built        the program as it was last built
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler; the
                    rows in docs/reliability.md are those of the longest runs
     --keep         minimises what was found to take new paths, and writes it to fuzz/corpora

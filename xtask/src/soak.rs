@@ -31,18 +31,20 @@ const COMMANDS: [(&str, &[&str]); 3] = [
 /// Lines of input, which come again and again.
 const LINES: &[u8] = b"the animal\nthe end\n\nit was too tired\nthe animal did not cross the street\n";
 
-/// Runs each command for `--seconds N`, and fails where its memory grows.
+/// Runs each command for `--seconds N`, and fails where its memory grows; `--built` takes the program as it was last built.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let seconds = match args.iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
+    let is_built = args.first().is_some_and(|arg| arg == "--built");
+    let seconds = match args[usize::from(is_built)..].iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
         [] => SECONDS,
         [Some("--seconds"), Some(n)] => n.parse().map_err(|_| Failure::Message(format!("--seconds {n}: no number")))?,
-        _ => return fail("soak takes nothing but --seconds N"),
+        _ => return fail("soak takes --built, then --seconds N"),
     };
     if !cfg!(target_os = "linux") {
         not_run("soak", "the memory of a process is read from /proc");
         return Ok(());
     }
-    let (program, folder) = (app::program()?, TempDir::new("soak")?);
+    let program = if is_built { app::built_program()? } else { app::program()? };
+    let folder = TempDir::new("soak")?;
     let (mut grown, mut rows) = (Vec::new(), vec![HEADER.map(str::to_owned)]);
     for (golden, args) in COMMANDS {
         let model = folder.path().join(golden);
