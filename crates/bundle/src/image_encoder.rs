@@ -1,6 +1,6 @@
 //! Classes, vectors and attention of pictures.
 
-use std::{fmt, path::Path};
+use std::fmt;
 
 use attentive_core::{DeviceError, Patches};
 use attentive_model::{FamilyVisitor, ImageEncoderSpec, ImageEncoding, ImageModel, ModelSpec, Role};
@@ -66,12 +66,9 @@ impl AttentionMap {
         overlay(&self.picture, self.grid, &self.values)
     }
 
-    /// The drawing as a file's bytes: PNG if the name ends so, else SVG with the title.
-    pub fn to_file(&self, name: &Path) -> Vec<u8> {
-        match name.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-            true => self.draw().to_png(),
-            false => to_svg(&self.draw(), &self.title).into_bytes(),
-        }
+    /// The drawing and the title as an SVG document.
+    pub fn to_svg(&self) -> String {
+        to_svg(&self.draw(), &self.title)
     }
 }
 

@@ -5,6 +5,7 @@
 mod output;
 
 mod commands;
+mod drawing;
 mod input;
 mod metric;
 mod progress;

@@ -261,11 +261,16 @@ fn what_is_read_is_not_written_over() {
     let eval = ["eval", "--source", "text", "--reference", "text", "--output", "text"];
     let error = folder.fail(&eval, "");
     assert!(error.contains("text is read, and would be written over"), "{error}");
-    for call in ["attention text --out text", "paper optimizers text --out text", "reproduce table3 text --out ./text"]
-    {
+    fs::write(folder.path("text.svg"), &text).unwrap();
+    for call in [
+        "attention text.svg --out text.svg",
+        "paper optimizers text.svg --out ./text.svg",
+        "reproduce table3 text.svg --out ./text.svg",
+    ] {
         let words: Vec<&str> = call.split(' ').collect();
-        contains(&folder.fail(&words, ""), &["text is read, and would be written over"]);
+        contains(&folder.fail(&words, ""), &["text.svg is read, and would be written over"]);
     }
+    assert_eq!(fs::read_to_string(folder.path("text.svg")).unwrap(), text);
     assert_eq!(fs::read_to_string(folder.path("text")).unwrap(), text);
     // Nor what a file is called until it is whole.
     fs::rename(folder.path("text"), folder.path("out.part")).unwrap();
@@ -282,19 +287,20 @@ fn two_things_are_not_written_to_one_file() {
     for call in [
         "tokenize train text --merges 3 --out both --codes ./both",
         "tokenize train text --merges 3 --codes tokenizer.json",
-        "attention --out both --html sub/../both",
-        "paper positions --out both --products ./both",
+        "attention --out both.svg --html sub/../both.svg",
+        "paper positions --out both.svg --products ./both.svg",
     ] {
         let words: Vec<&str> = call.split(' ').collect();
         contains(&folder.fail(&words, ""), &["is named twice, for two things: name another file"]);
-        assert!(!folder.path("both").exists() && !folder.path("tokenizer.json").exists(), "{call}");
+        assert!(["both", "both.svg", "tokenizer.json"].iter().all(|name| !folder.path(name).exists()), "{call}");
     }
     // Nor by a link; a device takes both.
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink("text", folder.path("link")).unwrap();
+        folder.write("text.svg", "ab");
+        std::os::unix::fs::symlink("text.svg", folder.path("link.svg")).unwrap();
         let positions = |out, products| folder.run(&["paper", "positions", "--out", out, "--products", products], "");
-        contains(&String::from_utf8(positions("text", "link").stderr).unwrap(), &["link is named twice"]);
+        contains(&String::from_utf8(positions("text.svg", "link.svg").stderr).unwrap(), &["link.svg is named twice"]);
         assert!(positions("/dev/null", "/dev/null").status.success());
     }
 }

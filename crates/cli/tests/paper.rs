@@ -1,5 +1,9 @@
 //! The paper's tables and figures as a user meets them.
 
+use std::fs;
+
+use attentive_vision::Picture;
+
 use crate::support::{Folder, contains};
 
 const TRANSFORMER: &str =
@@ -15,9 +19,9 @@ fn folder() -> Folder {
 }
 
 fn drawing(folder: &Folder, name: &str) -> String {
-    let svg = std::fs::read_to_string(folder.path(name)).unwrap();
+    let svg = fs::read_to_string(folder.path(name)).unwrap();
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{name}");
-    assert_eq!(svg.matches("<g ").count(), svg.matches("</g>").count(), "{name}");
+    assert_eq!(svg.matches("<text ").count(), svg.matches("</text>").count(), "{name}");
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
     svg
 }
@@ -69,7 +73,7 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     let shown = folder.succeed(&["attention", "--model", transformer, "--target", "ab it", "it was ab"], "");
     contains(&shown, &["What \"it\" attends to", "mean", "when it writes", " %"]);
     // Three tokens and the end; two layers of two heads and their mean in the encoder, one in each part of the decoder.
-    assert_eq!(drawing(&folder, "attention.svg").matches("<g ").count(), (2 + 1 + 1) * 3);
+    assert_eq!(drawing(&folder, "attention.svg").matches("font-weight=\"bold\"").count(), (2 + 1 + 1) * 3);
     let shown = folder.succeed(&["paper", "attention", "--model", rnn, "--out", "rnn.svg", "it was ab"], "");
     contains(&shown, &["What the decoder looks at"]);
     drawing(&folder, "rnn.svg");
@@ -88,7 +92,20 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     let refused = folder.fail(&["attention", "--model", transformer, "--source-language", "de", "it was ab"], "");
     contains(&refused, &["not told languages", "\"de\""]);
     contains(&folder.fail(&["heads", "--model", transformer, "--target-language", "de"], ""), &["not told languages"]);
-    let refused = folder.fail(&["attention", "--model", transformer, "--out", "no/x.svg", "it was ab"], "");
+    // A drawing has the form that its name ends with.
+    for command in ["attention", "lens", "saliency"] {
+        folder.succeed(&[command, "--model", transformer, "--out", "map.png", "it was ab"], "");
+        let [_, width] = Picture::open(&folder.path("map.png")).unwrap().size();
+        assert!(width > 100, "{command}: {width}");
+        fs::remove_file(folder.path("map.png")).unwrap();
+        let refused = folder.misuse(&[command, "--model", transformer, "--out", "map.jpg", "it was ab"]);
+        contains(&refused, &["map.jpg", "a drawing's name ends with .svg or .png"]);
+    }
+    folder.succeed(&["paper", "positions", "--n", "8", "--out", "a.png", "--products", "b.png"], "");
+    assert!(["a.png", "b.png"].iter().all(|name| Picture::open(&folder.path(name)).is_ok()));
+    let refused = folder.fail(&["paper", "canine", "--out", "canine.png"], "");
+    contains(&refused, &["can't draw canine.png: this drawing is written as .svg alone"]);
+    let refused = folder.misuse(&["attention", "--model", transformer, "--out", "no/x.svg", "it was ab"]);
     contains(&refused, &["can't write no/x.svg: there is no folder no"]);
 }
 

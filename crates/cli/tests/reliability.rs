@@ -662,7 +662,7 @@ fn a_run_can_be_watched() {
     }
     folder.run(&["plot", "runs/copy-1", "--output", "a.png"], 0);
     assert!(fs::read(folder.path("a.png")).unwrap().starts_with(b"\x89PNG"));
-    let error = folder.run(&["plot", "runs/copy-1", "--out", "a.pdf"], 1);
+    let error = folder.run(&["plot", "runs/copy-1", "--out", "a.pdf"], 2);
     assert!(error.contains("ends with .svg or .png"), "{error}");
     let error = folder.run(&["train", "recipe.toml", "--set", "data.train.tsv=none.tsv"], 1);
     assert_eq!(error.matches("os error 2").count(), 1, "a cause is said once: {error}");

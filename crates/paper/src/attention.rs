@@ -6,7 +6,7 @@ use attentive_backend::Device;
 use attentive_bundle::{Bundle, Params, Translation, Translator};
 use attentive_inspect::{AttentionKind, AttentionPage, TextViewer, TranslationViewer, View, find_word};
 use attentive_model::Role;
-use attentive_plot::{HeatMap, heat_maps};
+use attentive_plot::{Drawing, HeatMap};
 use attentive_task::{Result, open_model};
 
 use crate::{Exhibit, Part, Table, between, refused};
@@ -111,7 +111,7 @@ impl Attention {
             true => last_mean(cross).into_iter().collect(),
             false => views.iter().flat_map(maps).collect(),
         };
-        Ok((drawn(parts, &maps, views[0].weights.n_heads()), views, Some(target)))
+        Ok((drawn(parts, maps, views[0].weights.n_heads()), views, Some(target)))
     }
 
     /// Of an encoder or a language model, which reads the text alone.
@@ -124,7 +124,7 @@ impl Attention {
         let said = Part::Text(format!("text  {}\n", self.text));
         let of_word = self.of_word(&view, |place| viewer.tokens(&self.text, place))?;
         let parts = [said].into_iter().chain(of_word).collect();
-        let exhibit = drawn(parts, &maps(&view), view.weights.n_heads());
+        let exhibit = drawn(parts, maps(&view), view.weights.n_heads());
         Ok((exhibit, vec![view], None))
     }
 
@@ -163,8 +163,8 @@ impl Attention {
 }
 
 /// The parts, with the drawing `attention` of some maps.
-fn drawn(parts: Vec<Part>, maps: &[HeatMap], n_heads: usize) -> Exhibit {
-    Exhibit { parts, figures: Vec::new() }.with_figure("attention", heat_maps(maps, n_heads + 1))
+fn drawn(parts: Vec<Part>, maps: Vec<HeatMap>, n_heads: usize) -> Exhibit {
+    Exhibit { parts, figures: Vec::new() }.with_figure("attention", Drawing::Maps { maps, across: n_heads + 1 })
 }
 
 /// For each token that is written, what the last layer looks at, as the mean of its heads.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use attentive_core::FrameIds;
 use attentive_data::{Masking, MaskingConfig};
+use attentive_plot::Drawing;
 use attentive_task::Result;
 
 use crate::{Exhibit, Table};
@@ -61,7 +62,7 @@ impl Canine {
         if guesses.is_empty() {
             refuse!("the text has nothing but white space: give one with words");
         }
-        Ok(Exhibit::from([table(&guesses)]).with_figure("canine", draw(&text, &guesses)))
+        Ok(Exhibit::from([table(&guesses)]).with_figure("canine", Drawing::Svg(draw(&text, &guesses))))
     }
 
     /// The hidden characters in the order in which they are guessed, by the code that training hides them with.
@@ -179,7 +180,7 @@ mod tests {
         }
         let exhibit = canine.make().unwrap();
         assert_eq!(exhibit.tables().next().unwrap().rows().len(), guesses.len());
-        let svg = &exhibit.figures[0].svg;
+        let svg = exhibit.figures[0].drawing.to_svg();
         assert_eq!(svg.matches("<path ").count(), guesses.len());
         assert_eq!(svg.matches("<rect ").count(), 1 + 2 * text.len() + 2 * guesses.len());
     }
@@ -189,7 +190,7 @@ mod tests {
         let of = |text: &str| Canine { text: text.to_owned(), ..Canine::default() }.make();
         assert!(of(" \n").unwrap_err().to_string().contains("white space"));
         assert!(of(&"a".repeat(101)).unwrap_err().to_string().contains("at most 100"));
-        let svg = of("<b>&\u{1}").unwrap().figures.remove(0).svg;
+        let svg = of("<b>&\u{1}").unwrap().figures[0].drawing.to_svg();
         assert!(svg.contains(">&lt;<") && svg.contains(">&amp;<") && !svg.contains('\u{1}'));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use attentive_backend::Device;
 use attentive_bundle::{TextEncoder, cosine};
-use attentive_plot::{HeatMap, heat_maps};
+use attentive_plot::HeatMap;
 use attentive_task::{Context, Result, open_model};
 
 use crate::{Exhibit, Table};
@@ -52,6 +52,6 @@ impl ContextualVectors {
         }
         let rows = numbers.iter().zip(&found).map(|(number, (sentence, _))| format!("{number}  {sentence}")).collect();
         let map = HeatMap { title: table.caption().to_owned(), rows, columns: numbers, values };
-        Ok(Exhibit::from([table]).with_figure("contextual-vectors", heat_maps(&[map], 1)))
+        Ok(Exhibit::from([table]).with_figure("contextual-vectors", map))
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use attentive_plot::Drawing;
+
 use crate::Table;
 
 /// A table or figure of the paper, made again.
 ///
 /// It displays as Markdown: its parts in order, an empty line after each table.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exhibit {
     /// Tables and text, in the order in which they are read.
     pub parts: Vec<Part>,
@@ -25,12 +27,12 @@ pub enum Part {
 }
 
 /// A drawing of an [`Exhibit`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     /// The name that its file should have, without an extension: `position-products`.
     pub name: &'static str,
     /// The drawing.
-    pub svg: String,
+    pub drawing: Drawing,
 }
 
 impl Exhibit {
@@ -43,8 +45,8 @@ impl Exhibit {
     }
 
     /// The exhibit with one drawing more.
-    pub(crate) fn with_figure(mut self, name: &'static str, svg: String) -> Self {
-        self.figures.push(Figure { name, svg });
+    pub(crate) fn with_figure(mut self, name: &'static str, drawing: impl Into<Drawing>) -> Self {
+        self.figures.push(Figure { name, drawing: drawing.into() });
         self
     }
 }

@@ -7,7 +7,7 @@ use attentive_inspect::{
     Attribution, Lens as Layers, PairAttribution, Saliency as How, TextViewer, TranslationViewer, label,
 };
 use attentive_model::Role;
-use attentive_plot::{HeatMap, heat_maps};
+use attentive_plot::{Drawing, HeatMap};
 use attentive_task::Result;
 
 use crate::{Exhibit, ModelOfTexts, Part, Table, refused};
@@ -79,7 +79,7 @@ impl Lens {
         let map =
             HeatMap { title: "probability of a layer's prediction".to_owned(), rows: tokens, columns: names, values };
         let exhibit = Exhibit { parts: vec![Part::Table(table)], figures: Vec::new() };
-        Ok(exhibit.with_figure("lens", heat_maps(&[map], 1)))
+        Ok(exhibit.with_figure("lens", map))
     }
 }
 
@@ -134,6 +134,6 @@ impl Saliency {
             maps.push(HeatMap { title, rows: vec![String::new()], columns, values });
         }
         let exhibit = Exhibit { parts: vec![Part::Table(table)], figures: Vec::new() };
-        Ok(exhibit.with_figure("saliency", heat_maps(&maps, 1)))
+        Ok(exhibit.with_figure("saliency", Drawing::Maps { maps, across: 1 }))
     }
 }

@@ -1,6 +1,6 @@
 //! Label smoothing (§5.4).
 
-use attentive_plot::{Chart, Series, to_svg};
+use attentive_plot::{Chart, Series};
 
 use crate::{Exhibit, Part, Table};
 
@@ -66,7 +66,7 @@ impl LabelSmoothing {
         let title = "loss of a target, nats".to_owned();
         let chart =
             Chart { title, x_label: "probability of the right token, the others being equal".to_owned(), series };
-        Ok(Exhibit::from([table.into(), Part::Text(note.to_owned())]).with_figure("label-smoothing", to_svg(&[chart])))
+        Ok(Exhibit::from([table.into(), Part::Text(note.to_owned())]).with_figure("label-smoothing", chart))
     }
 
     /// The target probability of the right token, and of each other one.

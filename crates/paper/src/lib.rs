@@ -28,7 +28,7 @@
 //! let exhibit = Schedules::default().make();
 //! let table = exhibit.tables().next().expect("it has one");
 //! assert_eq!(table.rows()[0][..3], ["d_model 512, warm-up 4000", "6.99e-4", "4000"]);
-//! assert!(exhibit.figures[0].svg.starts_with("<svg "));
+//! assert!(exhibit.figures[0].drawing.to_svg().starts_with("<svg "));
 //! println!("{exhibit}"); // Markdown
 //! ```
 #![recursion_limit = "256"]

@@ -2,7 +2,7 @@
 
 use attentive_backend::Device;
 use attentive_optim::{AdamConfig, Optimizer, OptimizerConfig, ParamInfo, StepSize};
-use attentive_plot::Landscape;
+use attentive_plot::{Drawing, Landscape};
 use attentive_task::Result;
 use burn::tensor::Tensor;
 
@@ -81,7 +81,7 @@ impl OptimizerPaths {
             paths,
             seconds: 8.0,
         };
-        Ok(Exhibit::from([table]).with_figure("optimizer-paths", landscape.to_svg()))
+        Ok(Exhibit::from([table]).with_figure("optimizer-paths", Drawing::Svg(landscape.to_svg())))
     }
 }
 
@@ -147,6 +147,6 @@ mod tests {
             assert!(row[2].parse::<f64>().unwrap() < 0.1 * start, "{row:?}");
         }
         assert!(table.rows()[4][3].parse::<f64>().unwrap() < 0.2);
-        assert_eq!(exhibit.figures[0].svg.matches("<circle").count(), 5);
+        assert_eq!(exhibit.figures[0].drawing.to_svg().matches("<circle").count(), 5);
     }
 }

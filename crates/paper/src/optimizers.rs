@@ -6,7 +6,7 @@ use attentive_backend::Device;
 use attentive_core::{Dropout, mix64};
 use attentive_model::ModelSpec;
 use attentive_optim::{AdamConfig, OptimizerConfig};
-use attentive_plot::{Chart, Series, to_svg};
+use attentive_plot::{Chart, Series};
 use attentive_run::Recipe;
 use attentive_task::{
     Context, Log, Resizable, Result, Task, TaskVisitor,
@@ -113,8 +113,8 @@ impl TaskVisitor for Comparing<'_> {
             series.push(Series { label: name.into(), points });
         }
         let title = "training loss, nats per target".into();
-        let drawing = to_svg(&[Chart { title, x_label: "updates".into(), series }]);
-        Ok(Exhibit::from([table]).with_figure("optimizers", drawing))
+        let chart = Chart { title, x_label: "updates".into(), series };
+        Ok(Exhibit::from([table]).with_figure("optimizers", chart))
     }
 }
 

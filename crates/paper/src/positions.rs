@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use attentive_attention::sinusoids;
 use attentive_backend::Device;
 use attentive_bundle::Bundle;
-use attentive_plot::{Chart, HeatMap, Series, heat_maps, to_svg};
+use attentive_plot::{Chart, Drawing, HeatMap, Series};
 use attentive_task::{Result, resolve};
 
 use crate::{Exhibit, Table, table::or_dash};
@@ -50,10 +50,10 @@ impl Positions {
         if let Some(model) = &self.learned {
             all.push(learned(&resolve(model))?);
         }
-        let maps: Vec<HeatMap> = all.iter().map(Encodings::map).collect();
+        let maps = all.iter().map(Encodings::map).collect();
         Ok(Exhibit::from([self.table(&all)])
-            .with_figure("positions", heat_maps(&maps, 2))
-            .with_figure("position-products", to_svg(&[self.chart(&all)])))
+            .with_figure("positions", Drawing::Maps { maps, across: 2 })
+            .with_figure("position-products", self.chart(&all)))
     }
 
     fn table(&self, all: &[Encodings]) -> Table {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use attentive_optim::{Schedule as _, ScheduleConfig};
-use attentive_plot::{Chart, Series, to_svg};
+use attentive_plot::{Chart, Series};
 
 use crate::{Exhibit, Table};
 
@@ -67,7 +67,7 @@ impl Schedules {
             }
             charts.push(Chart { title: title.into(), x_label: "updates".into(), series });
         }
-        Exhibit::from([table]).with_figure("schedule", to_svg(&charts))
+        Exhibit::from([table]).with_figure("schedule", charts)
     }
 }
 

@@ -31,7 +31,6 @@ pub(crate) const COLOURS: [Colour; 7] = [
 ];
 pub(crate) const GRID: Colour = [0xdd; 3];
 const TICK: Colour = [0x88; 3];
-pub(crate) const TEXT: Colour = [0; 3];
 
 /// A line of a chart.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,24 +75,27 @@ impl Chart {
         let (ceiling, floor, end) = (y_0 + top, y_0 + HEIGHT - bottom, WIDTH - right);
         let x_of = |x: f64| left + x_axis.place(x) * (end - left);
         let y_of = |y: f64| floor - y_axis.place(y) * (floor - ceiling);
-        let plain = |anchor| TextStyle { anchor, colour: TEXT, is_bold: false };
 
         // Lines that end higher than they begin leave room for the legend at the left.
         let rise = |series: &Series| Some(series.points.last()?.1 - series.points.first()?.1);
         let rises = self.series.iter().filter_map(rise).filter(|rise| rise.is_finite()).sum::<f64>() > 0.0;
 
-        canvas.text((left, ceiling - 12.0), &self.title, TextStyle { is_bold: true, ..plain(Anchor::Start) });
+        canvas.text(
+            (left, ceiling - 12.0),
+            &self.title,
+            TextStyle { is_bold: true, ..TextStyle::plain(Anchor::Start) },
+        );
         for (value, label) in y_axis.ticks() {
             let y = y_of(value);
             canvas.line(&[(left, y), (end, y)], GRID, 1.0);
-            canvas.text((left - 6.0, y + 4.0), &label, plain(Anchor::End));
+            canvas.text((left - 6.0, y + 4.0), &label, TextStyle::plain(Anchor::End));
         }
         for (value, label) in x_axis.ticks() {
             let x = x_of(value);
             canvas.line(&[(x, floor), (x, floor + 4.0)], TICK, 1.0);
-            canvas.text((x, floor + 18.0), &label, plain(Anchor::Middle));
+            canvas.text((x, floor + 18.0), &label, TextStyle::plain(Anchor::Middle));
         }
-        canvas.text((f64::midpoint(left, end), floor + bottom - 8.0), &self.x_label, plain(Anchor::Middle));
+        canvas.text((f64::midpoint(left, end), floor + bottom - 8.0), &self.x_label, TextStyle::plain(Anchor::Middle));
         for (idx, series) in self.series.iter().enumerate() {
             let colour = COLOURS[idx % COLOURS.len()];
             let points = thinned(&series.points);
@@ -116,7 +118,7 @@ impl Chart {
             // The legend, one line for each series.
             let y = ceiling + 14.0 * idx as f64 + 8.0;
             let (x, anchor) = if rises { (left + 6.0, Anchor::Start) } else { (end - 6.0, Anchor::End) };
-            canvas.text((x, y), &series.label, TextStyle { colour, ..plain(anchor) });
+            canvas.text((x, y), &series.label, TextStyle { colour, ..TextStyle::plain(anchor) });
         }
     }
 }
@@ -166,7 +168,11 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{to_png, to_svg};
+    use crate::Drawing;
+
+    fn to_svg(charts: &[Chart]) -> String {
+        Drawing::Charts(charts.to_vec()).to_svg()
+    }
 
     fn chart(points: Vec<(f64, f64)>) -> Chart {
         let series = vec![Series { label: "a<b & c".into(), points }];
@@ -236,6 +242,6 @@ mod tests {
         let svg = to_svg(&[long.clone(), chart(Vec::new())]);
         assert!(svg.contains("a&lt;b &amp; c") && !svg.contains("a<b"));
         assert!(svg.len() < 30_000, "{}", svg.len());
-        assert!(to_png(&[long]).len() < 200_000);
+        assert!(Drawing::from(long).to_png().unwrap().len() < 200_000);
     }
 }

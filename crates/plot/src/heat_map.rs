@@ -1,8 +1,8 @@
-//! Matrices as coloured cells, as SVG.
+//! Matrices as coloured cells.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
-use crate::svg::escaped;
+use crate::canvas::{Anchor, Canvas, Colour, TextStyle};
 
 /// Longer side of a map, and least and greatest side of a cell.
 const SIDE: f64 = 360.0;
@@ -12,6 +12,10 @@ const N_SHADES: usize = 40;
 /// Space of a label's character, and between maps.
 const CHARACTER: f64 = 6.5;
 const GAP: f64 = 24.0;
+/// Space that a label needs beside the next one.
+const LETTERS: f64 = 12.0;
+/// The colour of the line around a map.
+const FRAME: Colour = [0x88; 3];
 /// Blue for values above zero, vermilion for values below (Okabe and Ito 2008).
 const ABOVE: [f64; 3] = [0.0, 114.0, 178.0];
 const BELOW: [f64; 3] = [213.0, 94.0, 0.0];
@@ -29,41 +33,28 @@ pub struct HeatMap {
     pub values: Vec<f64>,
 }
 
-/// Maps in rows of `across`, as one SVG document.
-///
-/// # Panics
-/// If a map does not have a value for each row and column.
-///
-/// ```
-/// use attentive_plot::{HeatMap, heat_maps};
-///
-/// let labels = |labels: [&str; 2]| labels.map(String::from).to_vec();
-/// let map = HeatMap {
-///     title: "layer 1".into(),
-///     rows: labels(["it", "was"]),
-///     columns: labels(["the", "animal"]),
-///     values: vec![0.1, 0.9, 0.5, 0.5],
-/// };
-/// assert!(heat_maps(&[map], 1).contains("animal"));
-/// ```
-pub fn heat_maps(maps: &[HeatMap], across: usize) -> String {
-    let mut body = String::new();
-    let (mut width, mut top) = (0.0_f64, 0.0);
+/// Draws maps in rows of `across`.
+pub(crate) fn draw(maps: &[HeatMap], across: usize, canvas: &mut impl Canvas) {
+    let mut top = 0.0;
     for line in maps.chunks(across.max(1)) {
         let (mut left, mut height) = (0.0, 0.0_f64);
         for map in line {
+            map.draw([left, top], canvas);
             let [map_width, map_height] = map.size();
-            write!(body, "<g transform=\"translate({left:.1} {top:.1})\">\n{}</g>\n", map.draw()).expect("in memory");
             left += map_width;
             height = height.max(map_height);
         }
-        width = width.max(left);
         top += height;
     }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {top:.1}\" width=\"{width:.1}\" height=\"{top:.1}\" \
-         font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
-    )
+}
+
+/// Width and height of what [`draw`] draws.
+pub(crate) fn size(maps: &[HeatMap], across: usize) -> [f64; 2] {
+    maps.chunks(across.max(1)).fold([0.0, 0.0], |[width, height], line| {
+        let sizes = line.iter().map(HeatMap::size);
+        let (line_width, line_height) = sizes.fold((0.0, 0.0_f64), |(sum, high), [w, h]| (sum + w, high.max(h)));
+        [f64::max(width, line_width), height + line_height]
+    })
 }
 
 impl HeatMap {
@@ -84,67 +75,65 @@ impl HeatMap {
         [(left + self.columns.len() as f64 * cell).max(title) + GAP, top + self.rows.len() as f64 * cell + GAP]
     }
 
-    fn draw(&self) -> String {
+    fn draw(&self, [x_0, y_0]: [f64; 2], canvas: &mut impl Canvas) {
         assert_eq!(self.values.len(), self.rows.len() * self.columns.len(), "a value for each row and column");
         let ([left, top], cell, n_columns) = (self.corner(), self.cell(), self.columns.len());
+        let (left, top) = (x_0 + left, y_0 + top);
         let farthest = self.values.iter().filter(|value| value.is_finite()).fold(0.0_f64, |far, v| far.max(v.abs()));
         let shade = |value: f64| {
             let share = if value.is_finite() && farthest > 0.0 { value / farthest } else { 0.0 };
             (share * N_SHADES as f64).round() as i64
         };
-        let mut svg = text(6.0, 16.0, "start", &self.title, " font-weight=\"bold\"");
+        canvas.text(
+            (x_0 + 6.0, y_0 + 16.0),
+            &self.title,
+            TextStyle { is_bold: true, ..TextStyle::plain(Anchor::Start) },
+        );
         // A path for each shade, of runs of cells: far shorter than a rectangle for each cell.
-        let mut paths = std::collections::BTreeMap::<i64, String>::new();
+        let mut shades = BTreeMap::<i64, Vec<[f64; 4]>>::new();
         for (row, values) in self.values.chunks(n_columns.max(1)).enumerate() {
             let mut at = 0;
             for run in values.chunk_by(|&a, &b| shade(a) == shade(b)) {
-                let (x, y, width) = (left + at as f64 * cell, top + row as f64 * cell, run.len() as f64 * cell);
-                let path = paths.entry(shade(run[0])).or_default();
-                write!(path, "M{x:.1} {y:.1}h{width:.1}v{cell:.1}h-{width:.1}z").expect("in memory");
+                let (x, y) = (left + at as f64 * cell, top + row as f64 * cell);
+                shades.entry(shade(run[0])).or_default().push([x, y, run.len() as f64 * cell, cell]);
                 at += run.len();
             }
         }
-        for (shade, path) in paths.iter().filter(|(shade, _)| **shade != 0) {
-            writeln!(svg, "<path d=\"{path}\" fill=\"{}\"/>", colour(*shade)).expect("in memory");
+        for (shade, cells) in shades.iter().filter(|(shade, _)| **shade != 0) {
+            canvas.cells(cells, colour(*shade));
         }
-        let (width, height) = (n_columns as f64 * cell, self.rows.len() as f64 * cell);
-        writeln!(
-            svg,
-            "<path d=\"M{left:.1} {top:.1}h{width:.1}v{height:.1}h-{width:.1}z\" fill=\"none\" stroke=\"#888\"/>"
-        )
-        .expect("in memory");
+        let (right, floor) = (left + n_columns as f64 * cell, top + self.rows.len() as f64 * cell);
+        canvas.line(&[(left, top), (right, top), (right, floor), (left, floor), (left, top)], FRAME, 1.0);
         for (row, label) in labels(&self.rows, cell) {
-            svg += &text(left - 4.0, top + (row as f64 + 0.5) * cell + 4.0, "end", label, "");
+            canvas.text((left - 4.0, top + (row as f64 + 0.5) * cell + 4.0), label, TextStyle::plain(Anchor::End));
         }
         for (column, label) in labels(&self.columns, cell) {
-            let (x, y) = (left + (column as f64 + 0.5) * cell + 4.0, top - 5.0);
-            svg += &text(x, y, "start", label, &format!(" transform=\"rotate(-90 {x:.1} {y:.1})\""));
+            let at = (left + (column as f64 + 0.5) * cell + 4.0, top - 5.0);
+            canvas.text(at, label, TextStyle { is_turned: true, ..TextStyle::plain(Anchor::Start) });
         }
-        svg
     }
 }
 
 /// Labels that fit, with their positions.
 fn labels(labels: &[String], cell: f64) -> impl Iterator<Item = (usize, &String)> {
-    let stride = (11.0 / cell).ceil() as usize;
+    let stride = (LETTERS / cell).ceil() as usize;
     labels.iter().enumerate().step_by(stride).filter(|(_, label)| !label.is_empty())
 }
 
-fn colour(shade: i64) -> String {
+fn colour(shade: i64) -> Colour {
     let full = if shade > 0 { ABOVE } else { BELOW };
     let share = shade.unsigned_abs() as f64 / N_SHADES as f64;
-    let [r, g, b] = full.map(|part| (255.0 + (part - 255.0) * share).round() as u8);
-    format!("#{r:02x}{g:02x}{b:02x}")
-}
-
-fn text(x: f64, y: f64, anchor: &str, content: &str, attributes: &str) -> String {
-    let content = escaped(content);
-    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{attributes}>{content}</text>\n")
+    full.map(|part| (255.0 + (part - 255.0) * share).round() as u8)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Drawing;
+
+    fn heat_maps(maps: &[HeatMap], across: usize) -> String {
+        Drawing::Maps { maps: maps.to_vec(), across }.to_svg()
+    }
 
     fn map(n: usize, value: impl Fn(usize, usize) -> f64) -> HeatMap {
         let labels: Vec<String> = (0..n).map(|i| format!("<{i}>")).collect();

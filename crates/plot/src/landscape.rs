@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     Axis,
     canvas::{Anchor, Canvas, TextStyle},
-    chart::{COLOURS, GRID, TEXT},
+    chart::{COLOURS, GRID},
     svg::{Svg, hex},
 };
 
@@ -69,14 +69,13 @@ impl Landscape<'_> {
                 HEIGHT - bottom - y_axis.place(y) * (HEIGHT - top - bottom),
             )
         };
-        let plain = |anchor| TextStyle { anchor, colour: TEXT, is_bold: false };
         let mut page = Svg::new(WIDTH, HEIGHT);
-        page.text((left, top - 12.0), &self.title, TextStyle { is_bold: true, ..plain(Anchor::Start) });
+        page.text((left, top - 12.0), &self.title, TextStyle { is_bold: true, ..TextStyle::plain(Anchor::Start) });
         for (value, label) in x_axis.ticks() {
-            page.text((place((value, 0.0)).0, HEIGHT - bottom + 18.0), &label, plain(Anchor::Middle));
+            page.text((place((value, 0.0)).0, HEIGHT - bottom + 18.0), &label, TextStyle::plain(Anchor::Middle));
         }
         for (value, label) in y_axis.ticks() {
-            page.text((left - 6.0, place((0.0, value)).1 + 4.0), &label, plain(Anchor::End));
+            page.text((left - 6.0, place((0.0, value)).1 + 4.0), &label, TextStyle::plain(Anchor::End));
         }
         page.push(format_args!(
             "<path d=\"{}\" fill=\"none\" stroke=\"{}\"/>",
@@ -92,7 +91,7 @@ impl Landscape<'_> {
             page.text(
                 (WIDTH - right - 6.0, top + 16.0 * (idx + 1) as f64),
                 name,
-                TextStyle { colour, ..plain(Anchor::End) },
+                TextStyle { colour, ..TextStyle::plain(Anchor::End) },
             );
             let Some(&(x, y)) = places.last() else { continue };
             page.line(&places, colour, 1.0);

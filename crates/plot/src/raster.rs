@@ -4,12 +4,9 @@ use std::io::{self, Write};
 
 use flate2::{Compression, Crc, write::ZlibEncoder};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width};
-use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, Stroke, Transform};
+use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, Rect, Stroke, Transform};
 
 use crate::canvas::{Anchor, Canvas, Colour, TextStyle};
-
-/// Pixels per point.
-const SCALE: f64 = 2.0;
 
 /// The size of letters: 12 points.
 const LETTERS: RasterHeight = RasterHeight::Size24;
@@ -24,9 +21,12 @@ const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 pub(crate) struct Raster(Pixmap);
 
 impl Raster {
-    pub(crate) fn new(width: f64, height: f64) -> Self {
-        let mut pixels =
-            Pixmap::new((width * SCALE) as u32, (height * SCALE) as u32).expect("a page is neither empty nor endless");
+    /// Pixels per point.
+    pub(crate) const SCALE: f64 = 2.0;
+
+    /// An image of a size in pixels.
+    pub(crate) fn new(width: u32, height: u32) -> Self {
+        let mut pixels = Pixmap::new(width, height).expect("a page is neither empty nor endless");
         pixels.fill(Color::WHITE);
         Self(pixels)
     }
@@ -83,6 +83,18 @@ impl Canvas for Raster {
         self.0.stroke_path(&path, &paint(colour), &stroke, scale(), None);
     }
 
+    fn cells(&mut self, cells: &[[f64; 4]], colour: Colour) {
+        let mut path = PathBuilder::new();
+        let rects = cells.iter().map(|cell| cell.map(|part| part as f32));
+        rects
+            .filter_map(|[x, y, width, height]| Rect::from_xywh(x, y, width, height))
+            .for_each(|cell| path.push_rect(cell));
+        let Some(path) = path.finish() else { return };
+        // Neighbours meet without a seam.
+        let paint = Paint { anti_alias: false, ..paint(colour) };
+        self.0.fill_path(&path, &paint, FillRule::Winding, scale(), None);
+    }
+
     fn dot(&mut self, (x, y): (f64, f64), radius: f64, colour: Colour) {
         let Some(circle) = PathBuilder::from_circle(x as f32, y as f32, radius as f32) else { return };
         self.0.fill_path(&circle, &paint(colour), FillRule::Winding, scale(), None);
@@ -97,12 +109,14 @@ impl Canvas for Raster {
             Anchor::Middle => width / 2,
             Anchor::End => width,
         };
-        let (mut left, top) = ((x * SCALE) as i32 - offset, (y * SCALE) as i32 - ASCENT);
+        let (x, y) = ((x * Self::SCALE) as i32, (y * Self::SCALE) as i32);
+        let mut left = -offset;
         for letter in text.chars() {
             let glyph = get_raster(letter, weight, LETTERS).or_else(|| get_raster('?', weight, LETTERS));
-            for (row, y) in glyph.iter().flat_map(RasterizedChar::rows).zip(top..) {
-                for (&opacity, x) in row.iter().zip(left..) {
-                    self.blend(x, y, style.colour, opacity);
+            for (row, down) in glyph.iter().flat_map(RasterizedChar::rows).zip(-ASCENT..) {
+                for (&opacity, right) in row.iter().zip(left..) {
+                    let (right, down) = if style.is_turned { (down, -right) } else { (right, down) };
+                    self.blend(x + right, y + down, style.colour, opacity);
                 }
             }
             left += letter_width;
@@ -117,7 +131,7 @@ fn paint([red, green, blue]: Colour) -> Paint<'static> {
 }
 
 fn scale() -> Transform {
-    Transform::from_scale(SCALE as f32, SCALE as f32)
+    Transform::from_scale(Raster::SCALE as f32, Raster::SCALE as f32)
 }
 
 #[cfg(test)]
@@ -146,10 +160,9 @@ mod tests {
 
     #[test]
     fn what_is_drawn_is_in_the_image() {
-        let mut raster = Raster::new(20.0, 10.0);
+        let mut raster = Raster::new(40, 20);
         raster.line(&[(0.0, 5.0), (20.0, 5.0)], [255, 0, 0], 2.0);
-        let style = TextStyle { anchor: Anchor::Start, colour: [0, 0, 255], is_bold: false };
-        raster.text((200.0, 200.0), "outside", style);
+        raster.text((200.0, 200.0), "outside", TextStyle::plain(Anchor::Start));
         let pixels = read(&raster.finish());
         let row = 1 + 3 * 40;
         assert_eq!(pixels.len(), 20 * row);
@@ -161,11 +174,40 @@ mod tests {
     #[test]
     fn letters_are_drawn_and_unknown_ones_replaced() {
         let image = |text: &str| {
-            let mut raster = Raster::new(40.0, 20.0);
-            raster.text((2.0, 15.0), text, TextStyle { anchor: Anchor::Start, colour: [0; 3], is_bold: false });
+            let mut raster = Raster::new(80, 40);
+            raster.text((2.0, 15.0), text, TextStyle::plain(Anchor::Start));
             raster.finish()
         };
         assert_ne!(image("a"), image(" "));
         assert_eq!(image("\u{4e00}"), image("?"));
+    }
+
+    #[test]
+    fn turned_texts_are_read_from_below() {
+        let pixels = |is_turned| {
+            let mut raster = Raster::new(80, 80);
+            raster.text((20.0, 20.0), "L7", TextStyle { is_turned, ..TextStyle::plain(Anchor::Start) });
+            read(&raster.finish())
+        };
+        let (level, turned) = (pixels(false), pixels(true));
+        let at = |pixels: &[u8], x: usize, y: usize| pixels[y * 241 + 1 + 3 * x];
+        assert!((20..70).any(|x| at(&level, x, 35) < 128), "something is drawn");
+        // A step to the right has become a step up, and a step down one to the right.
+        let points = (0..40_i32).flat_map(|right| (-20..20_i32).map(move |down| (right, down)));
+        for (right, down) in points.filter(|(right, _)| *right < 38) {
+            let there = at(&turned, (40 + down) as usize, (40 - right) as usize);
+            assert_eq!(at(&level, (40 + right) as usize, (40 + down) as usize), there, "{right}, {down}");
+        }
+    }
+
+    #[test]
+    fn cells_meet_without_a_seam() {
+        let mut raster = Raster::new(40, 20);
+        raster.cells(&[[2.3, 2.0, 5.1, 6.0], [7.4, 2.0, 8.0, 6.0]], [0, 114, 178]);
+        let pixels = read(&raster.finish());
+        let row = &pixels[10 * 121 + 1..][..120];
+        let filled = row.chunks(3).filter(|pixel| *pixel == [0, 114, 178]).count();
+        assert_eq!(filled, 26); // from 4.6 to 30.8
+        assert!(row.chunks(3).all(|pixel| [[0, 114, 178], [255; 3]].contains(&[pixel[0], pixel[1], pixel[2]])));
     }
 }

@@ -10,8 +10,8 @@ pub(crate) struct Svg(String);
 impl Svg {
     pub(crate) fn new(width: f64, height: f64) -> Self {
         Self(format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" width=\"{width:.1}\" \
+             height=\"{height:.1}\" font-family=\"sans-serif\" font-size=\"12\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
         ))
     }
@@ -36,6 +36,14 @@ impl Canvas for Svg {
         self.push(format_args!("<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>"));
     }
 
+    fn cells(&mut self, cells: &[[f64; 4]], colour: Colour) {
+        let mut path = String::new();
+        for [x, y, width, height] in cells {
+            write!(path, "M{x:.1} {y:.1}h{width:.1}v{height:.1}h-{width:.1}z").expect("a string takes all");
+        }
+        self.push(format_args!("<path d=\"{path}\" fill=\"{}\"/>", hex(colour)));
+    }
+
     fn dot(&mut self, (x, y): (f64, f64), radius: f64, colour: Colour) {
         self.push(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{}\"/>", hex(colour)));
     }
@@ -48,9 +56,10 @@ impl Canvas for Svg {
             Anchor::End => "end",
         };
         let weight = if style.is_bold { " font-weight=\"bold\"" } else { "" };
+        let turn = if style.is_turned { format!(" transform=\"rotate(-90 {x:.1} {y:.1})\"") } else { String::new() };
         let colour = hex(style.colour);
         self.push(format_args!(
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\"{weight}>{text}</text>"
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\"{weight}{turn}>{text}</text>"
         ));
     }
 }

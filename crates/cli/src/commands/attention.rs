@@ -6,11 +6,12 @@ use anyhow::Result;
 use attentive_bundle::ImageEncoder;
 use attentive_inspect::AttentionPage;
 use attentive_paper as paper;
+use attentive_plot::Format;
 use attentive_vision::Picture;
 use clap::Args;
 
 use super::{LanguageArgs, ModelArgs, check_writable, open_model, pictures, refuse_one_file_twice, refuse_overwriting};
-use crate::output::write_file;
+use crate::{drawing::DrawingFile, output::write_file};
 
 /// Show what a model of texts looks at: for a word that it reads, layer by layer and head by head, which words it
 /// attends to; for each word that a translation model writes, where it comes from. Of a model that reads pictures, draw what it
@@ -26,10 +27,10 @@ pub(crate) struct Attention {
     /// A translation to read instead of the model's own.
     #[arg(long, value_name = "TEXT")]
     target: Option<String>,
-    /// The drawing, SVG: every attention, layer by layer and head by head; of a picture, PNG if the name ends so. Without it
-    /// and without --html, attention.svg.
+    /// The drawing, `.svg` or `.png`: every attention, layer by layer and head by head. Without it and without --html,
+    /// attention.svg.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<DrawingFile>,
     /// A page to look at it with a browser: maps of every layer and head, and lines between the words.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -43,11 +44,13 @@ pub(crate) struct Attention {
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
         let Self { text, word, target, out, html, alignment, of: ModelArgs { model, languages, backend } } = self;
-        let out = out.or_else(|| html.is_none().then(|| "attention.svg".into()));
-        out.iter().chain(&html).try_for_each(|file| check_writable(file))?;
-        refuse_one_file_twice(out.iter().chain(&html))?;
+        let usual = || DrawingFile { path: "attention.svg".into(), format: Format::Svg };
+        let out = out.or_else(|| html.is_none().then(usual));
+        let files: Vec<&PathBuf> = out.iter().map(|out| &out.path).chain(&html).collect();
+        html.iter().try_for_each(|html| check_writable(html))?;
+        refuse_one_file_twice(files.iter().copied())?;
         let picture = PathBuf::from(&text);
-        out.iter().chain(&html).try_for_each(|file| refuse_overwriting(file, [&picture]))?;
+        files.iter().try_for_each(|file| refuse_overwriting(file, [&picture]))?;
         let bundle = open_model(&model)?;
         let LanguageArgs { source_language, target_language } = languages;
         let of_texts = [
@@ -65,9 +68,15 @@ impl Attention {
                 let page = AttentionPage::of_picture(&text, encoder.attention_of_heads(&picture)?);
                 write_file(html, page.as_bytes())?;
             }
-            out.iter().try_for_each(|out| write_file(out, &map.to_file(out)))?;
+            if let Some(out) = &out {
+                let drawing = match out.format {
+                    Format::Svg => map.to_svg().into_bytes(),
+                    Format::Png => map.draw().to_png(),
+                };
+                write_file(&out.path, &drawing)?;
+            }
             report!("{}", map.title);
-            out.iter().chain(&html).for_each(|file| report!("drawn in {}", file.display()));
+            files.iter().for_each(|file| report!("drawn in {}", file.display()));
             return Ok(());
         }
         let is_alignment = alignment;
@@ -76,9 +85,9 @@ impl Attention {
         html.iter().try_for_each(|html| write_file(html, page.as_bytes()))?;
         report!("{exhibit}");
         for (figure, out) in exhibit.figures.iter().zip(&out) {
-            write_file(out, figure.svg.as_bytes())?;
+            out.write(&figure.drawing)?;
         }
-        out.iter().chain(&html).for_each(|file| report!("drawn in {}", file.display()));
+        files.iter().for_each(|file| report!("drawn in {}", file.display()));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `attentive heads`, `attentive prune-heads`, `attentive probe`, `attentive lens` and `attentive saliency`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use attentive_inspect::Saliency as How;
@@ -8,11 +8,11 @@ use attentive_paper::{self as paper, Exhibit, HeadsToPrune};
 use clap::Args;
 
 use super::{
-    ModelArgs, check_writable,
+    ModelArgs,
     new_model::NewModel,
     numbers::{LONG, integer, share},
 };
-use crate::{metric::read_lines, output::write_file};
+use crate::{drawing::DrawingFile, metric::read_lines};
 
 /// Find the heads of a translation model that resolve "it": how often each looks at the noun that the pronoun refers to, over the
 /// built-in corpus's held-out sentences; and how many pronouns are translated right without the best.
@@ -76,9 +76,9 @@ pub(crate) struct Lens {
     /// What a translation model writes of it; without it, its own translation.
     #[arg(long, value_name = "TEXT")]
     target: Option<String>,
-    /// The drawing, SVG.
+    /// The drawing, `.svg` or `.png`.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<DrawingFile>,
     #[command(flatten)]
     of: ModelArgs,
 }
@@ -135,27 +135,25 @@ impl Probe {
 impl Lens {
     pub(super) fn run(self) -> Result<()> {
         let Self { text, target, out, of } = self;
-        out.iter().try_for_each(|out| check_writable(out))?;
         let (device, of) = of.model()?;
-        show(&paper::Lens { of, text, target }.make(&device)?, out.as_deref())
+        show(&paper::Lens { of, text, target }.make(&device)?, out.as_ref())
     }
 }
 
 impl Saliency {
     pub(super) fn run(self) -> Result<()> {
         let Self { at, steps, gradient, read: Lens { text, target, out, of } } = self;
-        out.iter().try_for_each(|out| check_writable(out))?;
         let how = if gradient { How::GradientTimesInput } else { How::Integrated { steps } };
         let (device, of) = of.model()?;
-        show(&paper::Saliency { of, text, target, at, how }.make(&device)?, out.as_deref())
+        show(&paper::Saliency { of, text, target, at, how }.make(&device)?, out.as_ref())
     }
 }
 
 /// Draws an exhibit's only figure in a file that was asked for, and prints the rest.
-fn show(exhibit: &Exhibit, out: Option<&Path>) -> Result<()> {
+fn show(exhibit: &Exhibit, out: Option<&DrawingFile>) -> Result<()> {
     for (figure, out) in exhibit.figures.iter().zip(out) {
-        write_file(out, figure.svg.as_bytes())?;
-        report!("drawn in {}", out.display());
+        out.write(&figure.drawing)?;
+        report!("drawn in {}", out.path.display());
     }
     say!("{exhibit}")?;
     Ok(())

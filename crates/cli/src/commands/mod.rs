@@ -418,7 +418,7 @@ impl LanguageArgs {
 }
 
 /// Refuses a file that can't be written, before what is to be in it is made.
-fn check_writable(out: &Path) -> Result<()> {
+pub(crate) fn check_writable(out: &Path) -> Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     ensure!(!out.is_dir(), "can't write {}: it is a folder; name a file", out.display());
     ensure!(folder.is_dir(), "can't write {}: there is no folder {}", out.display(), folder.display());

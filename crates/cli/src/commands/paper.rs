@@ -1,9 +1,6 @@
 //! `attentive paper`: the paper's tables and figures, computed again.
 
-use std::{
-    num::NonZeroU64,
-    path::{Path, PathBuf},
-};
+use std::{num::NonZeroU64, path::PathBuf};
 
 use anyhow::Result;
 use attentive_backend::BackendKind;
@@ -14,13 +11,12 @@ use clap::{Args, Subcommand};
 use super::{
     BackendArgs,
     attention::Attention,
-    check_writable,
     numbers::{LONG, MANY_TOKENS, MANY_UPDATES, MANY_VALUES, above_0, integer, probability},
     refuse_one_file_twice, refuse_overwriting,
 };
-use crate::{output::write_file, terminal::Terminal};
+use crate::{drawing::DrawingFile, terminal::Terminal};
 
-/// The paper's tables and figures, computed again: as tables on the terminal, as drawings in SVG files.
+/// The paper's tables and figures, computed again: as tables on the terminal, as drawings in files.
 #[derive(Debug, Args)]
 pub(crate) struct Paper {
     #[command(subcommand)]
@@ -69,11 +65,11 @@ impl Paper {
 }
 
 /// Shows an exhibit, and writes its drawings to files.
-fn show(exhibit: &Exhibit, files: &[&Path]) -> Result<()> {
+fn show(exhibit: &Exhibit, files: &[&DrawingFile]) -> Result<()> {
     report!("{exhibit}");
-    for (figure, path) in exhibit.figures.iter().zip(files) {
-        write_file(path, figure.svg.as_bytes())?;
-        report!("drawing in {}", path.display());
+    for (figure, file) in exhibit.figures.iter().zip(files) {
+        file.write(&figure.drawing)?;
+        report!("drawing in {}", file.path.display());
     }
     Ok(())
 }
@@ -154,18 +150,18 @@ struct Positions {
     /// A model with learned positions.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// The maps, SVG.
+    /// The maps, `.svg` or `.png`.
     #[arg(long, value_name = "FILE", default_value = "positions.svg")]
-    out: PathBuf,
-    /// The products by distance, SVG.
+    out: DrawingFile,
+    /// The products by distance, `.svg` or `.png`.
     #[arg(long, value_name = "FILE", default_value = "position-products.svg")]
-    products: PathBuf,
+    products: DrawingFile,
 }
 
 impl Positions {
     fn run(self) -> Result<()> {
         let Self { n, d_model, model, out, products } = self;
-        refuse_one_file_twice([&out, &products])?;
+        refuse_one_file_twice([&out.path, &products.path])?;
         let positions = paper::Positions { n, d_model, learned: model };
         show(&positions.make(&BackendKind::Flex.device()?)?, &[&out, &products])
     }
@@ -178,9 +174,9 @@ struct Schedule {
     #[arg(long, default_value_t = paper::Schedules::default().n_steps)]
     #[arg(value_parser = integer(NonZeroU64::MIN..=MANY_UPDATES))]
     steps: NonZeroU64,
-    /// The drawing, SVG.
+    /// The drawing, `.svg` or `.png`.
     #[arg(long, value_name = "FILE", default_value = "schedule.svg")]
-    out: PathBuf,
+    out: DrawingFile,
 }
 
 /// Train one model by each optimizer, from the same parameters on the same batches, and compare losses.
@@ -197,9 +193,9 @@ struct Optimizers {
     #[arg(long, default_value_t = paper::Optimizers::default().n_steps)]
     #[arg(value_parser = integer(NonZeroU64::MIN..=MANY_UPDATES))]
     steps: NonZeroU64,
-    /// The drawing, SVG.
+    /// The drawing, `.svg` or `.png`.
     #[arg(long, value_name = "FILE", default_value = "optimizers.svg")]
-    out: PathBuf,
+    out: DrawingFile,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -207,8 +203,7 @@ struct Optimizers {
 impl Optimizers {
     fn run(self) -> Result<()> {
         let Self { recipe, set, steps, out, backend } = self;
-        check_writable(&out)?;
-        refuse_overwriting(&out, &recipe)?;
+        refuse_overwriting(&out.path, &recipe)?;
         let optimizers = paper::Optimizers { recipe, settings: set, n_steps: steps };
         let mut say = |line: &str| {
             warning!("{line}");
@@ -234,7 +229,7 @@ struct Canine {
     seed: u64,
     /// The drawing, SVG.
     #[arg(long, value_name = "FILE", default_value = "canine.svg")]
-    out: PathBuf,
+    out: DrawingFile,
 }
 
 impl Canine {

@@ -13,8 +13,8 @@ use super::{
     BackendArgs,
     numbers::{MANY, integer},
     open_model,
-    plot::Format,
 };
+use crate::drawing::DrawingFile;
 
 /// Returns that a drawing asks for, from a tenth of the target to the target.
 const ASKED: u16 = 10;
@@ -45,15 +45,13 @@ pub(crate) struct Play {
     show: bool,
     /// Also ask for smaller returns, and draw the return asked for against the mean return: `.svg` or `.png`.
     #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
+    plot: Option<DrawingFile>,
     #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Play {
     pub(super) fn run(self) -> Result<()> {
-        self.plot.iter().try_for_each(|path| super::check_writable(path))?;
-        let drawing = self.plot.as_deref().map(|path| Ok::<_, anyhow::Error>((Format::of(path)?, path))).transpose()?;
         let policy = Policy::from_bundle(&open_model(&self.model)?, &self.backend.device()?)?;
         if !policy.reads_returns() && (self.target_return.is_some() || self.plot.is_some()) {
             bail!("the model clones behaviour and reads no return: leave --target-return and --plot out");
@@ -73,15 +71,15 @@ impl Play {
                 report!("{frame}");
             }
         }
-        let Some((format, path)) = drawing else { return Ok(()) };
+        let Some(file) = &self.plot else { return Ok(()) };
         let had = policy.sweep(|| builtin.environment(), &seeds, target, ASKED)?;
         had.iter().for_each(|(asked, mean)| report!("asked for {}: {mean:.2} on average", *asked as f32));
         let line = |label: &str, points| Series { label: label.to_owned(), points };
         let asked = had.iter().map(|&(asked, _)| (asked, asked)).collect();
         let title = format!("mean return of {} episodes, {builtin}", self.episodes);
         let series = vec![line("return had", had), line("return asked for", asked)];
-        format.write(&[Chart { title, x_label: "return asked for".into(), series }], path)?;
-        report!("drawing in {}", path.display());
+        file.write(&Chart { title, x_label: "return asked for".into(), series }.into())?;
+        report!("drawing in {}", file.path.display());
         Ok(())
     }
 }

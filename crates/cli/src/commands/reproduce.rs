@@ -242,7 +242,7 @@ impl Figures {
 fn write_exhibits(folder: &Path, exhibits: &[(&str, Exhibit)]) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     for (name, exhibit) in exhibits {
-        let drawings = exhibit.figures.iter().map(|figure| (format!("{}.svg", figure.name), figure.svg.clone()));
+        let drawings = exhibit.figures.iter().map(|figure| (format!("{}.svg", figure.name), figure.drawing.to_svg()));
         for (file, text) in drawings.chain([(format!("{name}.md"), exhibit.to_string())]) {
             let path = folder.join(file);
             write_file(&path, text.as_bytes())?;

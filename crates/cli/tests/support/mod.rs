@@ -124,9 +124,18 @@ average_last = 1
 
     /// What the command says when it refuses.
     pub(crate) fn fail(&self, args: &[&str], input: &str) -> String {
+        self.end_with(1, args, input)
+    }
+
+    /// What the command says of a flag that it can't take.
+    pub(crate) fn misuse(&self, args: &[&str]) -> String {
+        self.end_with(2, args, "")
+    }
+
+    fn end_with(&self, code: i32, args: &[&str], input: &str) -> String {
         let output = self.run(args, input);
         let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
         assert!(!error.contains("panicked"), "{error}");
         error
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use attentive_backend::Device;
 use attentive_model::table1::{LayerKind, LayerSizes};
-use attentive_plot::{Chart, Series, to_svg};
+use attentive_plot::{Chart, Series};
 use attentive_run::peak_memory;
 use attentive_task::{Result, thousands};
 use serde::{Deserialize, Serialize};
@@ -192,7 +192,7 @@ impl Growth {
             };
             let charts: Vec<Chart> = [Size::N, Size::D, Size::K, Size::R].into_iter().filter_map(of_size).collect();
             if !charts.is_empty() {
-                exhibit = exhibit.with_figure(name, to_svg(&charts));
+                exhibit = exhibit.with_figure(name, charts);
             }
         }
         Ok(exhibit)
