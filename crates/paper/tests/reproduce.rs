@@ -4,6 +4,7 @@ use std::{fs, num::NonZeroU64, path::Path, time::Duration};
 
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::Bundle;
+use attentive_collective::{Alone, Collective, Threads};
 use attentive_paper::{Error, Exhibit, Length, Reproduction, Result};
 use attentive_run::{Run, TrainOptions};
 
@@ -55,8 +56,13 @@ fn device() -> Device {
 
 /// The exhibit, and the names of the runs that were trained for it.
 fn make(reproduction: &Reproduction) -> Result<(Exhibit, Vec<String>)> {
+    make_among(&Alone, reproduction)
+}
+
+/// The same by one of several processes.
+fn make_among(peers: &dyn Collective, reproduction: &Reproduction) -> Result<(Exhibit, Vec<String>)> {
     let mut trained = Vec::new();
-    let exhibit = reproduction.make(&device(), &(), &mut |_| Ok(()), &mut |run: Run| {
+    let exhibit = reproduction.make(peers, &device(), &(), &mut |_| Ok(()), &mut |run: Run| {
         trained.push(run.recipe().run.name.clone());
         run.train(&device(), TrainOptions::default())
     })?;
@@ -94,6 +100,25 @@ fn every_row_is_trained_once_with_the_papers_factors() {
     // All is there: nothing is trained again.
     let (again, trained) = make(&reproduction).unwrap();
     assert_eq!((again.to_string(), trained), (exhibit.to_string(), Vec::new()));
+}
+
+#[test]
+fn processes_share_the_runs_and_make_the_table_of_one() {
+    let [alone, shared] = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let (exhibit, mut all) = make(&reproduction(alone.path())).unwrap();
+    let reproduction = reproduction(shared.path());
+    let made = Threads::each(2, |peers| make_among(&peers, &reproduction).unwrap());
+    assert!(made.iter().all(|(of_process, _)| of_process.to_string() == exhibit.to_string()));
+    // Each of the two long runs has a process of its own.
+    for (_, trained) in &made {
+        assert_eq!(trained.iter().filter(|name| name.contains("big")).count(), 1, "{made:?}");
+    }
+    let mut trained: Vec<String> = made.into_iter().flat_map(|(_, trained)| trained).collect();
+    trained.sort();
+    all.sort();
+    assert_eq!(trained, all);
+    let again = Threads::each(3, |peers| make_among(&peers, &reproduction).unwrap());
+    assert!(again.into_iter().all(|(again, trained)| again.to_string() == exhibit.to_string() && trained.is_empty()));
 }
 
 #[test]

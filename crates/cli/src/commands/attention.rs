@@ -68,12 +68,10 @@ impl Attention {
                 let page = AttentionPage::of_picture(&text, encoder.attention_of_heads(&picture)?);
                 write_file(html, page.as_bytes())?;
             }
-            if let Some(out) = &out {
-                let drawing = match out.format {
-                    Format::Svg => map.to_svg().into_bytes(),
-                    Format::Png => map.draw().to_png(),
-                };
-                write_file(&out.path, &drawing)?;
+            match &out {
+                Some(DrawingFile { path, format: Format::Svg }) => write_file(path, map.to_svg().as_bytes())?,
+                Some(DrawingFile { path, format: Format::Png }) => write_file(path, &map.draw().to_png())?,
+                None => {}
             }
             report!("{}", map.title);
             files.iter().for_each(|file| report!("drawn in {}", file.display()));

@@ -161,14 +161,14 @@ impl Cli {
 
     pub(crate) fn run(self) -> Result<ExitCode> {
         use Command::{
-            Answer, Backtranslate, Classify, Completions, Distill, Doctor, Embed, Eval, Inspect, Man, Recipes, Run,
-            Schema, Score, Summarize, Tag, Train, Translate,
+            Answer, Backtranslate, Classify, Completions, Distill, Doctor, Embed, Eval, Inspect, Man, Recipes,
+            Reproduce, Run, Schema, Score, Summarize, Tag, Train, Translate,
         };
 
         match &self.command {
             // They share their work, as may the command of `run`, or only tell.
             Train(_) | Translate(_) | Eval(_) | Score(_) | Summarize(_) | Run(_) => {}
-            Embed(_) | Classify(_) | Tag(_) | Answer(_) | Distill(_) | Backtranslate(_) => {}
+            Embed(_) | Classify(_) | Tag(_) | Answer(_) | Distill(_) | Backtranslate(_) | Reproduce(_) => {}
             Completions(_) | Doctor(_) | Inspect(_) | Man(_) | Recipes(_) | Schema(_) => {}
             _ => processes::alone()?,
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Result, ensure};
-use attentive_plot::{Chart, Series};
+use attentive_plot::{Chart, Drawing, Series};
 use clap::Args;
 
 use crate::drawing::DrawingFile;
@@ -30,8 +30,7 @@ impl Plot {
         }
         ensure!(!lines.is_empty(), "no update is logged in these runs yet");
         let chart = |(curve, series): (Curve, _)| Chart { title: curve.to_string(), x_label: "updates".into(), series };
-        let charts: Vec<Chart> = lines.into_iter().map(chart).collect();
-        self.out.write(&charts.into())?;
+        self.out.write(&Drawing::Charts(lines.into_iter().map(chart).collect()))?;
         report!("curves in {}", self.out.path.display());
         Ok(())
     }

@@ -37,8 +37,8 @@ pub(super) fn alone() -> Result<()> {
     match launched() {
         Some((name, size)) => bail!(
             "{size} processes were started ({name}), and each would do all of this command: train, translate, summarize, \
-             distill, backtranslate, eval, score, embed, classify, tag and answer share theirs if attentive is built with \
-             --features mpi; a process that is to work alone is started by env -u {name} attentive …"
+             distill, backtranslate, eval, score, embed, classify, tag, answer and reproduce table3 share theirs if attentive \
+             is built with --features mpi; a process that is to work alone is started by env -u {name} attentive …"
         ),
         None => Ok(()),
     }

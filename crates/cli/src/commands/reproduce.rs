@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use attentive_collective::Collective;
 use attentive_model::table1::LayerSizes;
 use attentive_paper::{self as paper, Exhibit, Growth, Length, Reproduction};
 use attentive_run::{Run, TrainOptions, language_pair, parallel_folder, parse_time};
@@ -19,7 +20,7 @@ use super::{
     BackendArgs, check_writable,
     numbers::{MANY_UPDATES, MANY_VALUES, integer},
     paper::Table2,
-    refuse_overwriting,
+    processes, refuse_overwriting,
     train::{INTERRUPTED, flag},
 };
 use crate::{
@@ -49,10 +50,13 @@ enum What {
 
 impl Reproduce {
     pub(super) fn run(self) -> Result<ExitCode> {
+        if !matches!(self.what, What::Table3(_)) {
+            processes::alone()?;
+        }
         match self.what {
             What::Table1(command) => command.run().map(|()| ExitCode::SUCCESS),
             What::Table2(command) => command.run().map(|()| ExitCode::SUCCESS),
-            What::Table3(command) => command.run(),
+            What::Table3(command) => processes::together(|peers| command.run(peers)),
             What::Figures(command) => command.run().map(|()| ExitCode::SUCCESS),
         }
     }
@@ -118,7 +122,7 @@ impl Table1 {
 
 /// Train every row of Table 3 at a size and on data of yours, and hold the paper's conclusions against what comes out.
 ///
-/// Each row and seed is a run of its own. Interrupted, the same command goes on.
+/// Each row and seed is a run of its own. Interrupted, the same command goes on. Processes of mpirun share the runs.
 #[derive(Debug, Args)]
 struct Table3 {
     /// The recipe of the base row: a TOML file, or the name of one that is built in.
@@ -156,35 +160,37 @@ struct Table3 {
 }
 
 impl Table3 {
-    fn run(self) -> Result<ExitCode> {
+    fn run(self, peers: &dyn Collective) -> Result<ExitCode> {
         let Self { recipe, mut set, data, languages, rows, seeds, budget, updates, runs, out, backend } = self;
         out.iter().try_for_each(|path| check_writable(path))?;
         out.iter().try_for_each(|path| refuse_overwriting(path, [&recipe]))?;
         if let Some(folder) = data {
-            let mut settings = parallel_folder(&folder, &languages)?;
-            settings.append(&mut set);
-            set = settings;
+            set.splice(..0, parallel_folder(&folder, &languages)?);
         }
         let length = updates.map_or(Length::Budget(budget), Length::Updates);
         let reproduction = Reproduction { recipe: Some(recipe), settings: set, rows, seeds, length, runs };
         let device = backend.device()?;
         let terminal = Terminal::default();
         let warnings = WarningsOnly(&terminal);
-        let mut stop = StopFlag(flag(true)?);
+        let (is_first, mut stop) = (peers.rank() == 0, StopFlag(flag(peers.size() == 1)?));
         let mut say = |line: &str| {
             report!("{line}");
             Ok(())
         };
         let mut train = |run: Run| {
             report!("run {}", run.folder().display());
-            let mut progress = Progress::new(run.recipe().run.training.steps);
-            let callbacks: Vec<&mut dyn attentive_trainer::Callback> = vec![&mut progress, &mut stop];
+            let mut progress = is_first.then(|| Progress::new(run.recipe().run.training.steps));
+            let mut callbacks: Vec<&mut dyn attentive_trainer::Callback> = vec![&mut stop];
+            callbacks.extend(progress.iter_mut().map(|progress| progress as _));
             run.train(&device, TrainOptions { log: &warnings, callbacks, ..TrainOptions::default() })
         };
-        let Some(exhibit) = reproduction.make(&device, &(), &mut say, &mut train)? else {
+        let Some(exhibit) = reproduction.make(peers, &device, &(), &mut say, &mut train)? else {
             report!("the same command goes on");
             return Ok(ExitCode::from(INTERRUPTED));
         };
+        if !is_first {
+            return Ok(ExitCode::SUCCESS);
+        }
         out.iter().try_for_each(|path| write_file(path, exhibit.to_string().as_bytes()))?;
         report!("\n{exhibit}");
         out.iter().for_each(|path| report!("table in {}", path.display()));

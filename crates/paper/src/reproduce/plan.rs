@@ -1,11 +1,6 @@
 //! What is trained for Table 3, for how long, and where.
 
-use std::{
-    fs,
-    num::NonZeroU64,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{cmp::Reverse, fs, num::NonZeroU64, path::PathBuf, time::Duration};
 
 use attentive_attention::PositionsConfig;
 use attentive_backend::Device;
@@ -15,7 +10,7 @@ use attentive_model::{
     table3::{Table3Row, table3},
 };
 use attentive_optim::ScheduleConfig;
-use attentive_run::{Cost, Recipe};
+use attentive_run::{Cost, Recipe, is_finished};
 use attentive_task::{
     Context, Log, Resizable, Result, TaskVisitor, clock,
     config::{RunRecipe, TaskRecipe, TranslationRecipe},
@@ -63,7 +58,7 @@ pub struct Reproduction {
 /// How long the rows of a [`Reproduction`] are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// As many updates as fit, when every row has as many: the time of all runs together.
+    /// As many updates as fit, when every row has as many: the time of all runs together, or of the processes that share them.
     Budget(Duration),
     /// Updates of each row.
     Updates(NonZeroU64),
@@ -119,8 +114,53 @@ impl Reproduction {
         }
     }
 
-    /// Updates of the base row: those of the plan in the folder of the runs, or else as many as are asked for, or fit.
-    pub(super) fn updates(&self, rows: &[Variation], device: &Device, log: &dyn Log, say: &mut Say<'_>) -> Result<u64> {
+    /// Where the run of a row and a seed is.
+    pub(super) fn folder(&self, row: &Variation, seed: u64) -> PathBuf {
+        self.runs.join(format!("{}-1", row.run_name(seed)))
+    }
+
+    /// Every row with every seed.
+    fn all<'a>(&'a self, rows: &'a [Variation]) -> impl Iterator<Item = (&'a Variation, u64)> {
+        rows.iter().flat_map(|row| self.seeds.iter().map(move |&seed| (row, seed)))
+    }
+
+    /// Which of all runs are finished.
+    pub(super) fn finished(&self, rows: &[Variation]) -> Vec<bool> {
+        self.all(rows).map(|(row, seed)| is_finished(&self.folder(row, seed))).collect()
+    }
+
+    /// The runs of the process `rank` of `size`, in the order of the table: each run, the longest first, is of the process that
+    /// has the least to do.
+    pub(super) fn share<'a>(
+        &'a self,
+        rows: &'a [Variation],
+        is_finished: &[bool],
+        [rank, size]: [usize; 2],
+    ) -> Vec<(&'a Variation, u64)> {
+        let runs: Vec<(&Variation, u64)> = self.all(rows).collect();
+        let cost = |run: usize| if is_finished[run] { 0 } else { runs[run].0.cost() };
+        let mut longest_first: Vec<usize> = (0..runs.len()).collect();
+        longest_first.sort_by_key(|&run| Reverse(cost(run)));
+        let mut loads = vec![0; size];
+        let mut is_mine = vec![false; runs.len()];
+        for run in longest_first {
+            let least = (0..size).min_by_key(|&process| loads[process]).unwrap_or(0);
+            loads[least] += cost(run);
+            is_mine[run] = least == rank;
+        }
+        runs.into_iter().zip(is_mine).filter_map(|(run, is_mine)| is_mine.then_some(run)).collect()
+    }
+
+    /// Updates of the base row: those of the plan in the folder of the runs, or else as many as are asked for, or fit if so many
+    /// processes share the runs.
+    pub(super) fn updates(
+        &self,
+        n_processes: usize,
+        rows: &[Variation],
+        device: &Device,
+        log: &dyn Log,
+        say: &mut Say<'_>,
+    ) -> Result<u64> {
         let path = self.runs.join("table3.json");
         let recipe = rows[0].recipe.to_toml();
         let decided: Option<Decided> = match fs::read_to_string(&path) {
@@ -146,7 +186,7 @@ impl Reproduction {
         }
         let updates = match self.length {
             Length::Updates(n) => n.get(),
-            Length::Budget(budget) => self.fitting(budget, rows, device, log, say)?,
+            Length::Budget(budget) => self.fitting(budget, n_processes, rows, device, log, say)?,
         };
         fs::create_dir_all(&self.runs).with_context(|| format!("can't make {}", self.runs.display()))?;
         let text = serde_json::to_string_pretty(&Decided { recipe, updates }).context("writing the plan")?;
@@ -159,6 +199,7 @@ impl Reproduction {
     fn fitting(
         &self,
         budget: Duration,
+        n_processes: usize,
         rows: &[Variation],
         device: &Device,
         log: &dyn Log,
@@ -175,7 +216,8 @@ impl Reproduction {
             seconds += each * row.times as f64;
         }
         let n_seeds = self.seeds.len().max(1) as f64;
-        let fitting = (budget.as_secs_f64() * FOR_UPDATES / (seconds * n_seeds)) as u64;
+        let all = budget.as_secs_f64() * n_processes as f64;
+        let fitting = (all * FOR_UPDATES / (seconds * n_seeds)) as u64;
         if fitting < FEWEST_UPDATES {
             refuse!(
                 "{} are enough for {fitting} updates of each row: give more, fewer rows or seeds, or a smaller model",
@@ -232,6 +274,11 @@ impl Variation {
     /// The sizes of its model.
     pub(super) fn describe(&self) -> Result<String> {
         Ok(transformer(translation(&self.recipe)?)?.describe())
+    }
+
+    /// How long its run takes, compared with others.
+    fn cost(&self) -> u64 {
+        self.times * self.paper.config.n_params() as u64
     }
 
     /// The name of its runs: `table3-c-n-2-seed-1`.
@@ -302,9 +349,4 @@ impl TaskVisitor for Timing<'_> {
     fn visit<T: Resizable>(self, task: T, run: &mut RunRecipe, _: &mut TaskRecipe) -> Result<f64> {
         Ok(Cost::measure(&task, run, self.device, &())?.time.as_secs_f64())
     }
-}
-
-/// Where the run of a name is.
-pub(super) fn folder(runs: &Path, name: &str) -> PathBuf {
-    runs.join(format!("{name}-1"))
 }

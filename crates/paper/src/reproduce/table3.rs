@@ -2,26 +2,30 @@
 
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, TrainingRecord};
+use attentive_collective::{Collective, any};
 use attentive_run::{Ended, Run, is_finished};
-use attentive_task::{Log, Result, thousands};
+use attentive_task::{Log, Result, ended, of_first, thousands, together};
 
 use super::{
     claims::{Trained, conclusions, spread},
-    plan::{Reproduction, Variation, folder},
+    plan::{Reproduction, Variation},
 };
 use crate::{Exhibit, Part, Say, Table, tell};
 
 impl Reproduction {
     /// Trains the rows that are not trained yet, and makes the table of all.
     ///
+    /// Several processes, which see one folder of runs, train runs of their own at the same time; each calls this.
+    ///
     /// `None` if a run was stopped; the next call goes on. The log hears of the measuring, `say` gets a line for each run, and
     /// `train` calls [`Run::train`], with the caller's log and callbacks.
     ///
     /// # Errors
     /// The recipe can't be read or has no Transformer that translates; the folder holds runs of another recipe; a budget is
-    /// too small; those of training.
+    /// too small; those of training, in any process; a process has ended.
     pub fn make(
         &self,
+        peers: &dyn Collective,
         device: &Device,
         log: &dyn Log,
         say: &mut Say<'_>,
@@ -36,18 +40,19 @@ impl Reproduction {
             refuse!("the seed {twice} is given twice: a run that is counted twice hides the noise of seeds");
         }
         let rows = self.variations()?;
-        let updates = self.updates(&rows, device, log, say)?;
+        let decide = || Ok((self.updates(peers.size(), &rows, device, log, say)?, self.finished(&rows)));
+        let (updates, done): (u64, Vec<bool>) = of_first(peers, decide)?;
+        let mine = self.share(&rows, &done, [peers.rank(), peers.size()]);
+        let is_whole = together(peers, self.train(&mine, updates, say, train))?;
+        if any(peers, !is_whole).map_err(ended)? {
+            return Ok(None);
+        }
         let mut trained = Vec::new();
         for row in &rows {
-            let mut records = Vec::new();
-            for &seed in &self.seeds {
-                let Some(bundle) = self.run(row, updates, seed, train)? else { return Ok(None) };
-                tell(say, &format!("{:<22} seed {seed}: {}", row.paper.name, scores(&bundle.record)))?;
-                records.push(bundle);
-            }
-            let of = |split, metric| {
-                records.iter().filter_map(move |bundle: &Bundle| score(&bundle.record, split, metric)).collect()
-            };
+            let records = self.seeds.iter().map(|&seed| Ok(Bundle::open(self.folder(row, seed))?));
+            let records = records.collect::<Result<Vec<_>>>()?;
+            let of =
+                |split, metric| records.iter().filter_map(move |bundle| score(&bundle.record, split, metric)).collect();
             trained.push(Trained {
                 paper: row.paper.clone(),
                 n_params: records[0].model.n_params() as u64,
@@ -58,23 +63,29 @@ impl Reproduction {
         self.exhibit(&rows, &trained, updates).map(Some)
     }
 
-    /// The model of a row and a seed: read, or trained, or trained to its end.
-    fn run(
+    /// Trains runs to their ends, but for those that are finished; whether none was stopped.
+    fn train(
         &self,
-        row: &Variation,
+        runs: &[(&Variation, u64)],
         updates: u64,
-        seed: u64,
+        say: &mut Say<'_>,
         train: &mut dyn FnMut(Run) -> Result<Ended>,
-    ) -> Result<Option<Bundle>> {
-        let recipe = row.recipe(updates, seed)?;
-        let folder = folder(&self.runs, &recipe.run.name);
-        if !is_finished(&folder) {
-            let run = if folder.exists() { Run::resume(&folder, &[])? } else { Run::create(&self.runs, recipe)? };
-            if let Ended::Stopped { .. } = train(run)? {
-                return Ok(None);
+    ) -> Result<bool> {
+        for &(row, seed) in runs {
+            let folder = self.folder(row, seed);
+            if !is_finished(&folder) {
+                let run = match folder.exists() {
+                    true => Run::resume(&folder, &[])?,
+                    false => Run::create(&self.runs, row.recipe(updates, seed)?)?,
+                };
+                if let Ended::Stopped { .. } = train(run)? {
+                    return Ok(false);
+                }
             }
+            let record = Bundle::open(&folder)?.record;
+            tell(say, &format!("{:<22} seed {seed}: {}", row.paper.name, scores(&record)))?;
         }
-        Ok(Some(Bundle::read(&folder)?))
+        Ok(true)
     }
 
     fn exhibit(&self, rows: &[Variation], trained: &[Trained], updates: u64) -> Result<Exhibit> {

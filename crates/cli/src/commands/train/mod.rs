@@ -74,9 +74,8 @@ impl Train {
         let terminal = Terminal::default();
         let mut stop = StopFlag(flag(peers.size() == 1)?);
         let mut progress = is_first.then(|| Progress::new(run.recipe().run.training.steps));
-        let mut callbacks: Vec<&mut dyn Callback> = Vec::new();
-        callbacks.extend(progress.iter_mut().map(|progress| progress as &mut dyn Callback));
-        callbacks.push(&mut stop);
+        let mut callbacks: Vec<&mut dyn Callback> = vec![&mut stop];
+        callbacks.extend(progress.iter_mut().map(|progress| progress as _));
         let ended = run.train(
             &device,
             TrainOptions {
