@@ -17,6 +17,8 @@ const MERGES: &str = "merges.txt";
 const WORDS: &str = "vocab.txt";
 pub(crate) const SETTINGS: &str = "tokenizer_config.json";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
+/// The token of Whisper's own vocabularies that a transcription begins with.
+pub(crate) const START: &str = "<|startoftranscript|>";
 
 /// The ids that translation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,18 +327,32 @@ pub(crate) fn export_decoder(
     Ok(None)
 }
 
-/// Writes a tokenizer as `WhisperTokenizer` reads it, where that is possible, else in our own file.
+/// Writes a tokenizer as `WhisperTokenizer` reads it if it is Whisper's own; another as its own `tokenizer.json`, with
+/// `start` and `end` around a text, where that is possible, and in our own file.
 ///
 /// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// As [`export_gpt2`].
-pub(crate) fn export_speech(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<String>, InterchangeError> {
-    let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(&Frame::default())) else {
+pub(crate) fn export_speech(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    [start, end]: [TokenId; 2],
+) -> Result<Option<String>, InterchangeError> {
+    let is_whispers = tokenizer.added_tokens().iter().any(|token| token.content == START);
+    let frame = match is_whispers {
+        true => Frame::default(), // which the class has by itself
+        false => Frame { before: vec![start], after: vec![end], between: None },
+    };
+    let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(&frame)) else {
         return export_gpt2(folder, tokenizer, false);
     };
+    if !is_whispers {
+        let how = OfEncoder { class: FAST, max_len: None, separators: 0, has_segments: false, note_of_pairs: None };
+        return export_json(folder, tokenizer, &json, &how).map(|()| None);
+    }
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
-    let end = tokenizer.specials().end().and_then(|id| tokenizer.token(id));
+    let end = tokenizer.token(end);
     let config = json!({
         "tokenizer_class": "WhisperTokenizer",
         "bos_token": end,

@@ -1,13 +1,16 @@
 //! Whisper in and out against transformers (`tests/golden/generate_whisper.py`).
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, RecognizerModel, SpeechTask, Transcriber, TranscriptionConfig};
+use attentive_bundle::{
+    Bundle, Processor, RecognizerModel, SpeechProcessor, SpeechTask, SpeechTokens, Transcriber, TranscriptionConfig,
+};
 use attentive_core::{NextToken, Spectrograms, SpeechBatch, SpeechRecognizer, TokenMatrix};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::{SpeechModel, WhisperConfig};
 use attentive_testkit::{Area, Comparison, Golden, largest_error, named};
+use attentive_tokenizer::{ByteLevelBpeTrainer, Characters, Tokenizer, WordPieceTrainer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -266,6 +269,52 @@ fn a_whisper_is_written_as_it_was_read() {
     let again = Bundle::read(&saved).unwrap();
     assert_eq!(again.processor.speech(), bundle.processor.speech());
     assert_eq!(again.tokenizer().unwrap().encode("the animal"), bundle.tokenizer().unwrap().encode("the animal"));
+}
+
+/// A recogniser that is trained here has a vocabulary of ours, in which no token is called as Whisper's.
+#[test]
+fn a_whisper_with_a_vocabulary_of_ours_is_read_as_it_was_written() {
+    let texts = ["the animal was too tired", "the street was too wide"];
+    let words = WordPieceTrainer::with_vocab_size(60).train(texts).unwrap();
+    let tokenizers: [(Arc<dyn Tokenizer>, &str); 3] = [
+        (Arc::new(Characters::train(texts).framed()), "vocab.json"),
+        (Arc::new(ByteLevelBpeTrainer::with_vocab_size(280).train(texts).unwrap()), "tokenizer.json"),
+        (Arc::new(words), "tokenizer.json"),
+    ];
+    for (tokenizer, file) in tokenizers {
+        let mut bundle = import(&golden().path("whisper")).unwrap();
+        let (features, tokens) =
+            (bundle.processor.speech().unwrap().features.clone(), SpeechTokens::of(&*tokenizer).unwrap());
+        bundle.processor = Processor::Speech(Box::new(SpeechProcessor { features, tokens }), Arc::clone(&tokenizer));
+        let out = tempfile::tempdir().unwrap();
+        let notes = export(&bundle, Format::Whisper, &ExportConfig::default(), out.path()).unwrap();
+        assert_eq!(notes.iter().any(|note| note.contains("import the folder again")), file == "vocab.json");
+        assert!(out.path().join(file).is_file(), "{file}");
+        let again = import(out.path()).unwrap();
+        assert_eq!((&again.params, &again.model), (&bundle.params, &bundle.model));
+        assert_eq!(again.processor.speech(), bundle.processor.speech());
+        let found = again.tokenizer().unwrap();
+        assert_eq!((found.specials(), found.vocab_size()), (tokenizer.specials(), tokenizer.vocab_size()));
+        for text in texts {
+            let ids = tokenizer.encode(text);
+            assert_eq!(found.encode(text), ids);
+            assert_eq!(found.decode(&ids).unwrap(), tokenizer.decode(&ids).unwrap());
+        }
+    }
+}
+
+/// `generate` of transformers begins with `decoder_start_token_id`, whatever the vocabulary calls it.
+#[test]
+fn a_transcription_begins_as_the_settings_say() {
+    let start = |settings: &Value| {
+        let imported = with_settings("generation_config.json", settings);
+        imported.map(|imported| imported.bundle.processor.speech().unwrap().tokens.start)
+    };
+    assert_eq!(start(&json!({ "decoder_start_token_id": 265 })).unwrap(), 265);
+    assert_eq!(start(&json!({ "decoder_start_token_id": null })).unwrap(), 264); // <|startoftranscript|>
+    for odd in [json!({ "decoder_start_token_id": 9999 }), json!({ "suppress_tokens": [9999] })] {
+        says(start(&odd), &["generation_config.json", "9999 is beyond the model's"]);
+    }
 }
 
 /// CTranslate2's converter reads the folder with code of its own.

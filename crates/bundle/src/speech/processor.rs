@@ -114,7 +114,7 @@ impl SpeechTokens {
     }
 
     /// What is wrong with them for a vocabulary of this size, if anything is.
-    pub(crate) fn problem(&self, vocab_size: usize) -> Option<String> {
+    pub fn problem(&self, vocab_size: usize) -> Option<String> {
         if let Some(id) = self.ids().find(|&id| id as usize >= vocab_size) {
             return Some(format!("tokens: {id} is beyond the model's {vocab_size} entries"));
         }

@@ -101,7 +101,8 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     files::write_json(&folder.join(features::FILE), &features)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_speech(folder, &**bundle.tokenizer()?)?.into_iter().collect())
+    let ends = [tokens.start, tokens.end];
+    Ok(tokenizers::export_speech(folder, &**bundle.tokenizer()?, ends)?.into_iter().collect())
 }
 
 /// Every parameter under the names of `WhisperForConditionalGeneration`.

@@ -7,7 +7,12 @@ use attentive_tokenizer::{TokenId, Tokenizer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{InterchangeError, files, reader::Reader, settings::GENERATION, tokenizers::TOKENIZER};
+use crate::{
+    InterchangeError, files,
+    reader::{CONFIG, Reader},
+    settings::GENERATION,
+    tokenizers,
+};
 
 /// Entries of the vocabulary of the models for several languages, at least.
 const MULTILINGUAL: usize = 51_865;
@@ -23,6 +28,7 @@ pub(crate) struct Steering {
     pub(crate) suppress_tokens: Option<Vec<TokenId>>,
     pub(crate) begin_suppress_tokens: Option<Vec<TokenId>>,
     pub(crate) forced_decoder_ids: Option<Vec<(usize, Option<TokenId>)>>,
+    pub(crate) decoder_start_token_id: Option<TokenId>,
     pub(crate) max_initial_timestamp_index: Option<u32>,
     pub(crate) no_timestamps_token_id: Option<TokenId>,
     pub(crate) prev_sot_token_id: Option<TokenId>,
@@ -52,7 +58,7 @@ pub(crate) const FOLLOWED: [&str; 17] = [
 /// Reads the tokens of a folder whose model's vocabulary has so many rows.
 ///
 /// # Errors
-/// [`InterchangeError::Vocabulary`] where the tokenizer lacks one that every Whisper has.
+/// [`InterchangeError::Vocabulary`] where nothing says what a transcription begins or ends with.
 pub(super) fn import(
     reader: &mut Reader<'_>,
     tokenizer: &dyn Tokenizer,
@@ -72,7 +78,7 @@ pub(super) fn import(
         }
         own
     } else {
-        of_config(&["suppress_tokens", "begin_suppress_tokens", "forced_decoder_ids"])?
+        of_config(&["suppress_tokens", "begin_suppress_tokens", "forced_decoder_ids", "decoder_start_token_id"])?
     };
     steering.tokens(reader, tokenizer, n_rows)
 }
@@ -91,10 +97,14 @@ impl Steering {
         let settings = self;
         let added = tokenizer.added_tokens();
         let id_of = |name: &str| added.iter().find(|token| token.content == name).map(|token| token.id);
-        let (Some(start), Some(end)) = (id_of("<|startoftranscript|>"), tokenizer.specials().end()) else {
-            let problem =
-                "its tokenizer has no <|startoftranscript|>, or no end of a text: they are Whisper's".to_owned();
-            return Err(InterchangeError::Vocabulary { path: reader.folder.join(TOKENIZER), problem });
+        let start = settings.decoder_start_token_id.or_else(|| id_of(tokenizers::START));
+        let (Some(start), Some(end)) = (start, tokenizer.specials().end()) else {
+            let problem = format!(
+                "nothing says what a transcription begins with (decoder_start_token_id, or the tokenizer's {}), or its \
+                 tokenizer has no end of a text",
+                tokenizers::START
+            );
+            return Err(InterchangeError::Vocabulary { path: reader.folder.join(tokenizers::TOKENIZER), problem });
         };
         let is_multilingual =
             settings.is_multilingual.unwrap_or(!settings.lang_to_id.is_empty() || n_rows >= MULTILINGUAL);
@@ -145,7 +155,11 @@ impl Steering {
             latest_first: settings.max_initial_timestamp_index,
         };
         reader.notes.extend(note_of_others(&all_forced, &tokens, tokenizer));
-        Ok(tokens)
+        let names = [GENERATION, CONFIG].map(|name| reader.folder.join(name));
+        match (tokens.problem(n_rows), names.into_iter().find(|path| path.is_file())) {
+            (Some(problem), Some(path)) => Err(InterchangeError::Unsupported { path, problems: vec![problem] }),
+            _ => Ok(tokens),
+        }
     }
 }
 
