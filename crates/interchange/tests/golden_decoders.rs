@@ -276,6 +276,34 @@ fn settings_are_followed_refused_or_noted() {
     assert!(noted[0].contains("residual_multiplier = 0.5, sliding_window = 7"), "{noted:?}");
 }
 
+/// As `rope_parameters` of transformers' configurations are made of both.
+#[test]
+fn a_scaling_of_the_older_name_counts_before_positions_of_the_newer() {
+    let positions = |name: &str, changes: &Value| {
+        let config = with_settings(name, changes).unwrap().bundle.spec::<GptConfig>().unwrap();
+        (config.positions, config.window_theta)
+    };
+    let base = |theta: f64| json!({ "rope_type": "default", "rope_theta": theta });
+    let linear = json!({ "rope_type": "linear", "factor": 2.0 });
+    let scaled = |theta: f64| json!({ "rope_type": "linear", "factor": 2.0, "rope_theta": theta });
+    assert_eq!(
+        positions("llama", &json!({ "rope_parameters": base(77.0), "rope_scaling": linear })),
+        positions("llama", &json!({ "rope_parameters": scaled(10_000.0) })),
+    );
+    assert_eq!(
+        positions("llama", &json!({ "rope_parameters": scaled(77.0), "rope_scaling": {} })),
+        positions("llama", &json!({ "rope_parameters": scaled(77.0) })),
+    );
+    let of_two = |full: Value| json!({ "full_attention": full, "sliding_attention": base(7.0) });
+    assert_eq!(
+        positions("gemma3", &json!({ "rope_parameters": of_two(base(77.0)), "rope_scaling": linear })),
+        positions("gemma3", &json!({ "rope_parameters": of_two(scaled(77.0)) })),
+    );
+    let unknown = json!({ "rope_scaling": { "rope_type": "proportional" } });
+    let refused = with_settings("llama", &unknown).expect_err("refused").to_string();
+    assert!(refused.contains("rope_type is \"proportional\""), "{refused}");
+}
+
 #[test]
 fn one_base_of_all_layers_is_written_as_such() {
     let base = json!({ "rope_type": "default", "rope_theta": 20_000.0 });

@@ -47,16 +47,20 @@ pub(crate) fn read(keys: &mut Keys<'_>, d_k: usize, share: f64, bases: &Bases) -
     let old_base = keys.find::<f64>("rotary_emb_base")?;
     let base = keys.find(bases.key)?.or(old_base).unwrap_or(bases.usual);
     let local = keys.find::<f64>(bases.window_key)?.or(bases.window_usual);
-    let mut of_all: Map<String, Value> = keys.get("rope_scaling", Map::new())?;
-    of_all.extend(keys.get("rope_parameters", Map::new())?);
+    let old: Map<String, Value> = keys.get("rope_scaling", Map::new())?;
+    let mut of_all: Map<String, Value> = keys.get("rope_parameters", Map::new())?;
     let mut window_theta = local;
-    if let Some(Value::Object(full)) = of_all.remove("full_attention") {
+    if let Some(Value::Object(mut full)) = of_all.remove("full_attention") {
         if let Some(Value::Object(windowed)) = of_all.remove("sliding_attention") {
             let kind = kind_of(&windowed);
             keys.must(kind == "default", format!("rope_parameters of sliding_attention: rope_type {kind:?}"));
             window_theta = windowed.get("rope_theta").and_then(Value::as_f64).or(local);
         }
+        full.extend(old);
         of_all = full;
+    } else if !old.is_empty() {
+        // Where a file has both, transformers follows the older name, and the newer one not at all.
+        of_all = old;
     }
     let number = |key: &str| of_all.get(key).and_then(Value::as_f64);
     let theta = number("rope_theta").unwrap_or(base);
