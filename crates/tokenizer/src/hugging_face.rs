@@ -17,6 +17,7 @@ use crate::bytes::parse_byte_token;
 use crate::error::{TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
+use crate::patterns;
 use crate::place::Place;
 use crate::sentencepiece::SentencePieceFile;
 use crate::specials::{SpecialNames, Specials};
@@ -169,6 +170,9 @@ impl HuggingFace {
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| error.to_string())?;
         inner.set_encode_special_tokens(true);
+        if file.json.contains("\"Regex\"") {
+            follow_patterns(&mut inner)?;
+        }
         let mut word_end = None;
         if let ModelWrapper::BPE(bpe) = inner.get_model() {
             word_end = bpe.end_of_word_suffix.clone().filter(|suffix| !suffix.is_empty());
@@ -232,6 +236,20 @@ impl HuggingFace {
         }
         bytes
     }
+}
+
+/// Has every pattern find what it finds in Python.
+fn follow_patterns(inner: &mut tokenizers::Tokenizer) -> Result<(), String> {
+    if let Some(normalizer) = inner.get_normalizer().map(patterns::as_in_python).transpose()?.flatten() {
+        inner.with_normalizer(Some(normalizer)).map_err(|error| error.to_string())?;
+    }
+    if let Some(pre_tokenizer) = inner.get_pre_tokenizer().map(patterns::as_in_python).transpose()?.flatten() {
+        inner.with_pre_tokenizer(Some(pre_tokenizer));
+    }
+    if let Some(decoder) = inner.get_decoder().map(patterns::as_in_python).transpose()?.flatten() {
+        inner.with_decoder(Some(decoder));
+    }
+    Ok(())
 }
 
 /// What the library makes of `json`. It panics at some damage, such as an unreadable table of a normaliser: these are

@@ -51,6 +51,7 @@ mod marian;
 mod merge_learner;
 mod merges;
 mod open;
+mod patterns;
 mod place;
 mod sampling;
 mod sentencepiece;

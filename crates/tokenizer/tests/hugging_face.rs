@@ -1,9 +1,11 @@
 //! Hugging Face's tokenizers as a judge of ours, and as a kind of ours.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use attentive_testkit::Golden;
 use attentive_tokenizer::{
     ByteLevelBpeTrainer, Frame, HuggingFace, Tokenizer, TokenizerError, WordPieceTrainer, from_tokenizer_json, load,
     save,
@@ -189,6 +191,27 @@ fn text_is_neither_cut_nor_padded_nor_dropped_at_random() {
                              "pad_type_id": 0, "pad_token": "<pad>"});
     let theirs = read(&json.to_string()).unwrap();
     assert_eq!(theirs.encode(LINES[0]), PAIRS[0].ours.encode(LINES[0]));
+}
+
+/// `tests/golden/generate_patterns.py`: there another engine reads them.
+#[test]
+fn patterns_find_what_they_find_in_python() {
+    for case in Golden::of(env!("CARGO_MANIFEST_DIR")).cases("patterns.json") {
+        let pattern = &case["pattern"];
+        let texts: BTreeMap<String, Vec<String>> = serde_json::from_value(case["texts"].clone()).unwrap();
+        let pieces: BTreeSet<&String> = texts.values().flatten().collect();
+        let mut vocab: BTreeMap<&str, usize> = pieces.iter().map(|piece| piece.as_str()).zip(1..).collect();
+        vocab.insert("[UNK]", 0);
+        let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        let json = json!({"version": "1.0", "added_tokens": [], "pre_tokenizer": split,
+                          "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "[UNK]"}});
+        let tokenizer = read(&json.to_string()).unwrap();
+        for (text, expected) in &texts {
+            let ids = tokenizer.encode(text);
+            let found: Vec<_> = ids.iter().map(|&id| tokenizer.token(id).unwrap()).collect();
+            assert_eq!(found, *expected, "{pattern}, {text:?}");
+        }
+    }
 }
 
 #[test]
