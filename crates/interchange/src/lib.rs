@@ -89,9 +89,10 @@ mod whisper;
 use std::path::Path;
 
 use attentive_bundle::{Bundle, EmbeddingConfig};
-use attentive_model::{ModelSpec, Role};
+use attentive_model::{GptConfig, ModelSpec, Role};
 use serde_json::Value;
 
+use decoder::rotary;
 use reader::Reader;
 use sentences::{MODULES, Sentences};
 
@@ -223,8 +224,29 @@ fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, 
 /// is a checkpoint of fairseq or OpenNMT-py.
 ///
 /// # Errors
-/// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
+/// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files, options that
+/// are not for such a model.
 pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
+    let imported = read(folder, options)?;
+    let Bundle { model, processor, .. } = &imported.bundle;
+    let of_text = processor.tokenizer().and_then(|tokenizer| tokenizer.to_model());
+    let found = of_text.and_then(|model| model.lowercase());
+    if let Some(lowercase) = options.lowercase.filter(|&lowercase| found != Some(lowercase)) {
+        let case = if lowercase { "uncased" } else { "cased" };
+        let problem =
+            format!("it can't be read as {case}: that can be said of BERT's vocabularies alone; leave it out");
+        return Err(InterchangeError::Vocabulary { path: folder.to_owned(), problem });
+    }
+    if options.long_context {
+        let mut positions = model.spec::<GptConfig>().map(|config| config.positions).unwrap_or_default();
+        rotary::for_length(&mut positions, true)
+            .map_err(|problem| InterchangeError::Unsupported { path: folder.to_owned(), problems: vec![problem] })?;
+    }
+    Ok(imported)
+}
+
+/// As [`import`], without a look at whether the options were of use.
+fn read(folder: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
     if folder.is_file() && folder.extension().is_some_and(|end| end.eq_ignore_ascii_case(gguf::EXTENSION)) {
         return gguf::import(folder, options);
     }

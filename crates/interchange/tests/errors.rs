@@ -42,6 +42,22 @@ fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
 }
 
 #[test]
+fn options_that_a_model_has_no_use_for() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let import = |name: &str, options| attentive_interchange::import(&golden.join(name), &options);
+    let with_case = |lowercase| ImportConfig { lowercase: Some(lowercase), ..ImportConfig::default() };
+    for name in ["vit", "decision-transformer", "canine", "marian", "marian-npz", "fairseq", "gguf/llama.gguf"] {
+        says(import(name, with_case(false)), &[name, "it can't be read as cased"]);
+        says(import(name, with_case(true)), &[name, "it can't be read as uncased"]);
+    }
+    assert!(import("bert-model", with_case(false)).is_ok());
+    let long = ImportConfig { long_context: true, ..ImportConfig::default() };
+    for name in ["gpt2", "llama", "bert-model", "modernbert-model", "t5", "marian-npz", "whisper", "vit"] {
+        says(import(name, long), &["long_context: its positions are not of two kinds"]);
+    }
+}
+
+#[test]
 fn architectures_and_settings_that_are_not_here() {
     says(import(Path::new("nowhere")), &["nowhere: there is no such folder or file"]);
     let other = folder(|config| config["model_type"] = json!("mamba"));

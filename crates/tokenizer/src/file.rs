@@ -129,7 +129,7 @@ impl Model {
     }
 
     /// Whether text is put in lower case; `None` if the normaliser is not BERT's.
-    pub(crate) fn lowercase(&self) -> Option<bool> {
+    pub fn lowercase(&self) -> Option<bool> {
         match self {
             Self::WordPiece(file) => Some(file.lowercase),
             Self::HuggingFace(file) => file.lowercase(),

@@ -68,9 +68,6 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     let amplitude = metadata.float(AMPLITUDE)?.unwrap_or(1.0);
     let (tokenizer, begin) = read_tokenizer(&mut metadata, path)?;
     let mut notes = Vec::new();
-    if options.lowercase.is_some() {
-        notes.push("whether words have capital letters is not asked of this file: it has no WordPiece".to_owned());
-    }
     let template = metadata.text("tokenizer.chat_template")?;
     let chat = chat::of_text(template, "tokenizer.chat_template", names_of(&*tokenizer), &mut notes);
     let unread: Vec<&str> = metadata.unread().into_iter().filter(|key| !is_idle(key)).collect();
