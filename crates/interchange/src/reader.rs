@@ -215,6 +215,12 @@ impl<'a> Reader<'a> {
         Ok(tokenizer)
     }
 
+    /// Whether the tokenizer's files put a token before a text, and which, if it is not `eos`.
+    pub(crate) fn begin(&self, eos: Option<TokenId>) -> (bool, Option<TokenId>) {
+        let first = self.frame.as_ref().and_then(|frame| frame.before.first().copied());
+        (first.is_some(), first.filter(|_| first != eos))
+    }
+
     /// What was read of a model without text, as a bundle.
     ///
     /// # Errors

@@ -255,8 +255,8 @@ pub(crate) fn no_equal() -> String {
     )
 }
 
-/// Writes a tokenizer as `GPT2Tokenizer` reads it, where that is possible, and in our own file; `begin` says whether a text
-/// begins with the end-of-text token.
+/// Writes a tokenizer as `GPT2Tokenizer` reads it, where that is possible, and in our own file; a text begins with `first`, if
+/// it begins with a token, which is the class's `bos_token` then.
 ///
 /// The note, if there is one, names what was left out.
 ///
@@ -265,22 +265,26 @@ pub(crate) fn no_equal() -> String {
 pub(crate) fn export_gpt2(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
-    begin: bool,
+    first: Option<TokenId>,
 ) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
     files::write_json(&folder.join(VOCABULARY), &ids)?;
+    let specials = tokenizer.specials();
+    let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
     let Some(merges) = tokenizer.to_model().and_then(|model| model.byte_level_merges()) else {
+        if first.is_some() {
+            // Read with our own file, which does not say it.
+            files::write_json(&folder.join(SETTINGS), &json!({ "add_bos_token": true, "bos_token": name(first) }))?;
+        }
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(MERGES), merges.as_bytes())?;
-    let specials = tokenizer.specials();
-    let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
     // What has no name here would be <|endoftext|>.
     let config = json!({
         "tokenizer_class": "GPT2Tokenizer",
-        "add_bos_token": begin,
-        "bos_token": name(if begin { specials.begin() } else { specials.bos }),
+        "add_bos_token": first.is_some(),
+        "bos_token": name(first.or(specials.bos)),
         "eos_token": name(specials.eos),
         "unk_token": name(specials.unk),
         "mask_token": name(specials.mask),
@@ -304,10 +308,10 @@ pub(crate) fn export_decoder(
     max_len: Option<usize>,
 ) -> Result<Option<String>, InterchangeError> {
     let specials = tokenizer.specials();
-    let before = begin.or(specials.eos).filter(|_| has_begin).into_iter().collect();
-    let frame = Frame { before, ..Frame::default() };
+    let first = begin.or(specials.eos).filter(|_| has_begin);
+    let frame = Frame { before: first.into_iter().collect(), ..Frame::default() };
     let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(&frame)) else {
-        return export_gpt2(folder, tokenizer, has_begin);
+        return export_gpt2(folder, tokenizer, first);
     };
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
     let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
@@ -345,7 +349,7 @@ pub(crate) fn export_speech(
         false => Frame { before: vec![start], after: vec![end], between: None },
     };
     let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(&frame)) else {
-        return export_gpt2(folder, tokenizer, false);
+        return export_gpt2(folder, tokenizer, None);
     };
     if !is_whispers {
         let how = OfEncoder { class: FAST, max_len: None, separators: 0, has_segments: false, note_of_pairs: None };

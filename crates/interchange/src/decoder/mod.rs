@@ -126,11 +126,9 @@ fn import<A: Architecture + ?Sized>(reader: &mut Reader<'_>) -> Result<Bundle, I
             "the tokenizer's files put {before} tokens before a text and {after} after it; here the first one stands before it"
         ));
     }
-    let eos = tokenizer.specials().eos;
+    let (begin, begin_id) = reader.begin(tokenizer.specials().eos);
     let mut bundle = reader.bundle(config, tokenizer, params)?;
-    let first = reader.frame.as_ref().and_then(|frame| frame.before.first().copied());
-    bundle.generation.begin = first.is_some();
-    bundle.generation.begin_id = first.filter(|_| first != eos);
+    (bundle.generation.begin, bundle.generation.begin_id) = (begin, begin_id);
     bundle.lengths = Lengths::new(context, reader.tokenizer_max_len);
     Ok(bundle)
 }

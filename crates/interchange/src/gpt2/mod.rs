@@ -29,7 +29,7 @@ const PREFIX: &str = "transformer.";
 const EMBEDDING: &str = "wte.weight";
 const PROJECTION: &str = "lm_head.weight";
 
-/// Writes what `GPT2LMHeadModel.from_pretrained` and `GPT2Tokenizer` read; tells what could not be expressed.
+/// Writes what `GPT2LMHeadModel.from_pretrained` and `AutoTokenizer` read; tells what could not be expressed.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
@@ -45,7 +45,13 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?, bundle.generation.begin)?);
+    let (tokenizer, begin, begin_id) = (&**bundle.tokenizer()?, bundle.generation.begin, bundle.generation.begin_id);
+    let first = begin_id.or(specials.eos).filter(|_| begin);
+    // The class puts its bos_token before a text, and no other.
+    notes.extend(match first.is_none() || first == specials.begin() {
+        true => tokenizers::export_gpt2(folder, tokenizer, first)?,
+        false => tokenizers::export_decoder(folder, tokenizer, (begin, begin_id), None)?,
+    });
     Ok(notes)
 }
 
@@ -78,8 +84,9 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     let params = source.take(slots(&config), &Order::SAME)?;
     reader.finish(source)?;
     let tokenizer = reader.tokenizer(None)?;
+    let (begin, begin_id) = reader.begin(tokenizer.specials().eos);
     let mut bundle = reader.bundle(config, tokenizer, params)?;
-    bundle.generation.begin = reader.frame.as_ref().is_some_and(|frame| !frame.before.is_empty());
+    (bundle.generation.begin, bundle.generation.begin_id) = (begin, begin_id);
     Ok(bundle)
 }
 

@@ -11,7 +11,7 @@ use super::{BYTE_LEVEL, Frame, OpenOptions, Opened, classes, known, languages, p
 use crate::added::AddedToken;
 use crate::error::TokenizerError;
 use crate::file::{self, load};
-use crate::tokenizer::TokenId;
+use crate::tokenizer::{TokenId, Tokenizer};
 use crate::{files, formats, tokenizer_json};
 
 /// Files that hold any tokenizer: ours, and what this workspace writes beside the files of others.
@@ -24,8 +24,10 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, Token
             let text = files::read_text(&path)?;
             if file::is_ours(&text) {
                 // Special tokens are those of the file; how settings beside it name them is for others to know.
-                let special_names = Settings::read(folder).map(|settings| settings.names).unwrap_or_default();
-                return Ok(Opened { special_names, ..Opened::boxed(load(&path)?) });
+                let (settings, tokenizer) = (Settings::read(folder).ok(), load(&path)?);
+                let frame = settings.as_ref().and_then(|settings| begin_of(settings, &*tokenizer));
+                let special_names = settings.map(|settings| settings.names).unwrap_or_default();
+                return Ok(Opened { frame, special_names, ..Opened::boxed(tokenizer) });
             }
             let value: Value = serde_json::from_str(&text).map_err(TokenizerError::json(&path))?;
             if !tokenizer_json::is_theirs(&value) {
@@ -59,6 +61,14 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, Token
     opened.special_names = settings.names;
     opened.notes.append(&mut settings.notes);
     Ok(opened)
+}
+
+/// What settings beside a file of ours put before a text: there an export says it.
+fn begin_of(settings: &Settings, tokenizer: &dyn Tokenizer) -> Option<Frame> {
+    let name = settings.names.get("bos_token").filter(|_| settings.flag("add_bos_token") == Some(true))?;
+    let is_named = |&id: &TokenId| tokenizer.token(id).is_some_and(|token| token == *name);
+    let id = (0..tokenizer.vocab_size() as TokenId).find(is_named)?;
+    Some(Frame { before: vec![id], ..Frame::default() })
 }
 
 /// A `tokenizer.json` with what the settings beside it add and change.
