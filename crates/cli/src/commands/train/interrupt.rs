@@ -17,14 +17,14 @@ pub(in crate::commands) const INTERRUPTED: u8 = 130;
 pub(in crate::commands) fn flag(is_alone: bool) -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let raised = flag.clone();
-    ctrlc::set_handler(move || {
+    let handler = move || {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
         if is_alone {
             warning!("\nfinishing this step and saving; press Ctrl-C again to leave at once");
         }
-    })
-    .context("can't watch for Ctrl-C")?;
+    };
+    attentive_kernels::leaving_hangup_ignored(|| ctrlc::set_handler(handler)).context("can't watch for Ctrl-C")?;
     Ok(flag)
 }
