@@ -332,6 +332,19 @@ fn classes_are_learnt_from_nothing_and_from_a_trained_model() {
     assert!(shown.contains("parameters are taken") && shown.contains("d_model 32"), "{shown}");
 }
 
+#[test]
+fn texts_that_are_cut_off_are_told() {
+    let folder = folder();
+    folder.write("long.tsv", "a b\tup\na b c d e f\tup\na b c d e f g\tother\n");
+    let settings = ["--set", "data.validation.tsv=long.tsv", "--set", "training.steps=2"];
+    let output = folder.run(&[&["train", "classes.toml"], &settings[..]].concat(), "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.matches("cut off").count() == 1, "{said}");
+    let cut =
+        "validation: 1 of 3 texts have more than 6 tokens, and are cut off: batch.context; the first is on line 3";
+    assert!(said.contains(cut), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_that_begins_from_a_model_does_not_need_it_to_go_on() {

@@ -78,6 +78,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
             let encoded = part.encode(&*tokenizer, cache, log)?;
             let row = |(idx, text)| Ok((encoded.pair(idx)?.source().to_vec(), label(text)?));
             let rows = part.texts.iter().enumerate().map(row).collect::<Result<Vec<_>>>()?;
+            part.warn_of_cut(rows.iter().map(|(ids, _)| ids.len()), context.saturating_sub(2), log);
             Ok(ExampleBatcher::new(LabeledRows::new(rows, context, ids), n_rows, run.training.seed)?)
         };
         let train = batcher(&parts.train)?;

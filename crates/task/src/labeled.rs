@@ -15,7 +15,7 @@ use crate::{
     config::{LabeledFiles, LabeledRecipe},
     corpus::record_of,
     log::shortened,
-    tokens,
+    thousands, tokens,
 };
 
 /// Built-in sentences for training, validation and the test, and the seed that they are drawn from.
@@ -163,6 +163,21 @@ impl LabeledPart {
         let corpus = EncodedCorpus::from_labeled(&self.texts, &self.files, self.layout, &storage, encode)?;
         tokens::say_use(log, corpus.cache_use());
         Ok(corpus)
+    }
+
+    /// Warns of texts that have more than `most` of these numbers of tokens, and are cut off.
+    pub(crate) fn warn_of_cut(&self, n_tokens: impl Iterator<Item = usize>, most: usize, log: &dyn Log) {
+        let long = n_tokens.zip(&self.texts).filter(|(n, _)| *n > most);
+        let lines: Vec<u64> = long.map(|(_, text)| text.line).collect();
+        if let [first, ..] = lines[..] {
+            log.warning(&format!(
+                "{}: {} of {} texts have more than {most} tokens, and are cut off: batch.context; the first is on \
+                 line {first}",
+                self.name,
+                thousands(lines.len() as u64),
+                thousands(self.texts.len() as u64)
+            ));
+        }
     }
 
     /// How many texts have each label.
