@@ -110,6 +110,7 @@ fn updates_after_the_end_of_the_schedule_are_told() {
     folder.write("train.txt", &sentences(0, 30));
     folder.write("short.toml", &recipe(2));
     folder.write("whole.toml", &recipe(4));
+    folder.write("none.toml", &recipe(4).replace("peak = 1e-3", "peak = 0.0"));
     let idle = "the learning rate is 0 from update 2 on, and the rest of training.steps = 4 change nothing";
     for command in ["doctor", "train"] {
         let shown = |recipe| {
@@ -119,6 +120,7 @@ fn updates_after_the_end_of_the_schedule_are_told() {
         };
         contains(&shown("short.toml"), &[idle]);
         assert!(!shown("whole.toml").contains("the learning rate is 0"));
+        contains(&shown("none.toml"), &["the learning rate is 0 at every update, and training changes nothing"]);
     }
 }
 

@@ -83,6 +83,10 @@ impl ScheduleConfig {
     /// The update from which on the learning rate is 0, if there is one.
     pub fn ends_at(&self) -> Option<u64> {
         match *self {
+            Self::Noam { factor: 0.0, .. }
+            | Self::InverseSqrt { peak: 0.0, .. }
+            | Self::Cosine { peak: 0.0, floor: 0.0, .. }
+            | Self::Constant { lr: 0.0, .. } => Some(1),
             Self::Cosine { warmup_steps, total_steps, floor: 0.0, .. } => {
                 Some(total_steps.max(warmup_steps.saturating_add(1)))
             }
@@ -170,6 +174,19 @@ mod tests {
         }
         let floored = ScheduleConfig::Cosine { peak: 1.0, warmup_steps: 10, total_steps: 110, floor: 0.1 };
         assert_eq!(floored.ends_at(), None);
+        for rate in [0.0, 1.0] {
+            for config in [
+                ScheduleConfig::Noam { factor: rate, warmup_steps: 10 },
+                ScheduleConfig::InverseSqrt { peak: rate, warmup_steps: 10 },
+                ScheduleConfig::Cosine { peak: rate, warmup_steps: 10, total_steps: 110, floor: 0.0 },
+                ScheduleConfig::Cosine { peak: 0.0, warmup_steps: 10, total_steps: 110, floor: rate },
+                ScheduleConfig::Constant { lr: rate, warmup_steps: 10 },
+            ] {
+                // A rise to nothing is not an end, where a floor comes after it.
+                let last_above = (1..1_000).rfind(|&step| lr(config, step) > 0.0).unwrap_or(0);
+                assert_eq!(config.ends_at(), (last_above < 999).then_some(last_above + 1), "{config:?}");
+            }
+        }
     }
 
     proptest! {

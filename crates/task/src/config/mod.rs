@@ -104,9 +104,13 @@ impl RunRecipe {
         self.training.validate().map_err(|error| Problem::within("training", &error.keys(), &error))
     }
 
-    /// What is to be said where the schedule ends before training does.
+    /// What is to be said where the schedule ends before training does, or does not begin.
     pub fn idle_updates(&self) -> Option<String> {
         let (end, steps) = (self.schedule.ends_at()?, self.training.steps);
+        if end == 1 {
+            let text = "the learning rate is 0 at every update, and training changes nothing";
+            return Some(format!("schedule: {text}: raise it, or total_steps of a cosine"));
+        }
         (end < steps).then(|| {
             format!(
                 "schedule: the learning rate is 0 from update {end} on, and the rest of training.steps = {steps} change \
