@@ -384,6 +384,8 @@ fn bad_input_is_named() {
     says("masked.toml", &["model.next_sentence=true"], &["full sentences"]);
     says("masked.toml", &["model.masked_lm=false"], &["model.masked_lm"]);
     says("masked.toml", &["tokenizer.kind=bpe", "tokenizer.vocab_size=300"], &["mask", "wordpiece"]);
+    folder.write("blank.txt", "\n\n");
+    says("masked.toml", &["data.train.text=blank.txt"], &["data.train: the text holds no token"]);
     folder.write("bad.tsv", "a b\tup\nno label\n");
     says("classes.toml", &["data.train.tsv=bad.tsv"], &["bad.tsv:2", "tab"]);
     folder.write("one.tsv", "a b\tup\n");

@@ -401,6 +401,16 @@ fn the_last_checkpoints_are_those_that_the_run_takes_the_mean_of() {
 }
 
 #[test]
+fn a_part_of_the_data_in_which_nothing_is_left_is_named() {
+    let folder = Folder::new();
+    folder.write("blank.tsv", "\t\n\t\n");
+    for part in ["train", "validation"] {
+        let error = folder.run(&["train", "recipe.toml", "--set", &format!("data.{part}.tsv=blank.tsv")], 1);
+        assert!(error.contains(&format!("error: data.{part}: the corpus holds no usable sentence pair")), "{error}");
+    }
+}
+
+#[test]
 fn a_recipe_without_validation_trains_and_says_nothing_of_a_best() {
     let folder = Folder::new();
     let without = RECIPE.replace("[data.validation]\ntsv = \"pairs.tsv\"\n", "");

@@ -93,6 +93,18 @@ pub enum Error {
     Backend(#[from] BackendError),
 }
 
+impl Error {
+    /// Names the part of the data, `validation` for example, in which nothing is left.
+    pub(crate) fn of_part(self, part: &str) -> Self {
+        match self {
+            Self::Data(cause @ (DataError::NoPairs | DataError::NoText)) => {
+                Self::While { doing: format!("data.{part}"), cause: cause.into() }
+            }
+            error => error,
+        }
+    }
+}
+
 impl From<InterchangeError> for Error {
     fn from(cause: InterchangeError) -> Self {
         match cause {

@@ -115,9 +115,10 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
             let rows = MaskedSentences::new(text, batch.examples, batch.context, ids, masking)?;
             Ok(ExampleBatcher::new(rows, n_rows, seed)?)
         };
-        let train_batches = batcher(text, run.training.seed)?;
+        let train_batches = batcher(text, run.training.seed).map_err(|error| error.of_part("train"))?;
         // The same masks whatever the run, so that runs can be compared.
-        let validation_batches = held_out.map(|text| batcher(text, 0)).transpose()?;
+        let validation_batches = held_out.map(|text| batcher(text, 0)).transpose();
+        let validation_batches = validation_batches.map_err(|error| error.of_part("validation"))?;
         Ok(Self {
             config,
             objective: MaskedLmObjective { label_smoothing: objective.label_smoothing },

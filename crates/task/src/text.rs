@@ -69,9 +69,9 @@ impl Texts {
         split: impl FnOnce(T, f64) -> [T; 2],
         log: &dyn Log,
     ) -> Result<(T, Option<T>)> {
-        let text = read(&self.train)?;
+        let text = read(&self.train).map_err(|error| error.of_part("train"))?;
         Ok(match (&self.validation, self.held_out) {
-            (Some(validation), _) => (text, Some(read(validation)?)),
+            (Some(validation), _) => (text, Some(read(validation).map_err(|error| error.of_part("validation"))?)),
             (None, Some(fraction)) => {
                 let [text, held_out] = split(text, 1.0 - fraction);
                 (text, Some(held_out))

@@ -7,8 +7,8 @@ use attentive_bundle::{DataRecord, DecodingConfig, Processor, ScoreRecord, Trans
 use attentive_collective::Collective;
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
-    BatchConfig, CorpusRules, EncodedCorpus, Epochs, Mixture, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side,
-    Size, SpecialIds, Storage, Treatment, derived_seed,
+    BatchConfig, CorpusRules, DataError, EncodedCorpus, Epochs, Mixture, OnProblem, Order, PairBatcher, PairEpoch,
+    Shape, Side, Size, SpecialIds, Storage, Treatment, derived_seed,
 };
 use attentive_metrics::{Bleu, Chrf, ExactMatch, Likelihood, Scorer};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TranslationObjective};
@@ -112,7 +112,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         let order = recipe.data.order.of_pairs(run.training.seed);
         let batch = recipe.batch.clone();
         let weights = recipe.data.mixture();
-        let train = mixed(PairBatcher::of_parts(train, &batch, order)?, weights.as_ref());
+        let nothing_in = |part: &'static str| move |error: DataError| crate::Error::from(error).of_part(part);
+        let train = PairBatcher::of_parts(train, &batch, order).map_err(nothing_in("train"))?;
+        let train = mixed(train, weights.as_ref());
         say!(log, "batches   {}", train.plan());
         if let Some(mixture) = train.mixture() {
             let shares = corpus.train.iter().zip(mixture.counts());
@@ -154,7 +156,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
                 let n_left = recipe.evaluation.bleu_sentences.saturating_sub(sample.len());
                 sample.extend(corpus.pairs.pairs(&recipe.rules, n_left)?);
             }
-            let batches = PairBatcher::of_parts(parts, &batch, Order::Sorted)?;
+            let batches = PairBatcher::of_parts(parts, &batch, Order::Sorted).map_err(nothing_in("validation"))?;
             let sample = sample.into_iter().map(|pair| (pair.source, pair.target)).unzip();
             validation.push(HeldOut { direction: direction.clone(), batches, sample });
         }
