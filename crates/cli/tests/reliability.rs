@@ -368,7 +368,9 @@ fn a_damaged_checkpoint_is_left_out_of_the_mean_only_if_asked() {
     fs::write(&older, damaged).unwrap();
     let resume = ["train", "--resume", "runs/copy-1"];
     let error = folder.run(&resume, 1);
-    for part in ["step-00000009", "SHA-256", "nothing is lost", "go on with: attentive train --resume runs/copy-1"] {
+    let go_on =
+        "go on with: attentive train --resume runs/copy-1; for a mean without what is damaged, add: --leave-out-";
+    for part in ["step-00000009", "SHA-256", "nothing is lost", go_on] {
         assert!(error.contains(part), "{part:?} is missing: {error}");
     }
     let error = folder.run(&["average", "runs/copy-1", "--last", "2", "--out", "mean"], 1);

@@ -82,7 +82,11 @@ impl Session<'_, '_> {
         let log = self.options.log;
         let n_made = latest.as_ref().map_or(0, |(_, checkpoint)| checkpoint.state.step);
         if n_made > self.training().steps {
-            let text = format!("training.steps = {}: the run has made {n_made} updates", self.training().steps);
+            let steps = self.training().steps;
+            let text = format!(
+                "training.steps = {steps}: the run has made {n_made} updates, which is the least that it may be; a \
+                 checkpoint before them becomes a model by attentive average"
+            );
             return Err(Problem::among(["training.steps"], text).into());
         }
         let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
@@ -110,8 +114,15 @@ impl Session<'_, '_> {
         let written = together(&*self.peers, written);
         let scored = written.and_then(|written| self.score(&outcome.model, task, written));
         let finished = together(&*self.peers, scored).inspect_err(|error| {
-            let is_of_best = matches!(error, Error::Train(TrainError::NoBest | TrainError::BestUnread { .. }));
-            let or = if is_of_best { "; for the last model, add: --set evaluation.model=last" } else { "" };
+            let or = match error {
+                Error::Train(TrainError::NoBest | TrainError::BestUnread { .. }) => {
+                    "; for the last model, add: --set evaluation.model=last"
+                }
+                Error::Train(TrainError::NotAveraged { cause }) if matches!(**cause, TrainError::Damaged { .. }) => {
+                    "; for a mean without what is damaged, add: --leave-out-damaged"
+                }
+                _ => "",
+            };
             log.warning(&format!("the model is not finished; {go_on}{or}"));
         });
         let example = task.example(&self.run.with_file_name("latest").display().to_string());
