@@ -424,6 +424,9 @@ fn texts_are_held_to_a_form() {
         (json!({ "type": "json_schema", "json_schema": { "schema": { "not": {} } } }), "#/not: the keyword not"),
         (json!({ "type": "json_schema", "json_schema": {} }), "schema"),
         (json!({ "type": "regex" }), "regex"),
+        // As other servers have it, and a field that is not one.
+        (json!({ "type": "json_object", "schema": { "type": "object" } }), "unknown field `schema`"),
+        (json!({ "type": "text", "json_schema": { "schema": true } }), "unknown field `json_schema`"),
     ] {
         chat["response_format"] = format;
         let error = is_refused(&server.post("/v1/chat/completions", &chat), 400, what);

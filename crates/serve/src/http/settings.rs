@@ -42,10 +42,11 @@ pub(super) struct Settings {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum ResponseFormat {
+    // With braces, as serde passes over unknown fields of a variant without.
     /// Nothing.
-    Text,
+    Text {},
     /// An object of JSON.
-    JsonObject,
+    JsonObject {},
     /// What a schema describes.
     JsonSchema { json_schema: NamedSchema },
 }
@@ -72,8 +73,8 @@ impl ResponseFormat {
     /// The form, if there is one.
     pub(super) fn form(&self) -> Option<FormSpec> {
         match self {
-            Self::Text => None,
-            Self::JsonObject => Some(FormSpec::JsonObject),
+            Self::Text {} => None,
+            Self::JsonObject {} => Some(FormSpec::JsonObject),
             Self::JsonSchema { json_schema } => Some(FormSpec::JsonSchema(json_schema.schema.clone())),
         }
     }
