@@ -26,6 +26,16 @@ fn libretranslate() {
         b"q=the+animal+was+tired&source=en&target=de",
     );
     assert_eq!(form.ok(), one, "a form as JSON");
+    // Types of media have no case; curl calls every body a form.
+    let of_type = |header: (&str, &str), body: &str| server.send("POST", "/translate", &[header], body.as_bytes());
+    let (form, body) =
+        ("q=the+animal+was+tired&source=en&target=de", json!({ "q": SENTENCE, "source": "en", "target": "de" }));
+    let kind = ("content-type", "Application/X-WWW-Form-urlencoded ; charset=utf-8");
+    assert_eq!([of_type(kind, form).ok(), of_type(kind, &body.to_string()).ok()], [one.clone(), one.clone()]);
+    let parts = ("content-type", "multipart/form-data; boundary=x");
+    is_refused(&of_type(parts, "--x--"), 400, "multipart/form-data is not read here");
+    is_refused(&of_type(("content-encoding", "gzip"), &body.to_string()), 400, "compressed (gzip)");
+    assert_eq!(of_type(("content-encoding", "identity"), &body.to_string()).ok(), one);
     let many = json!({ "q": [SENTENCE, ""], "source": "auto", "target": "de", "alternatives": 2 });
     let many = server.post("/translate", &many).ok();
     assert_eq!(many["translatedText"][0], one["translatedText"]);

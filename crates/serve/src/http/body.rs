@@ -6,7 +6,7 @@ use attentive_run::with_causes;
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::IntoResponse,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -39,9 +39,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
 
 /// The bytes of a body, if they come in time and are not too many.
 pub(super) async fn bytes(request: Request, app: &Arc<App>) -> Result<Bytes, Failure> {
+    let coding = request.headers().get(header::CONTENT_ENCODING).and_then(|coding| coding.to_str().ok());
+    let compressed = coding.filter(|coding| !coding.eq_ignore_ascii_case("identity")).map(|coding| {
+        let problem = format!("the body is compressed ({coding}), which is not read here: send it as it is");
+        Failure::new(Kind::Malformed, problem)
+    });
     let late = || Failure::new(Kind::Late, "the body did not come in time");
     match timeout(app.config.limits.time, Bytes::from_request(request, app)).await.map_err(|_| late())? {
-        Ok(bytes) => Ok(bytes),
+        Ok(bytes) => compressed.map_or(Ok(bytes), Err),
         Err(rejection) => Err(match rejection.into_response().status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let max = app.config.limits.body_bytes;
