@@ -240,6 +240,7 @@ impl From<TranslateError> for Failure {
     fn from(error: TranslateError) -> Self {
         match error {
             TranslateError::Decode(error) => error.into(),
+            TranslateError::Frame(error) => error.into(),
             TranslateError::NothingFollows { .. } => Self::broken(&error),
             error => Self::invalid(error.to_string()),
         }
@@ -272,7 +273,9 @@ impl From<ChatError> for Failure {
 impl From<FrameError> for Failure {
     fn from(error: FrameError) -> Self {
         match error {
-            FrameError::NoLanguage { side, .. } => Self::field(side, format!("say the {side} language")),
+            FrameError::NoLanguage { side, .. } => {
+                Self::field(side, format!("say the {side} language, or start the server with --languages FROM:TO"))
+            }
             error => Self::invalid(error.to_string()),
         }
     }

@@ -77,6 +77,20 @@ fn a_model_that_is_told_the_target_alone_takes_any_source() {
 }
 
 #[test]
+fn a_language_that_is_not_said_is_asked_for_as_a_client_can_say_it() {
+    let server = Running::of(&["m2m100"]);
+    for (path, body) in [
+        ("/api/translate", json!({ "text": SENTENCE })),
+        ("/api/translate", json!({ "text": SENTENCE, "source": "en" })),
+        ("/v1/chat/completions", json!({ "model": "m2m100", "messages": [{ "role": "user", "content": SENTENCE }] })),
+    ] {
+        let error = is_refused(&server.post(path, &body), 400, "say the target language, or start the server with");
+        let field = if path.starts_with("/v1") { "param" } else { "field" };
+        assert_eq!(error["error"][field], "target");
+    }
+}
+
+#[test]
 fn the_languages_of_a_vocabulary_are_targets_as_if_the_text_said_them() {
     let server = Running::of(&["opus"]);
     let languages = json!([{ "code": "und", "name": "und", "targets": ["de", "fra"] }]);
