@@ -88,8 +88,7 @@ impl TranslationConstraints {
     pub(crate) fn validate(&self, tokenizer: &dyn Tokenizer) -> Result<(), TranslateError> {
         for phrase in self.required.iter().chain(self.terms.iter().map(|term| &term.target)) {
             let ids = tokenizer.encode_target(phrase);
-            if ids.is_empty() || phrase.trim().is_empty() || ids.iter().any(|id| tokenizer.specials().unk == Some(*id))
-            {
+            if ids.is_empty() || phrase.trim().is_empty() || has_unknown(tokenizer, &ids) {
                 return Err(TranslateError::Unwritable { phrase: phrase.clone() });
             }
             let is_in = |forbidden: &&String| has_words(phrase, forbidden);
@@ -144,16 +143,26 @@ impl TranslationConstraints {
     }
 
     /// The tokens of the whole words of a prefix, and the word after them that is not finished.
-    pub(crate) fn prefix(&self, tokenizer: &dyn Tokenizer, prefix: &str) -> (Vec<TokenId>, Typed) {
+    ///
+    /// # Errors
+    /// [`TranslateError::Unwritable`].
+    pub(crate) fn prefix(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        prefix: &str,
+    ) -> Result<(Vec<TokenId>, Typed), TranslateError> {
         let start =
             if self.completes { prefix.trim_end_matches(|c: char| !c.is_whitespace()).len() } else { prefix.len() };
         let (whole, word) = prefix.split_at(start);
         let tokens = tokenizer.encode_target(whole.trim_end());
+        if has_unknown(tokenizer, &tokens) {
+            return Err(TranslateError::Unwritable { phrase: prefix.to_owned() });
+        }
         let written = as_written(tokenizer, word);
         // Some tokenizers have no capitals, for example.
         let text = if written.chars().count() == word.chars().count() { written } else { word.to_owned() };
         let typed = Typed { n_before: tokens.len(), text };
-        (tokens, typed)
+        Ok((tokens, typed))
     }
 }
 
@@ -174,6 +183,11 @@ fn forms(tokenizer: &dyn Tokenizer, phrase: &str) -> Phrase {
     let (word, both) = (tokenizer.encode_target(WORD), tokenizer.encode_target(&format!("{WORD} {phrase}")));
     let after = both.strip_prefix(&word[..]).filter(|after| !after.is_empty() && **after != first[..]);
     Phrase { forms: std::iter::once(first.clone()).chain(after.map(<[TokenId]>::to_vec)).collect() }
+}
+
+/// Whether tokens are of a text with characters that the vocabulary lacks.
+fn has_unknown(tokenizer: &dyn Tokenizer, ids: &[TokenId]) -> bool {
+    tokenizer.specials().unk.is_some_and(|unk| ids.contains(&unk))
 }
 
 /// Words as they are in texts of the tokenizer, which may normalise them.

@@ -303,7 +303,8 @@ pub enum TranslateError {
         /// [`DecodingConfig::max_len`](crate::DecodingConfig::max_len).
         max_len: usize,
     },
-    /// A phrase that is required or forbidden has no words, or words that the vocabulary does not have.
+    /// A phrase that is required or forbidden has no words; or it, or a prefix, has words that the vocabulary does not
+    /// have.
     #[error("the phrase {phrase:?} can't be written: it is blank, or has characters that the vocabulary lacks")]
     Unwritable {
         /// The phrase.

@@ -375,8 +375,9 @@ impl<M: EncoderDecoder> Translator<M> {
         }
         let first = frame.first.or(config.forced_first);
         let rows = self.sources(texts, frame)?;
-        let (prefixes, typed): (Vec<Vec<TokenId>>, Vec<Typed>) =
-            prefixes.iter().map(|prefix| constraints.prefix(&*self.tokenizer, prefix.as_ref())).unzip();
+        let prefixes = prefixes.iter().map(|prefix| constraints.prefix(&*self.tokenizer, prefix.as_ref()));
+        let prefixes = prefixes.collect::<Result<Vec<(Vec<TokenId>, Typed)>, TranslateError>>()?;
+        let (prefixes, typed): (Vec<Vec<TokenId>>, Vec<Typed>) = prefixes.into_iter().unzip();
         constraints.validate_prefixes(&*self.tokenizer, &prefixes)?;
         let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(first.is_some());
         let max_len = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS);

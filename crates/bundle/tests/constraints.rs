@@ -149,6 +149,11 @@ fn constraints_that_no_text_can_have_are_refused() {
         translator.find(&[Input::from(&LINES[0])], &[prefix], &config, Search::Constrained(constraints, search))
     };
     assert!(matches!(begins(&forbidding, "the bee"), Err(TranslateError::Contradiction { .. })));
+    for (bias, completes) in [(None, false), (Some(0.5), false), (None, true)] {
+        let constraints = TranslationConstraints { prefix_bias: bias, completes, ..Default::default() };
+        let refused = begins(&constraints, "the 日 bee").unwrap_err();
+        assert!(matches!(&refused, TranslateError::Unwritable { phrase } if phrase == "the 日 bee"), "{refused}");
+    }
     assert!(begins(&forbidding, "the bees").is_ok());
     assert!(begins(&TranslationConstraints { prefix_bias: Some(0.5), ..forbidding.clone() }, "the bee").is_ok());
     assert!(begins(&TranslationConstraints { completes: true, ..forbidding }, "the bee").is_ok());

@@ -191,6 +191,7 @@ fn constraints_at_odds_are_refused_with_their_field() {
         (json!({ "terms": { "animal": "" } }), Some("terms"), "blank"),
         (json!({ "terms": ["animal"] }), Some("terms"), "terms"),
         (json!({ "must": ["☃"] }), None, "can't be written"),
+        (json!({ "prefix": "das ☃ ein" }), None, "can't be written"),
         (json!({ "must": ["das Tier"], "must_not": ["Tier"] }), None, "is required"),
         (json!({ "prefix_bias": 0.5 }), Some("prefix_bias"), "give one"),
         (json!({ "prefix": "das", "prefix_bias": 1 }), Some("prefix_bias"), "below 1"),
