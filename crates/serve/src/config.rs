@@ -115,7 +115,11 @@ impl ModelSource {
         Self::set(models, ("--languages", text), |model, pair| {
             let pair = pair.split_once(':').filter(|(from, to)| !from.is_empty() && !to.is_empty());
             let (from, to) = pair.ok_or("write FROM:TO, as en:de, or NAME=FROM:TO")?;
-            model.languages = Some((from.to_owned(), to.to_owned()));
+            let languages = (from.to_owned(), to.to_owned());
+            if model.languages.as_ref().is_some_and(|others| *others != languages) {
+                return Err("a model has other languages already: say them once");
+            }
+            model.languages = Some(languages);
             Ok(())
         })
     }
@@ -141,7 +145,11 @@ impl ModelSource {
     pub fn set_weights(models: &mut [Self], text: &str) -> Result<(), String> {
         Self::set(models, ("--weights", text), |model, weights| {
             let weights = weights.split(',').map(str::parse).collect::<Result<Vec<f64>, _>>();
-            model.weights = weights.map_err(|_| "write numbers with commas between them, as 2,1, or NAME=2,1")?;
+            let weights = weights.map_err(|_| "write numbers with commas between them, as 2,1, or NAME=2,1")?;
+            if !model.weights.is_empty() && model.weights != weights {
+                return Err("a model has other weights already: say them once");
+            }
+            model.weights = weights;
             Ok(())
         })
     }
@@ -251,5 +259,21 @@ mod tests {
             assert!(refused.as_ref().is_err_and(|error| error.contains(why)), "{why}: {refused:?}");
         }
         assert_eq!(models, [ModelSource::new("a")]);
+    }
+
+    #[test]
+    fn what_is_said_twice_of_a_model_is_the_same_or_refused() {
+        let mut models = ["a=runs/1", "b=runs/2"].map(|text| ModelSource::parse(text).unwrap());
+        for text in ["a=en:de", "en:de"] {
+            ModelSource::set_languages(&mut models, text).unwrap();
+            ModelSource::set_weights(&mut models, "2,1").unwrap();
+        }
+        for refused in [
+            ModelSource::set_languages(&mut models, "a=de:en"),
+            ModelSource::set_languages(&mut models, "en:fr"),
+            ModelSource::set_weights(&mut models, "b=1,1"),
+        ] {
+            assert!(refused.as_ref().is_err_and(|error| error.contains("say them once")), "{refused:?}");
+        }
     }
 }
