@@ -391,6 +391,8 @@ fn openai_streams() {
     let end = &parts[parts.len() - 2]["choices"][0]["finish_reason"];
     assert_eq!(*end, whole["choices"][0]["finish_reason"]);
     assert_eq!(parts.last().unwrap()["usage"], whole["usage"]);
+    let before = &parts[..parts.len() - 1];
+    assert!(before.iter().all(|part| part.get("usage") == Some(&Value::Null)), "{before:?}");
 
     for model in ["llama", "marian"] {
         let mut body = json!({
@@ -419,6 +421,7 @@ fn openai_streams() {
     body["stream_options"] = json!({ "include_usage": null });
     let without = server.post("/v1/completions", &body).events();
     assert_eq!(without.len(), parts.len(), "null is what is not set");
+    assert!(!without.concat().contains("usage"), "{without:?}");
     let long = json!({ "model": "gpt2", "prompt": SENTENCE.repeat(2) });
     is_refused(&server.post("/v1/completions", &long), 400, "the model has positions for 16: shorten it");
     // What fails at once has a status of its own.

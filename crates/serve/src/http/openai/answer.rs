@@ -98,6 +98,14 @@ pub(super) async fn streamed<W: Wording>(
     with_usage: bool,
 ) -> Result<Response, Failure> {
     let head = Head::new::<W>(true, model);
+    // Where the last part tells the numbers of tokens, the others say that they don't, as in the interface.
+    let part = move |choices: Vec<Value>| {
+        let mut part = head.with(choices);
+        if with_usage {
+            part["usage"] = Value::Null;
+        }
+        part
+    };
     // Characters of each text so far, once it has begun.
     let mut offsets: Vec<Option<usize>> = Vec::new();
     let say = move |news: News| match news {
@@ -109,17 +117,17 @@ pub(super) async fn streamed<W: Wording>(
             let is_something = !told.text.is_empty() || tokens.is_some() && told.token.is_some();
             let piece = is_something.then(|| wording.piece(&told, tokens.as_deref(), *at));
             *at += told.text.chars().count();
-            begin.into_iter().chain(piece).map(|choice| head.with([choice])).collect()
+            begin.into_iter().chain(piece).map(|choice| part(vec![choice])).collect()
         }
         News::Over(outcome) => {
             // What has no text begins all the same.
             let is_new = |of: &usize| offsets.get(*of).is_none_or(Option::is_none);
             let begin = (0..outcome.ended.len()).filter(is_new).filter_map(|of| wording.begin(of));
-            let mut said: Vec<Value> = begin.map(|choice| head.with([choice])).collect();
+            let mut said: Vec<Value> = begin.map(|choice| part(vec![choice])).collect();
             let end = |(of, &ended)| wording.end(of, finish_reason(ended));
-            said.push(head.with(outcome.ended.iter().enumerate().map(end)));
+            said.push(part(outcome.ended.iter().enumerate().map(end).collect()));
             if with_usage {
-                let mut last = head.with([]);
+                let mut last = part(Vec::new());
                 last["usage"] = usage([&outcome]);
                 said.push(last);
             }
