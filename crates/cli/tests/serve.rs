@@ -133,6 +133,9 @@ fn what_it_cannot_serve_is_an_error_that_says_so() {
         (&["--model", "marian", "--api-key-file", "keys"], "16 characters"),
         (&["--model", "marian", "--api-key-file", "nowhere"], "can't read nowhere"),
         (&["--model", "marian", "--cors-origin", "example.org"], "is not an origin"),
+        (&["--model", "marian", "--cors-origin", "https://Example.org"], "in small letters"),
+        (&["--model", "marian", "--cors-origin", "https://bücher.example"], "in Punycode"),
+        (&["--model", "marian", "--languages", "en:de", "--languages", "marian=de:en"], "say them once"),
         (&["--model", "marian", "--bind", "192.0.2.1"], "can't listen at 192.0.2.1:8080"),
     ] {
         contains(&folder.fail(&[&["serve"], args].concat(), ""), &[said]);

@@ -83,7 +83,10 @@ pub enum ServeError {
         least: usize,
     },
     /// An origin is not one.
-    #[error("{origin:?} is not an origin: write https://example.org, or * for any")]
+    #[error(
+        "{origin:?} is not an origin: write https://example.org, as browsers do in small letters and in Punycode, or * \
+         for any"
+    )]
     Origin {
         /// What was given.
         origin: String,

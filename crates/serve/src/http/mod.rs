@@ -115,7 +115,9 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServeError> {
     let parse = |origin: &String| {
         let wrong = || ServeError::Origin { origin: origin.clone() };
         let host = origin.strip_prefix("https://").or(origin.strip_prefix("http://")).ok_or_else(wrong)?;
-        if host.is_empty() || host.contains(['/', ' ', '?', '#']) {
+        // Browsers write hosts in small letters, and those of other scripts in Punycode.
+        let is_other = |c: char| c.is_ascii_uppercase() || !c.is_ascii() || "/ ?#".contains(c);
+        if host.is_empty() || host.contains(is_other) {
             return Err(wrong());
         }
         HeaderValue::from_str(origin).map_err(|_| wrong())
