@@ -121,6 +121,8 @@ pub struct Piece<'a> {
     pub token: Option<(TokenId, f64)>,
     /// The text that can be told by now, which is empty while a character, or a string that ends the text, may be under way.
     pub text: &'a str,
+    /// Characters before those of the token that are held back: a string that ends the text may begin with them.
+    pub n_held: usize,
 }
 
 /// The first token of a text, where it is given, and each that is scored with its log-probability in nats.
@@ -332,7 +334,7 @@ impl<M: LanguageModel> Generator<M> {
     ) -> Result<(Vec<Vec<Generated>>, Acceptance), DecodeError> {
         let mut texts = vec![(String::new(), Vec::new()); prompts.len() * n_samples];
         let of_prompts = prompts.iter().map(|prompt| self.prompt(prompt.as_ref(), config)).collect();
-        let on_piece = |Piece { of, token, text }: Piece<'_>| {
+        let on_piece = |Piece { of, token, text, .. }: Piece<'_>| {
             texts[of].0.push_str(text);
             texts[of].1.extend(token);
             ControlFlow::Continue(())
@@ -401,8 +403,9 @@ impl<M: LanguageModel> Generator<M> {
         let mut streams: Vec<(TextStream<'_>, StopStrings)> = (0..prompts.len() * n_samples).map(stream).collect();
         let on_token = |Drawn { text: of, token, log_prob }: Drawn| {
             let (stream, stop) = &mut streams[of];
+            let n_held = stop.n_held();
             let (text, at_end) = stop.push(&stream.push(token));
-            let wish = on_piece(Piece { of, token: Some((token, log_prob)), text: &text });
+            let wish = on_piece(Piece { of, token: Some((token, log_prob)), text: &text, n_held });
             if at_end { ControlFlow::Break(()) } else { wish }
         };
         let (ended, accepted) = match strategy {
@@ -427,7 +430,7 @@ impl<M: LanguageModel> Generator<M> {
             let rest = if at_end { piece } else { piece + &stop.finish() };
             if !rest.is_empty() {
                 // The text is over, whether the caller wishes for more or not.
-                let _ = on_piece(Piece { of, token: None, text: &rest });
+                let _ = on_piece(Piece { of, token: None, text: &rest, n_held: 0 });
             }
         }
         Ok((ended, accepted))

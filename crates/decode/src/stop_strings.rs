@@ -41,6 +41,11 @@ impl StopStrings {
         (std::mem::replace(&mut self.waiting, waiting), false)
     }
 
+    /// Characters that are held back by now.
+    pub fn n_held(&self) -> usize {
+        self.waiting.chars().count()
+    }
+
     /// The text that is still held back when the whole text ends by itself.
     pub fn finish(self) -> String {
         self.waiting

@@ -479,6 +479,25 @@ fn strings_end_texts() {
 }
 
 #[test]
+fn tokens_are_told_where_they_are_though_a_string_may_begin_there() {
+    let server = Running::of(&["llama", "marian"]);
+    for model in ["llama", "marian"] {
+        let mut body =
+            json!({ "model": model, "prompt": "the animal", "max_tokens": 12, "temperature": 0, "logprobs": 0 });
+        let plain = server.post("/v1/completions", &body).ok()["choices"][0].clone();
+        let begins: String = plain["text"].as_str().unwrap().chars().skip(2).take(2).collect();
+        body["stop"] = json!(begins + "☃");
+        assert_eq!(server.post("/v1/completions", &body).ok()["choices"][0], plain);
+        body["stream"] = json!(true);
+        let parts = server.post("/v1/completions", &body).events();
+        let parts = parts.iter().filter_map(|part| serde_json::from_str::<Value>(part).ok());
+        let offsets = parts
+            .flat_map(|part| part["choices"][0]["logprobs"]["text_offset"].as_array().cloned().unwrap_or_default());
+        assert_eq!(json!(offsets.collect::<Vec<Value>>()), plain["logprobs"]["text_offset"]);
+    }
+}
+
+#[test]
 fn vectors_and_classes() {
     let server = Running::of(&["bert-masked-lm", "bert-classification", "bert-rank"]);
     let vectors = server.post("/embed", &json!({ "inputs": [SENTENCE, "the dog"] })).ok();

@@ -58,6 +58,8 @@ pub(crate) struct Told {
     pub(crate) of: usize,
     pub(crate) token: Option<(TokenId, f64)>,
     pub(crate) text: String,
+    /// Characters before those of the token that are held back.
+    pub(crate) n_held: usize,
     /// What could have been written in the place of the token, best first.
     pub(crate) top: Ranked,
 }
@@ -145,7 +147,7 @@ impl LanguageEngine {
         let mut n_written = vec![0; task.n];
         let mut tell_piece = |of: usize, piece: Piece<'_>, top: Ranked| {
             n_written[of] += usize::from(piece.token.is_some());
-            tell(Told { of, token: piece.token, text: piece.text.to_owned(), top })
+            tell(Told { of, token: piece.token, text: piece.text.to_owned(), n_held: piece.n_held, top })
         };
         let explain = |error: attentive_decode::DecodeError| ticket.explain(error.into());
         // What is remembered of a step is of one row, so each text is written by itself then; it is the same text.

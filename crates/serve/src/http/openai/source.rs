@@ -128,7 +128,7 @@ impl Translations {
         for part in parts {
             let source = match part {
                 Part::Space(text) => {
-                    self.told.push(Told { of, token: None, text: (*text).to_owned(), top: Vec::new() });
+                    self.told.push(plain(of, (*text).to_owned()));
                     continue;
                 }
                 Part::Sentence(source) => source,
@@ -158,7 +158,7 @@ impl Translations {
                     true => found.text.clone(),
                     false => pieces(engine.tokenizer(), &[], &found.tokens[..n_kept]).concat(),
                 };
-                self.told.push(Told { of, token: None, text, top: Vec::new() });
+                self.told.push(plain(of, text));
             }
             if !has_end && n_left == 0 {
                 break;
@@ -174,7 +174,7 @@ impl Translations {
         let (pair, scored) = &self.scored[at][rank];
         let kept = &pair.target[..pair.target.len() - n_left_out];
         for (ScoredToken { id, log_prob, top }, text) in scored.iter().zip(pieces(engine.tokenizer(), &[], kept)) {
-            self.told.push(Told { of, token: Some((*id, *log_prob)), text, top: top.clone() });
+            self.told.push(Told { token: Some((*id, *log_prob)), top: top.clone(), ..plain(of, text) });
         }
     }
 
@@ -190,20 +190,26 @@ impl Translations {
             if ended[of] == Ended::ByCaller {
                 continue;
             }
+            let n_held = stops[of].n_held();
             let (text, at_end) = stops[of].push(&told.text);
             if at_end {
                 ended[of] = Ended::ByCaller;
             }
-            kept.push(Told { text, ..told });
+            kept.push(Told { text, n_held, ..told });
         }
         for (of, stop) in stops.into_iter().enumerate() {
             let rest = stop.finish();
             if ended[of] != Ended::ByCaller && !rest.is_empty() {
-                kept.push(Told { of, token: None, text: rest, top: Vec::new() });
+                kept.push(plain(of, rest));
             }
         }
         (kept, Outcome { ended, n_prompt: n_read, n_written })
     }
+}
+
+/// A text without its tokens.
+fn plain(of: usize, text: String) -> Told {
+    Told { of, token: None, text, n_held: 0, top: Vec::new() }
 }
 
 /// The scores of all translations of a sentence, which is read once.

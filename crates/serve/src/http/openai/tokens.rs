@@ -43,7 +43,7 @@ pub(super) fn of_completion<'a>(
             // The token itself is among them, one more if it is not one of the most probable, as in the interface.
             let top = top.chain([(id, log_prob)]).map(|(id, log_prob)| (text(id), json!(finite(log_prob))));
             tops.push(Value::Object(top.collect::<Map<_, _>>()));
-            offsets.push(offset);
+            offsets.push(offset + told.n_held);
         }
         offset += told.text.chars().count();
     }
@@ -74,7 +74,7 @@ mod tests {
         let [a, first, second]: [TokenId; 3] = Bytes::default().encode("aé").try_into().unwrap();
         let told = |id: TokenId, text: &str| {
             let top = vec![(id, -0.5), (second, -1.0)];
-            Told { of: 0, token: Some((id, -0.5)), text: text.to_owned(), top }
+            Told { of: 0, token: Some((id, -0.5)), text: text.to_owned(), n_held: 0, top }
         };
         let told = [told(a, "a"), told(first, "")];
         let chat = of_chat(&Bytes::default(), &told);
@@ -90,8 +90,10 @@ mod tests {
     #[test]
     fn a_token_is_among_those_of_its_place_in_a_completion() {
         let [a, b, c]: [TokenId; 3] = Bytes::default().encode("abc").try_into().unwrap();
-        let told =
-            |top: &[(TokenId, f32)]| Told { of: 0, token: Some((c, -3.0)), text: "c".to_owned(), top: top.to_vec() };
+        let told = |top: &[(TokenId, f32)]| {
+            let (token, text, top) = (Some((c, -3.0)), "c".to_owned(), top.to_vec());
+            Told { of: 0, token, text, n_held: 0, top }
+        };
         let told = [told(&[(a, -0.5), (b, -1.5)]), told(&[(a, -0.5), (c, -3.0)]), told(&[])];
         let tops = [json!({ "a": -0.5, "b": -1.5, "c": -3.0 }), json!({ "a": -0.5, "c": -3.0 }), json!({ "c": -3.0 })];
         assert_eq!(of_completion(&Bytes::default(), &told, 0)["top_logprobs"], json!(tops));
