@@ -16,6 +16,8 @@ mod ensemble;
 mod filter;
 mod fine_tune;
 mod flags;
+#[cfg(target_os = "linux")]
+mod hangup;
 mod heads;
 mod interchange;
 mod language_model;

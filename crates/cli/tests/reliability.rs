@@ -221,40 +221,13 @@ fn a_signal_saves_and_leaves_with_the_command_that_goes_on() {
     assert_eq!(log("runs/copy-2"), log("runs/copy-1"));
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_run_of_nohup_goes_on_after_its_terminal_is_closed() {
-    use std::{process::Stdio, time::Duration};
-
-    let folder = Folder::new();
-    let train = format!("exec '{}' train recipe.toml --set training.steps=200", env!("CARGO_BIN_EXE_attentive"));
-    // The shell leaves its process to the command, with SIGHUP ignored, as nohup does.
-    let mut child = Command::new("sh")
-        .args(["-c", &format!("trap '' HUP; {train}")])
-        .current_dir(folder.0.path())
-        .env_remove("ATTENTIVE_BACKEND")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the shell starts");
-    let log = folder.path("runs/copy-1/metrics.jsonl");
-    while fs::read_to_string(&log).unwrap_or_default().lines().count() < 2 && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Command::new("sh").arg("-c").arg(format!("kill -HUP {}", child.id())).status().unwrap();
-    let shown = said(&child.wait_with_output().unwrap(), 0);
-    assert!(shown.contains("trained 200 steps"), "{shown}");
-}
-
 #[test]
 fn a_run_ends_early_and_may_be_its_running_mean() {
     let folder = Folder::new();
     // Nothing is a gain of a thousand.
-    let early =
-        ["training.early_stopping.patience=1", "training.early_stopping.min_delta=1e3", "training.ema_decay=0.5"];
-    let settings = early.iter().flat_map(|setting| ["--set", setting]);
-    let args: Vec<&str> =
-        ["train", "recipe.toml"].into_iter().chain(settings).chain(["--set", "training.steps=60"]).collect();
+    let early = ["early_stopping.patience=1", "early_stopping.min_delta=1e3", "ema_decay=0.5", "steps=60"];
+    let settings = early.map(|setting| format!("--set=training.{setting}"));
+    let args: Vec<&str> = ["train", "recipe.toml"].into_iter().chain(settings.iter().map(String::as_str)).collect();
     let shown = folder.run(&args, 0);
     assert!(shown.contains("trained 12 steps, after which nothing got better"), "{shown}");
     assert!(shown.contains("running mean of parameters at step"), "{shown}");
