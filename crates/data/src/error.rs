@@ -238,12 +238,12 @@ pub enum DataError {
     },
 }
 
-/// Where in a line something is, if that is known.
 /// The place after some lines; nothing before the first, or in a file that does not have lines.
 fn past_line(n: u64) -> String {
     if n == 0 { String::new() } else { format!(" past line {n}") }
 }
 
+/// Where in a line something is, if that is known.
 fn at_column(column: usize) -> String {
     if column == 0 { String::new() } else { format!(", at column {column}") }
 }
