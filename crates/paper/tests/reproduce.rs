@@ -122,6 +122,21 @@ fn processes_share_the_runs_and_make_the_table_of_one() {
 }
 
 #[test]
+fn processes_that_do_not_see_one_folder_are_told_before_they_train() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = reproduction(folder.path());
+    let made = Threads::each(2, |peers| {
+        let runs = folder.path().join(peers.rank().to_string());
+        make_among(&peers, &Reproduction { runs, ..shared.clone() })
+    });
+    for refused in made {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("processes share runs in one folder"), "{error}");
+    }
+    assert!(!folder.path().join("0/table3-base-seed-1-1").exists());
+}
+
+#[test]
 fn other_recipes_and_lengths_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
     let first = Reproduction { rows: vec!["base".into()], seeds: vec![1], ..reproduction(folder.path()) };

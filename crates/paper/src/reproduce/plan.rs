@@ -119,6 +119,22 @@ impl Reproduction {
         self.runs.join(format!("{}-1", row.run_name(seed)))
     }
 
+    /// The file of what was decided.
+    fn plan(&self) -> PathBuf {
+        self.runs.join("table3.json")
+    }
+
+    /// Refuses a folder of runs that the first process does not write to: what others train would be missing in the end.
+    pub(super) fn check_seen(&self) -> Result<()> {
+        match self.plan().is_file() {
+            true => Ok(()),
+            false => refuse!(
+                "this process does not see {}, which the first one has made: processes share runs in one folder",
+                self.plan().display()
+            ),
+        }
+    }
+
     /// Every row with every seed.
     fn all<'a>(&'a self, rows: &'a [Variation]) -> impl Iterator<Item = (&'a Variation, u64)> {
         rows.iter().flat_map(|row| self.seeds.iter().map(move |&seed| (row, seed)))
@@ -161,7 +177,7 @@ impl Reproduction {
         log: &dyn Log,
         say: &mut Say<'_>,
     ) -> Result<u64> {
-        let path = self.runs.join("table3.json");
+        let path = self.plan();
         let recipe = rows[0].recipe.to_toml();
         let decided: Option<Decided> = match fs::read_to_string(&path) {
             Ok(text) => Some(serde_json::from_str(&text).with_context(|| format!("can't read {}", path.display()))?),

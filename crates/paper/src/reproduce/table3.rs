@@ -42,6 +42,7 @@ impl Reproduction {
         let rows = self.variations()?;
         let decide = || Ok((self.updates(peers.size(), &rows, device, log, say)?, self.finished(&rows)));
         let (updates, done): (u64, Vec<bool>) = of_first(peers, decide)?;
+        together(peers, self.check_seen())?;
         let mine = self.share(&rows, &done, [peers.rank(), peers.size()]);
         let is_whole = together(peers, self.train(&mine, updates, say, train))?;
         if any(peers, !is_whole).map_err(ended)? {
