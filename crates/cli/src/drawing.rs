@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use attentive_plot::{Drawing, Format};
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser, ValueParserFactory};
 
-use crate::{commands::check_writable, output::write_file};
+use crate::{commands::check_writable, output};
 
 /// A file for a drawing, whose name says its form; a pipe or a device takes SVG.
 #[derive(Debug, Clone)]
@@ -21,8 +21,7 @@ impl ValueParserFactory for DrawingFile {
     fn value_parser() -> ValueParser {
         let of_path = |path: PathBuf| {
             check_writable(&path)?;
-            let is_special = path.exists() && !path.is_file();
-            let format = if is_special { Format::Svg } else { Format::of(&path)? };
+            let format = if output::is_special(&path) { Format::Svg } else { Format::of(&path)? };
             anyhow::Ok(Self { path, format })
         };
         PathBufValueParser::new().try_map(of_path).into()
@@ -32,7 +31,11 @@ impl ValueParserFactory for DrawingFile {
 impl DrawingFile {
     /// Writes a drawing.
     pub(crate) fn write(&self, drawing: &Drawing) -> Result<()> {
-        let bytes = drawing.to_bytes(self.format).with_context(|| format!("can't draw {}", self.path.display()))?;
-        write_file(&self.path, &bytes)
+        let path = self.path.display();
+        let bytes = drawing.to_bytes(self.format).with_context(|| format!("can't draw {path}"))?;
+        if let Some(letter) = drawing.lacking().filter(|_| self.format == Format::Png) {
+            warning!("warning: {path}: the font of images has no {letter:?}, which is drawn as ?; an .svg has it");
+        }
+        output::write_file(&self.path, &bytes)
     }
 }

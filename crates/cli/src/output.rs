@@ -102,9 +102,13 @@ pub(crate) fn aside(text: fmt::Arguments<'_>) {
 
 /// Writes a file in one step; a pipe or a device as it is.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let is_special = path.exists() && !path.is_file();
-    let written = if is_special { fs::write(path, bytes) } else { write_atomically(path, bytes) };
+    let written = if is_special(path) { fs::write(path, bytes) } else { write_atomically(path, bytes) };
     written.with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Whether a path leads to a pipe or a device.
+pub(crate) fn is_special(path: &Path) -> bool {
+    path.exists() && !path.is_file()
 }
 
 /// The exit code of a command that would end with `code`, after the last of its output is written.

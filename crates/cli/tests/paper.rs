@@ -103,6 +103,14 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     }
     folder.succeed(&["paper", "positions", "--n", "8", "--out", "a.png", "--products", "b.png"], "");
     assert!(["a.png", "b.png"].iter().all(|name| Picture::open(&folder.path(name)).is_ok()));
+    // Letters that its font lacks are told.
+    fs::create_dir(folder.path("字")).unwrap();
+    fs::copy(folder.path("runs/rnn-1/metrics.jsonl"), folder.path("字/metrics.jsonl")).unwrap();
+    for (name, is_told) in [("curves.png", true), ("curves.svg", false)] {
+        let said = String::from_utf8(folder.run(&["plot", "字", "--out", name], "").stderr).unwrap();
+        assert_eq!(said.contains("the font of images has no '字', which is drawn as ?"), is_told, "{said}");
+        assert!(folder.path(name).exists());
+    }
     let refused = folder.fail(&["paper", "canine", "--out", "canine.png"], "");
     contains(&refused, &["can't draw canine.png: this drawing is written as .svg alone"]);
     let refused = folder.misuse(&["attention", "--model", transformer, "--out", "no/x.svg", "it was ab"]);

@@ -4,7 +4,13 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::{Chart, HeatMap, chart, heat_map, raster::Raster, svg::Svg};
+use crate::{
+    Chart, HeatMap,
+    canvas::Canvas,
+    chart, heat_map,
+    raster::{Lacking, Raster},
+    svg::Svg,
+};
 
 /// The most pixels of an image; 800 MB while it is drawn.
 const MAX_PIXELS: f64 = 2e8;
@@ -102,35 +108,49 @@ impl Drawing {
     /// # Panics
     /// If a map does not have a value for each row and column; so does [`Drawing::to_png`].
     pub fn to_svg(&self) -> String {
+        if let Self::Svg(document) = self {
+            return document.clone();
+        }
         let [width, height] = self.size();
         let mut page = Svg::new(width, height);
-        match self {
-            Self::Charts(charts) => chart::draw(charts, &mut page),
-            Self::Maps { maps, across } => heat_map::draw(maps, *across, &mut page),
-            Self::Svg(document) => return document.clone(),
-        }
+        self.draw(&mut page);
         page.finish()
     }
 
     /// The drawing as a PNG image of twice its size in pixels, for sharp screens.
     ///
-    /// The font, Noto Sans Mono, is compiled in, so that nothing depends on the fonts of a system; a letter that is not
-    /// Latin is drawn as `?`.
+    /// The font, Noto Sans Mono, is compiled in, so that nothing depends on the fonts of a system; a letter that it does not
+    /// have is drawn as `?`, and [`Drawing::lacking`] tells.
     ///
     /// # Errors
     /// [`DrawingError::OnlySvg`], [`DrawingError::TooLarge`].
     pub fn to_png(&self) -> Result<Vec<u8>, DrawingError> {
+        if let Self::Svg(_) = self {
+            return Err(DrawingError::OnlySvg);
+        }
         let [width, height] = self.size().map(|side| (side * Raster::SCALE).ceil().max(1.0));
         if width * height > MAX_PIXELS {
             return Err(DrawingError::TooLarge { width: width as u64, height: height as u64 });
         }
         let mut page = Raster::new(width as u32, height as u32);
-        match self {
-            Self::Charts(charts) => chart::draw(charts, &mut page),
-            Self::Maps { maps, across } => heat_map::draw(maps, *across, &mut page),
-            Self::Svg(_) => return Err(DrawingError::OnlySvg),
-        }
+        self.draw(&mut page);
         Ok(page.finish())
+    }
+
+    /// The first letter that an image has as `?`, if there is one.
+    pub fn lacking(&self) -> Option<char> {
+        let mut lacking = Lacking::default();
+        self.draw(&mut lacking);
+        lacking.0
+    }
+
+    /// Draws charts or maps; a document is drawn already.
+    fn draw(&self, canvas: &mut impl Canvas) {
+        match self {
+            Self::Charts(charts) => chart::draw(charts, canvas),
+            Self::Maps { maps, across } => heat_map::draw(maps, *across, canvas),
+            Self::Svg(_) => {}
+        }
     }
 
     /// Width and height, in points.
@@ -173,6 +193,18 @@ mod tests {
         for name in ["a", "a.jpg", "svg", ""] {
             assert_eq!(Format::of(name.as_ref()), Err(DrawingError::Name));
         }
+    }
+
+    #[test]
+    fn letters_that_images_lack_are_told() {
+        let map = |label: &str| HeatMap {
+            title: "Ġé".into(),
+            rows: vec!["a".into()],
+            columns: vec![label.into()],
+            values: vec![1.0],
+        };
+        assert_eq!(Drawing::from(map("ß?")).lacking(), None);
+        assert_eq!(Drawing::from(map("a字母")).lacking(), Some('字'));
     }
 
     #[test]

@@ -124,6 +124,23 @@ impl Canvas for Raster {
     }
 }
 
+/// The first letter that the font of images does not have.
+#[derive(Debug, Default)]
+pub(crate) struct Lacking(pub(crate) Option<char>);
+
+impl Canvas for Lacking {
+    fn line(&mut self, _: &[(f64, f64)], _: Colour, _: f64) {}
+
+    fn cells(&mut self, _: &[[f64; 4]], _: Colour) {}
+
+    fn dot(&mut self, _: (f64, f64), _: f64, _: Colour) {}
+
+    fn text(&mut self, _: (f64, f64), text: &str, _: TextStyle) {
+        let is_lacking = |&letter: &char| get_raster(letter, FontWeight::Regular, LETTERS).is_none();
+        self.0 = self.0.or_else(|| text.chars().find(is_lacking));
+    }
+}
+
 fn paint([red, green, blue]: Colour) -> Paint<'static> {
     let mut paint = Paint::default();
     paint.set_color_rgba8(red, green, blue, 255);

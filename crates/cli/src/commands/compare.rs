@@ -92,8 +92,7 @@ impl Compare {
                 "n_segments": references[0].lines.len(),
                 "metrics": metrics,
             });
-            say!("{}", serde_json::to_string_pretty(&json)?)?;
-            return Ok(());
+            return Ok(say!("{}", serde_json::to_string_pretty(&json)?)?);
         }
         for report in &reports {
             say!("{:.*}", self.metrics.width, report)?;

@@ -155,6 +155,5 @@ fn show(exhibit: &Exhibit, out: Option<&DrawingFile>) -> Result<()> {
         out.write(&figure.drawing)?;
         report!("drawn in {}", out.path.display());
     }
-    say!("{exhibit}")?;
-    Ok(())
+    Ok(say!("{exhibit}")?)
 }

@@ -112,6 +112,5 @@ fn show_model(model: &ModelConfig) -> Result<()> {
     for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
         say!("  {key} = {value}")?;
     }
-    say!("{}", Sizes::of(model))?;
-    Ok(())
+    Ok(say!("{}", Sizes::of(model))?)
 }

@@ -58,7 +58,6 @@ pub(crate) struct Schema {}
 
 impl Schema {
     pub(super) fn run(self) -> Result<()> {
-        say!("{}", serde_json::to_string_pretty(&schema())?)?;
-        Ok(())
+        Ok(say!("{}", serde_json::to_string_pretty(&schema())?)?)
     }
 }

@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
 use super::command_name;
-use crate::output;
 use attentive_run::{Builtin, unknown_builtin};
 
 /// List the recipes that are built in, or copy one to change it.
@@ -38,11 +37,10 @@ impl Recipes {
 
 fn list() -> Result<()> {
     let width = Builtin::all().iter().map(|recipe| recipe.name.len()).max().unwrap_or_default();
-    let mut out = output::stdout();
     for recipe in Builtin::all() {
-        writeln!(out, "{:width$}  {}", recipe.name, recipe.summary())?;
+        say!("{:width$}  {}", recipe.name, recipe.summary())?;
     }
-    Ok(out.flush()?)
+    Ok(())
 }
 
 fn copy(name: &str, file: Option<PathBuf>) -> Result<()> {

@@ -97,8 +97,7 @@ impl Table1 {
         let Self { n, d, k, r, doublings, out, point, backend } = self;
         let growth = Growth { from: LayerSizes { n, d, k, r }, doublings };
         if let Some(point) = point {
-            say!("{}", serde_json::to_string(&growth.measure(point, &backend.device()?)?)?)?;
-            return Ok(());
+            return Ok(say!("{}", serde_json::to_string(&growth.measure(point, &backend.device()?)?)?)?);
         }
         let terminal = Terminal::default();
         let mut costs = Vec::new();
