@@ -51,6 +51,26 @@ fn every_path_gives_the_formula_and_the_same_bits() {
     }
 }
 
+/// Bytes at the ends of their range, whose products would leave the 16 bits that AVX2 adds two of them in.
+#[test]
+fn the_largest_bytes_overflow_on_no_path() {
+    let [m, k, n] = [9, 259, 49];
+    for signs in 0..16 {
+        let sign = |of: usize, i: usize| if signs >> (2 * of + i % 2) & 1 == 0 { 1.0_f32 } else { -1.0 };
+        let magnitude = |i: usize| [127.0, 126.0, 1.0, 127.0, 64.0][i % 5];
+        let a: Vec<f32> = (0..m * k).map(|i| sign(0, i % k) * magnitude(i)).collect();
+        let b: Vec<f32> = (0..k * n).map(|i| sign(1, i / n) * magnitude(i / n / 2)).collect();
+        let columns = QuantisedColumns::new(MatRef::new(&b, k, n));
+        let (matrix, expected) = (Int8Matrix::new(&columns), expected(&a, &columns, [m, k, n]));
+        for level in Level::available() {
+            let mut y = vec![f32::NAN; m * n];
+            let to = MatMut::new(&mut y, m, n);
+            level.during(|| matrix.multiply(MatRef::new(&a, m, k), to, &Epilogue::default()));
+            assert_close(&y, &expected, 1e-6, 1e-9);
+        }
+    }
+}
+
 #[test]
 fn columns_are_those_that_were_rounded() {
     for [k, n] in [[1, 1], [6, 67], [259, 33]] {

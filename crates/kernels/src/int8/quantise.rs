@@ -145,31 +145,103 @@ pub(super) struct QuantisedRows {
     values: Scratch,
     pub(super) depth: usize,
     pub(super) scales: Vec<f32>,
+    /// Of each row, if neighbours have a bound on this path.
+    bounded: Vec<Bounded>,
+}
+
+/// What a row lost to the bound on neighbours, and its sum.
+#[derive(Clone, Default)]
+struct Bounded {
+    rests: Vec<Rest>,
+    total: i32,
+}
+
+/// Bytes that are to be added to those of a step.
+#[derive(Clone, Copy)]
+pub(super) struct Rest {
+    pub(super) step: usize,
+    pub(super) bytes: [i8; STEP],
+}
+
+impl Bounded {
+    /// Takes half of each step in which the sum of two neighbours is beyond the bound.
+    fn new(row: &mut [i8], bound: i16) -> Self {
+        let mut bounded = Self::default();
+        // Eight steps at once, by vectors: most have no such neighbours.
+        for (idx, steps) in row.chunks_mut(8 * STEP).enumerate() {
+            let mut bytes = [0; 8 * STEP];
+            bytes[..steps.len()].copy_from_slice(steps);
+            let (mut total, mut largest) = (0, 0);
+            for pair in bytes.as_chunks().0 {
+                let sum = sum_of_pair(*pair);
+                (total, largest) = (total + sum, largest.max(sum.abs()));
+            }
+            bounded.total += i32::from(total);
+            if largest <= bound {
+                continue;
+            }
+            for (step, bytes) in steps.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+                if bytes.as_chunks().0.iter().any(|pair| sum_of_pair(*pair).abs() > bound) {
+                    let rest = bytes.map(|byte| byte >> 1);
+                    bytes.iter_mut().zip(rest).for_each(|(byte, rest)| *byte -= rest);
+                    bounded.rests.push(Rest { step: 8 * idx + step, bytes: rest });
+                }
+            }
+        }
+        bounded
+    }
+}
+
+/// The sum of two neighbours.
+#[inline(always)]
+fn sum_of_pair(pair: [i8; 2]) -> i16 {
+    // As halves of one number, which vectors take apart by shifts.
+    let pair = i16::from_le_bytes(pair.map(|byte| byte as u8));
+    (pair << 8 >> 8) + (pair >> 8)
 }
 
 impl QuantisedRows {
     pub(super) fn new(level: Level, a: MatRef<'_>) -> Self {
         let [m, k] = a.dims();
         let depth = k.next_multiple_of(STEP);
+        let path = Path::of(level);
         let mut values = Scratch::new(elements([m, depth]) / size_of::<f32>());
         let mut scales = vec![0.0; m];
-        let quantise = |(i, (to, scale)): (usize, (&mut [i8], &mut f32))| {
-            let mut copy = Scratch::new(if a.col_stride == 1 { 0 } else { k });
-            copy.iter_mut().enumerate().for_each(|(p, to)| *to = a.at(i, p));
-            let row = if a.col_stride == 1 { a.row(i) } else { &copy };
-            *scale = quantise_row(level, row, Path::of(level).row_offset(), to);
-        };
+        let mut bounded = vec![Bounded::default(); if path.pair_bound().is_some() { m } else { 0 }];
         if depth > 0 {
+            let quantise = |i: usize, to: &mut [i8]| {
+                let mut copy = Scratch::new(if a.col_stride == 1 { 0 } else { k });
+                copy.iter_mut().enumerate().for_each(|(p, to)| *to = a.at(i, p));
+                let row = if a.col_stride == 1 { a.row(i) } else { &copy };
+                quantise_row(level, row, path.row_offset(), to)
+            };
             let rows = values.bytes_mut()[..m * depth].par_chunks_mut(depth).zip(&mut scales);
             // A few rows, those of a decoding step, are not worth another thread.
-            rows.with_min_len((1 << 14) / depth + 1).enumerate().for_each(quantise);
+            let rows = rows.with_min_len((1 << 14) / depth + 1).enumerate();
+            match path.pair_bound() {
+                None => rows.for_each(|(i, (to, scale))| *scale = quantise(i, to)),
+                Some(bound) => rows.zip(&mut bounded).for_each(|((i, (to, scale)), bounded)| {
+                    *scale = quantise(i, to);
+                    *bounded = Bounded::new(to, bound);
+                }),
+            }
         }
-        Self { scales, values, depth }
+        Self { scales, values, depth, bounded }
     }
 
     /// Rows from `i` on.
     pub(super) fn rows_from(&self, i: usize) -> &[i8] {
         &self.values.bytes()[i * self.depth..]
+    }
+
+    /// What is to be added to row `i`.
+    pub(super) fn rests(&self, i: usize) -> &[Rest] {
+        self.bounded.get(i).map_or(&[], |row| &row.rests)
+    }
+
+    /// The sum of row `i`, if the path needs it.
+    pub(super) fn total(&self, i: usize) -> i32 {
+        self.bounded.get(i).map_or(0, |row| row.total)
     }
 }
 
@@ -193,11 +265,12 @@ fn quantise_row_kernel<S: Simd>(s: S, row: &[f32], offset: u8, values: &mut [i8]
     let factor = MAX / max;
     // Infinite for a row of zeros, and for one so near to zero that -128 would come of it.
     let factor = s.splat(if factor.is_finite() { factor } else { 0.0 });
-    let mut rounded = [0.0; 16];
-    for (i, values) in (0..row.len()).step_by(S::LANES).zip(values.chunks_mut(S::LANES)) {
-        s.store(&mut rounded, 0, s.round(s.mul(s.load(row, i), factor)));
-        // In range by construction; the conversion saturates and turns NaN into zero.
-        values.iter_mut().zip(rounded).for_each(|(to, q)| *to = q as i8 ^ offset);
+    for i in (0..row.len()).step_by(S::LANES) {
+        // In range by construction, or NaN, which gives any byte.
+        s.store_bytes(&mut values[i..], s.round(s.mul(s.load(row, i), factor)));
+    }
+    if offset != 0 {
+        values.iter_mut().for_each(|value| *value ^= offset);
     }
     max / MAX + zero
 }

@@ -46,6 +46,16 @@ impl Path {
             _ => 0,
         }
     }
+
+    /// The largest magnitude of the sum of two neighbours in a row, where the path has a bound: AVX2 adds their products with
+    /// unsigned bytes in 16 bits.
+    pub(super) fn pair_bound(self) -> Option<i16> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Some(i16::MAX / 255),
+            _ => None,
+        }
+    }
 }
 
 /// Sixteen 32-bit sums. All paths give the same integers.
@@ -58,13 +68,23 @@ pub(super) trait Dot: Copy {
     const PANELS: usize;
 
     fn zero(self) -> Self::Sums;
-    /// `sums[j] += Σ a[i] · b[j][i]` over the four bytes of each, none of them -128; `a` xored with the path's offset.
+    /// `sums[j] += Σ a[i] · b[j][i]` over the four bytes of each, none of them -128; `a` xored with the path's offset, and
+    /// its neighbours within the path's bound.
     ///
     /// # Safety
     /// 4 bytes must be readable at `a` and 64 at `b`.
     unsafe fn add(self, sums: Self::Sums, a: *const i8, b: *const i8) -> Self::Sums;
-    /// `sums[j] · (scale · scales[j])`, given `Σ b` over each column, which some paths need for a correction.
-    fn finish(self, sums: Self::Sums, column_sums: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS];
+    /// `sums[j] · (scale · scales[j])`, given what some paths need for a correction.
+    fn finish(self, sums: Self::Sums, totals: Totals<'_>, scale: f32, scales: &[f32; COLS]) -> [f32; COLS];
+}
+
+/// Sums of the bytes of operands.
+#[derive(Clone, Copy)]
+pub(super) struct Totals<'a> {
+    /// `Σ a`.
+    pub(super) row: i32,
+    /// `Σ b` of each column.
+    pub(super) columns: &'a [i32; COLS],
 }
 
 #[derive(Clone, Copy)]
@@ -107,7 +127,7 @@ impl Dot for Portable {
         sums
     }
     #[inline(always)]
-    fn finish(self, sums: [__m128i; 4], _: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+    fn finish(self, sums: [__m128i; 4], _: Totals<'_>, scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
         let mut out = [0.0; COLS];
         for quarter in 0..4 {
             unsafe {
@@ -142,7 +162,7 @@ impl Dot for Portable {
         sums
     }
     #[inline(always)]
-    fn finish(self, sums: [i32; COLS], _: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+    fn finish(self, sums: [i32; COLS], _: Totals<'_>, scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
         std::array::from_fn(|j| sums[j] as f32 * (scale * scales[j]))
     }
 }
@@ -169,8 +189,8 @@ impl Avx2 {
 )]
 impl Dot for Avx2 {
     type Sums = [__m256i; 2];
-    const ROWS: usize = 2;
-    const PANELS: usize = 2;
+    const ROWS: usize = 4;
+    const PANELS: usize = 1;
 
     #[inline(always)]
     fn zero(self) -> [__m256i; 2] {
@@ -179,26 +199,28 @@ impl Dot for Avx2 {
     #[inline(always)]
     unsafe fn add(self, mut sums: [__m256i; 2], a: *const i8, b: *const i8) -> [__m256i; 2] {
         unsafe {
-            // |a| · (b with the sign of a): no byte is -128 in a, so pairs reach 2 · 127 · 128 at most and fit 16 bits.
+            // a · (b + 128), b as an unsigned byte: two neighbours of a within their bound have products that fit 16 bits.
             let a = _mm256_set1_epi32(a.cast::<i32>().read_unaligned());
             // A loop: a closure would be a separate function without AVX2, in which each instruction would be a call.
-            let magnitude = _mm256_abs_epi8(a);
             for half in 0..2 {
-                let b = _mm256_loadu_si256(b.add(32 * half).cast());
-                let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(b, a));
-                sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+                let b = _mm256_xor_si256(_mm256_loadu_si256(b.add(32 * half).cast()), _mm256_set1_epi8(i8::MIN));
+                let pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(b, a), _mm256_set1_epi16(1));
+                sums[half] = _mm256_add_epi32(sums[half], pairs);
             }
             sums
         }
     }
     #[inline(always)]
-    fn finish(self, sums: [__m256i; 2], _: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+    fn finish(self, sums: [__m256i; 2], totals: Totals<'_>, scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
         let mut out = [0.0; COLS];
         for (half, sums) in sums.into_iter().enumerate() {
             unsafe {
+                // The bytes of columns are 128 too large.
+                let surplus = _mm256_set1_epi32(totals.row.wrapping_mul(128));
+                let sums = _mm256_cvtepi32_ps(_mm256_sub_epi32(sums, surplus));
                 let scales = _mm256_loadu_ps(scales.as_ptr().add(8 * half));
                 let scales = _mm256_mul_ps(_mm256_set1_ps(scale), scales);
-                let y = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), scales);
+                let y = _mm256_mul_ps(sums, scales);
                 _mm256_storeu_ps(out.as_mut_ptr().add(8 * half), y);
             }
         }
@@ -243,11 +265,11 @@ impl Dot for Vnni {
         }
     }
     #[inline(always)]
-    fn finish(self, sums: __m512i, column_sums: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+    fn finish(self, sums: __m512i, totals: Totals<'_>, scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
         let mut out = [0.0; COLS];
         unsafe {
             // The bytes of rows are 128 too large.
-            let surplus = _mm512_slli_epi32::<7>(_mm512_loadu_si512(column_sums.as_ptr().cast()));
+            let surplus = _mm512_slli_epi32::<7>(_mm512_loadu_si512(totals.columns.as_ptr().cast()));
             let scales = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(scales.as_ptr()));
             let sums = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, surplus));
             _mm512_storeu_ps(out.as_mut_ptr(), _mm512_mul_ps(sums, scales));

@@ -1,7 +1,7 @@
 use super::quantise::QuantisedRows;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Avx2, Vnni};
-use super::simd::{COLS, Dot, Path, Portable, STEP};
+use super::simd::{COLS, Dot, Path, Portable, STEP, Totals};
 use crate::MatMut;
 use crate::simd::Level;
 
@@ -111,14 +111,25 @@ fn tile<D: Dot, const M: usize, const V: usize>(
             }
         }
     }
+    for r in 0..M {
+        for rest in rows.rests(first + i + r) {
+            for v in 0..V {
+                // SAFETY: the rest has four bytes, and its step lies in the row and in each panel.
+                unsafe {
+                    let b = panels.as_ptr().add(v * columns.panel_bytes + rest.step * STEP * COLS);
+                    sums[r][v] = dot.add(sums[r][v], rest.bytes.as_ptr(), b);
+                }
+            }
+        }
+    }
     for (r, sums) in sums.into_iter().enumerate() {
-        let scale = rows.scales[first + i + r];
+        let (scale, total) = (rows.scales[first + i + r], rows.total(first + i + r));
         let row = &mut c.row(i + r)[j..];
         for (v, (sums, to)) in sums.into_iter().zip(row.chunks_mut(COLS)).enumerate() {
             let whole = "columns are filled up to whole panels";
-            let column_sums = columns.sums[j + v * COLS..].first_chunk().expect(whole);
+            let totals = Totals { row: total, columns: columns.sums[j + v * COLS..].first_chunk().expect(whole) };
             let scales = columns.scales[j + v * COLS..].first_chunk().expect(whole);
-            let y = dot.finish(sums, column_sums, scale, scales);
+            let y = dot.finish(sums, totals, scale, scales);
             match <&mut [f32; COLS]>::try_from(&mut *to) {
                 Ok(to) if accumulate => *to = std::array::from_fn(|j| to[j] + y[j]),
                 Ok(to) => *to = y,

@@ -198,6 +198,19 @@ impl Simd for Avx2 {
         unsafe { _mm256_maskstore_ps(p, first(n), a) }
     }
     #[inline(always)]
+    fn store_bytes(self, to: &mut [i8], a: __m256) {
+        let mut bytes = [0; 8];
+        unsafe {
+            let numbers = _mm256_cvtps_epi32(a);
+            let words = _mm_packs_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256::<1>(numbers));
+            _mm_storel_epi64(bytes.as_mut_ptr().cast(), _mm_packs_epi16(words, words));
+        }
+        match to.first_chunk_mut() {
+            Some(to) => *to = bytes,
+            None => to.copy_from_slice(&bytes[..to.len()]),
+        }
+    }
+    #[inline(always)]
     unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
         unsafe {
             // Four rows at a time, the 4 × 4 blocks inside the 128-bit lanes; then the lanes themselves.

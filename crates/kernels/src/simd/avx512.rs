@@ -197,6 +197,15 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
         unsafe { _mm512_mask_storeu_ps(p, first(n), a) }
     }
     #[inline(always)]
+    fn store_bytes(self, to: &mut [i8], a: __m512) {
+        let mut bytes = [0; 16];
+        unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a))) }
+        match to.first_chunk_mut() {
+            Some(to) => *to = bytes,
+            None => to.copy_from_slice(&bytes[..to.len()]),
+        }
+    }
+    #[inline(always)]
     unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
         unsafe {
             // Four rows at a time, the 4 × 4 blocks inside the 128-bit lanes; then the lanes themselves.

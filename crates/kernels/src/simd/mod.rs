@@ -114,6 +114,9 @@ pub(crate) trait Simd: Copy {
     /// `n <= LANES` floats must be writable at `p`.
     unsafe fn store_ptr_part(self, p: *mut f32, a: Self::F32, n: usize);
 
+    /// Stores whole numbers of -128 to 127 as bytes; lanes past the end of `to` are dropped.
+    fn store_bytes(self, to: &mut [i8], a: Self::F32);
+
     /// Transposes a square block: `dst[c · dst_stride + r] = src[r · src_stride + c]` for `r, c < LANES`.
     ///
     /// # Safety

@@ -149,6 +149,10 @@ impl Simd for Arrays {
         }
     }
     #[inline(always)]
+    fn store_bytes(self, to: &mut [i8], a: [f32; LANES]) {
+        to.iter_mut().zip(a).for_each(|(to, a)| *to = a as i8);
+    }
+    #[inline(always)]
     unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
         for r in 0..LANES {
             for c in 0..LANES {

@@ -174,6 +174,18 @@ impl Simd for Sse2 {
         unsafe { Arrays.store_ptr_part(p, array(a), n) }
     }
     #[inline(always)]
+    fn store_bytes(self, to: &mut [i8], a: __m128) {
+        let bytes = unsafe {
+            let numbers = _mm_cvtps_epi32(a);
+            let words = _mm_packs_epi32(numbers, numbers);
+            _mm_cvtsi128_si32(_mm_packs_epi16(words, words)).to_le_bytes().map(|byte| byte as i8)
+        };
+        match to.first_chunk_mut() {
+            Some(to) => *to = bytes,
+            None => to.copy_from_slice(&bytes[..to.len()]),
+        }
+    }
+    #[inline(always)]
     unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
         unsafe {
             let [mut a, mut b, mut c, mut d] = [self.zero(); 4];
