@@ -187,6 +187,7 @@ pub fn export(
     }
     let write = |new: &Path| {
         let mut notes = (format.family().export)(bundle, options, new)?;
+        notes.extend(not_followed(bundle, options.max_len));
         notes.extend(without_shortlist(bundle));
         if bundle.model.role() == Role::Encoder && bundle.embedding != EmbeddingConfig::default() {
             notes.extend(sentences::write(bundle, new)?);
@@ -198,6 +199,16 @@ pub fn export(
         Ok(notes)
     };
     attentive_bundle::write_folder(folder, write, |cause| InterchangeError::Io { path: folder.to_owned(), cause })
+}
+
+/// A note of a longest text that was asked for, where the model has one of its own.
+fn not_followed(bundle: &Bundle, max_len: Option<usize>) -> Option<String> {
+    let asked = max_len?;
+    if bundle.model.role() == Role::ImageEncoder {
+        return Some(format!("max_len = {asked} is not followed: the model reads pictures"));
+    }
+    let longest = bundle.model.max_len().filter(|&longest| longest != asked)?;
+    Some(format!("max_len = {asked} is not followed: the model has {longest} positions"))
 }
 
 /// A note of the shortlist that no format has.

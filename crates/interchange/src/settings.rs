@@ -412,7 +412,9 @@ impl Writing {
     pub(crate) fn read(folder: &Path, config: &Map<String, Value>) -> Result<Self, InterchangeError> {
         let path = folder.join(GENERATION);
         let has_file = path.is_file();
-        let own = if has_file { files::read_json(&path)? } else { Map::new() };
+        let mut own = if has_file { files::read_json(&path)? } else { Map::new() };
+        // A null there is as good as nothing: the end of `config.json` counts.
+        own.retain(|_, value| !value.is_null());
         let of_config = config.iter().filter(|(key, _)| OF_GENERATION.contains(&key.as_str()));
         let of_config = of_config.map(|(key, value)| (key.clone(), value.clone()));
         // With that file it alone counts there, but for the tokens that texts begin and end with.

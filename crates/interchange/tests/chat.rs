@@ -104,4 +104,11 @@ fn ids_that_end_an_answer_are_brought_in_and_out() {
         .unwrap();
     let Imported { bundle, notes, .. } = read(folder.path());
     assert!(bundle.generation.ends.is_empty() && notes[0].contains("eos_token_id = [7,99999]"), "{notes:?}");
+    // A null there leaves what config.json says.
+    let config = folder.path().join("config.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    settings["eos_token_id"] = json!([258, 9]);
+    fs::write(config, settings.to_string()).unwrap();
+    fs::write(folder.path().join("generation_config.json"), json!({ "eos_token_id": null }).to_string()).unwrap();
+    assert_eq!(read(folder.path()).bundle.generation.ends, [258, 9]);
 }

@@ -125,16 +125,32 @@ fn a_shortlist_is_said_to_be_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let exported = export(&bundle, Format::Marian, &ExportConfig::default(), &path("marian"));
-    for notes in [exported, attentive_interchange::export_onnx(&bundle, 16, &path("onnx"))] {
+    for notes in [exported, attentive_interchange::export_onnx(&bundle, Some(16), &path("onnx"))] {
         let notes = notes.unwrap();
         assert!(notes.iter().any(|note| note.starts_with("the shortlist is left out")), "{notes:?}");
+    }
+}
+
+#[test]
+fn a_longest_text_that_is_not_followed_is_told() {
+    let bundle = import(&golden().path("gpt2")).unwrap();
+    let own = bundle.model.max_len().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    for (asked, told) in [(Some(own + 1), true), (Some(own - 1), true), (Some(own), false), (None, false)] {
+        let options = ExportConfig { max_len: asked, ..ExportConfig::default() };
+        let gpt2 = export(&bundle, Format::Gpt2, &options, &out.path().join(format!("gpt2-{asked:?}")));
+        let onnx = attentive_interchange::export_onnx(&bundle, asked, &out.path().join("onnx"));
+        for notes in [gpt2.unwrap(), onnx.unwrap()] {
+            assert_eq!(notes.iter().any(|note| note.contains("is not followed: the model has")), told, "{notes:?}");
+        }
     }
 }
 
 fn is_written_as_it_was_read(original: &Path, name: &str, format: Format) {
     let folder = tempfile::tempdir().unwrap();
     let bundle = import(original).unwrap();
-    let notes = export(&bundle, format, &ExportConfig { max_len: Some(64), ..ExportConfig::default() }, folder.path());
+    let max_len = bundle.model.max_len().is_none().then_some(64);
+    let notes = export(&bundle, format, &ExportConfig { max_len, ..ExportConfig::default() }, folder.path());
     assert_eq!(notes.unwrap(), [""; 0]);
     let read = |folder: &Path| attentive_weights::read(&folder.join("model.safetensors")).unwrap();
     let what = format!("weights of a {name} model written");

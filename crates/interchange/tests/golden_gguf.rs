@@ -159,7 +159,7 @@ fn a_file_has_its_chat_template() {
     assert_eq!(text, "<s>the street</s>");
     assert!(read("qwen3").bundle.chat.is_none());
     let folder = tempfile::tempdir().unwrap();
-    let notes = export_onnx(&bundle, 16, &folder.path().join("onnx")).unwrap();
+    let notes = export_onnx(&bundle, Some(16), &folder.path().join("onnx")).unwrap();
     assert!(notes.contains(&"the chat template is left out".to_owned()), "{notes:?}");
     let damaged = with("llama", "{% endfor %}", "{% endxor %}").unwrap();
     assert!(damaged.bundle.chat.is_none());

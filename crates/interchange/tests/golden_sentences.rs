@@ -137,7 +137,7 @@ fn a_graph_has_no_vectors_of_texts_and_says_so() {
     let plain = read(&golden().path("bert-model")).bundle;
     let dense = read(folder("", &case.files).path()).bundle;
     let out = tempfile::tempdir().unwrap();
-    let notes = |bundle: &Bundle| export_onnx(bundle, 16, &out.path().join("onnx")).unwrap().join("\n");
+    let notes = |bundle: &Bundle| export_onnx(bundle, Some(16), &out.path().join("onnx")).unwrap().join("\n");
     assert!(notes(&dense).contains("how one of a text is made is left out: pooling, dense layers"));
     assert!(!notes(&plain).contains("how one of a text"));
 }

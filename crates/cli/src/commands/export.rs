@@ -65,8 +65,7 @@ impl Export {
             if self.adapter || self.quantization != Quantization::Float32 {
                 bail!("a graph is of a whole model, as f32: leave --adapter and --quantization out");
             }
-            let max_len = self.max_len.unwrap_or(ExportConfig::MAX_LEN);
-            let notes = attentive_interchange::export_onnx(&bundle, max_len, &self.out)?;
+            let notes = attentive_interchange::export_onnx(&bundle, self.max_len, &self.out)?;
             self.wrote("ONNX Runtime", &notes);
             return Ok(());
         };

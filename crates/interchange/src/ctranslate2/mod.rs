@@ -73,7 +73,7 @@ impl FromStr for Quantization {
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
 fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
     let config = &config_for::<TransformerConfig>(bundle, FAMILY.name)?;
-    check(config, options.n_positions())?;
+    check(config)?;
     let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
     let entries = tokenizers::entries(&**bundle.tokenizer()?, config.target_vocab_size);
     let of_sources = tokenizers::source_entries(&**bundle.tokenizer()?, config.source_vocab_size);
@@ -117,16 +117,12 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     Ok(notes)
 }
 
-fn check(config: &TransformerConfig, max_len: usize) -> Result<(), InterchangeError> {
+fn check(config: &TransformerConfig) -> Result<(), InterchangeError> {
     // CTranslate2 has a setting for it.
     let with_usual = TransformerConfig { epsilon: 1e-5, ..config.clone() };
     let mut problems = checks::problems(&with_usual);
     match config.positions {
-        PositionsConfig::Sinusoidal | PositionsConfig::FairseqSinusoidal { .. } => {}
-        PositionsConfig::Learned { max_len: learned } if learned >= max_len => {}
-        PositionsConfig::Learned { max_len: learned } => {
-            problems.push(format!("max_len is {max_len}: the model has learned {learned} positions"));
-        }
+        PositionsConfig::Sinusoidal | PositionsConfig::FairseqSinusoidal { .. } | PositionsConfig::Learned { .. } => {}
         _ => problems.push("positions: they are added to embeddings".to_owned()),
     }
     match problems.is_empty() {

@@ -17,7 +17,7 @@ use attentive_bundle::{Bundle, EmbeddingConfig};
 use attentive_model::{BertConfig, GptConfig, PoolerActivation, PoolerInput, TransformerConfig};
 use attentive_weights::{Source, WeightsError};
 
-use crate::{InterchangeError, without_shortlist};
+use crate::{ExportConfig, InterchangeError, not_followed, without_shortlist};
 use graph::{Dim, Graph, Setting, Value, WriteError};
 use layers::{Layers, Memory, Plan, Shape, Tokens, cache_dims};
 
@@ -32,11 +32,12 @@ const SOURCE: Dim = Dim::Named("source");
 
 /// Writes a model as graphs of ONNX into a folder, in one step; what comes back is what they do not have, for the user to know.
 ///
-/// Sinusoids, angles of rotary positions and biases of distances are tables, for texts of at most `max_len` tokens.
+/// Sinusoids, angles of rotary positions and biases of distances are tables, for texts of at most `max_len` tokens; without it,
+/// of [`ExportConfig::MAX_LEN`].
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`] for families other than GPT, BERT and the Transformer; or what the system refuses.
-pub fn export_onnx(bundle: &Bundle, max_len: usize, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+pub fn export_onnx(bundle: &Bundle, max_len: Option<usize>, folder: &Path) -> Result<Vec<String>, InterchangeError> {
     if !bundle.blocks.is_empty() {
         let mut unpacked = bundle.clone();
         unpacked.unpack();
@@ -50,7 +51,10 @@ pub fn export_onnx(bundle: &Bundle, max_len: usize, folder: &Path) -> Result<Vec
     }
     let write = |folder: &Path| {
         std::fs::create_dir_all(folder).map_err(io)?;
-        let exporter = Exporter { params: &bundle.params, max_len, notes: left_out(bundle) };
+        let mut notes = left_out(bundle);
+        notes.extend(not_followed(bundle, max_len));
+        let max_len = max_len.unwrap_or(ExportConfig::MAX_LEN);
+        let exporter = Exporter { params: &bundle.params, max_len, notes };
         if let Some(config) = bundle.model.spec::<GptConfig>() {
             exporter.gpt(&config, folder)
         } else if let Some(config) = bundle.model.spec::<BertConfig>() {
