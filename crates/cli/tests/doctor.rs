@@ -99,7 +99,7 @@ rows = 2
 }
 
 #[test]
-fn updates_after_the_end_of_the_schedule_are_told() {
+fn schedules_that_end_early_or_do_not_fall_are_told() {
     let schedule = "[schedule]\nkind = \"cosine\"\npeak = 1e-3\nwarmup_steps = 1\ntotal_steps = ";
     let folder = Folder::new();
     let recipe = |end: usize| {
@@ -111,6 +111,8 @@ fn updates_after_the_end_of_the_schedule_are_told() {
     folder.write("short.toml", &recipe(2));
     folder.write("whole.toml", &recipe(4));
     folder.write("none.toml", &recipe(4).replace("peak = 1e-3", "peak = 0.0"));
+    folder.write("rising.toml", &recipe(4).replace("peak = 1e-3", "peak = 1e-3\nfloor = 1e-2"));
+    folder.write("steep.toml", &recipe(4).replace("warmup_steps = 1", "warmup_steps = 5"));
     let idle = "the learning rate is 0 from update 2 on, and the rest of training.steps = 4 change nothing";
     for command in ["doctor", "train"] {
         let shown = |recipe| {
@@ -121,6 +123,8 @@ fn updates_after_the_end_of_the_schedule_are_told() {
         contains(&shown("short.toml"), &[idle]);
         assert!(!shown("whole.toml").contains("the learning rate is 0"));
         contains(&shown("none.toml"), &["the learning rate is 0 at every update, and training changes nothing"]);
+        contains(&shown("rising.toml"), &["floor = 0.01 is above peak = 0.001"]);
+        contains(&shown("steep.toml"), &["total_steps = 4 come before the end of warmup_steps = 5"]);
     }
 }
 

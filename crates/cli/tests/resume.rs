@@ -486,6 +486,19 @@ fn a_language_model() {
 }
 
 #[test]
+fn a_vocabulary_that_is_gone_is_told() {
+    let folder = TempDir::new().unwrap();
+    write_data(folder.path());
+    write_recipe(folder.path(), GPT);
+    succeed(train(folder.path(), &["recipe.toml", "--set", "training.steps=4"]));
+    let more = ["--resume", "runs/run-1", "--set", "training.steps=8"];
+    fs::remove_file(folder.path().join("runs/run-1/tokenizer.json")).unwrap();
+    let output = train(folder.path(), &more).output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && text.contains("has no tokenizer.json any more"), "{text}");
+}
+
+#[test]
 fn an_encoder_of_sentence_pairs() {
     killed_runs_end_as_whole_ones(BERT);
 }

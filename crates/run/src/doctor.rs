@@ -43,7 +43,7 @@ impl TaskVisitor for Examination<'_> {
 
     fn visit<T: Resizable>(self, task: T, run: &mut RunRecipe, settings: &mut TaskRecipe) -> Result<()> {
         let Self { device, runs, log, warnings } = self;
-        warnings.extend(run.idle_updates());
+        warnings.extend(run.schedule_warning());
         if let Some(tokenizer) = task.processor().tokenizer() {
             warnings.extend(examine(settings, &**tokenizer, log)?);
         }

@@ -219,7 +219,7 @@ impl Run {
     /// fails before its training begins leaves no folder.
     pub fn train(mut self, device: &Device, options: TrainOptions<'_>) -> Result<Ended> {
         let log = options.log;
-        self.warning.iter().chain(&self.recipe.run.idle_updates()).for_each(|warning| log.warning(warning));
+        self.warning.iter().chain(&self.recipe.run.schedule_warning()).for_each(|warning| log.warning(warning));
         let training = &self.recipe.run.training;
         match training.precision {
             precision if !precision.is_on(device) => {
@@ -239,6 +239,13 @@ impl Run {
         let begun = first_says(&*self.peers, begun)?;
         let processors = ["tokenizer.json", "processor.json"].map(|file| self.folder.join(file));
         let tokenizer = processors.into_iter().find(|path| begun && path.exists());
+        if begun && tokenizer.is_none() {
+            log.warning(&format!(
+                "{} has no tokenizer.json any more: the vocabulary is made again, and is the run's own only if its data are as \
+                 they were",
+                self.folder.display()
+            ));
+        }
         let (origins, peers) = (self.recipe.origins.clone(), Rc::clone(&self.peers));
         let Recipe { run, task, .. } = &mut self.recipe;
         let preparing = Preparing::new(Rc::clone(&peers));

@@ -104,8 +104,21 @@ impl RunRecipe {
         self.training.validate().map_err(|error| Problem::within("training", &error.keys(), &error))
     }
 
-    /// What is to be said where the schedule ends before training does, or does not begin.
-    pub fn idle_updates(&self) -> Option<String> {
+    /// What is to be said of a schedule that ends before training does, does not begin, or does not fall as its name says.
+    pub fn schedule_warning(&self) -> Option<String> {
+        if let ScheduleConfig::Cosine { peak, warmup_steps, total_steps, floor } = self.schedule {
+            if floor > peak {
+                return Some(format!(
+                    "schedule: floor = {floor} is above peak = {peak}: the learning rate rises to the end"
+                ));
+            }
+            if total_steps < warmup_steps {
+                return Some(format!(
+                    "schedule: total_steps = {total_steps} come before the end of warmup_steps = {warmup_steps}: the learning \
+                     rate falls from its peak to floor = {floor} at once"
+                ));
+            }
+        }
         let (end, steps) = (self.schedule.ends_at()?, self.training.steps);
         if end == 1 {
             let text = "the learning rate is 0 at every update, and training changes nothing";
