@@ -241,8 +241,8 @@ impl Run {
         let tokenizer = processors.into_iter().find(|path| begun && path.exists());
         if begun && tokenizer.is_none() {
             log.warning(&format!(
-                "{} has no tokenizer.json any more: the vocabulary is made again, and is the run's own only if its data are as \
-                 they were",
+                "{} has no tokenizer.json any more, nor processor.json: how its data become numbers is found again, as before \
+                 only if they are as they were",
                 self.folder.display()
             ));
         }

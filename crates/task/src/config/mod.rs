@@ -106,19 +106,10 @@ impl RunRecipe {
 
     /// What is to be said of a schedule that ends before training does, does not begin, or does not fall as its name says.
     pub fn schedule_warning(&self) -> Option<String> {
-        if let ScheduleConfig::Cosine { peak, warmup_steps, total_steps, floor } = self.schedule {
-            if floor > peak {
-                return Some(format!(
-                    "schedule: floor = {floor} is above peak = {peak}: the learning rate rises to the end"
-                ));
-            }
-            if total_steps < warmup_steps {
-                return Some(format!(
-                    "schedule: total_steps = {total_steps} come before the end of warmup_steps = {warmup_steps}: the learning \
-                     rate falls from its peak to floor = {floor} at once"
-                ));
-            }
-        }
+        self.idle_updates().or_else(|| self.odd_cosine())
+    }
+
+    fn idle_updates(&self) -> Option<String> {
         let (end, steps) = (self.schedule.ends_at()?, self.training.steps);
         if end == 1 {
             let text = "the learning rate is 0 at every update, and training changes nothing";
@@ -128,6 +119,21 @@ impl RunRecipe {
             format!(
                 "schedule: the learning rate is 0 from update {end} on, and the rest of training.steps = {steps} change \
                  nothing: raise schedule.total_steps, or set schedule.floor"
+            )
+        })
+    }
+
+    fn odd_cosine(&self) -> Option<String> {
+        let ScheduleConfig::Cosine { peak, warmup_steps, total_steps, floor } = self.schedule else { return None };
+        if floor > peak {
+            return Some(format!(
+                "schedule: floor = {floor} is above peak = {peak}: the learning rate rises to the end"
+            ));
+        }
+        (total_steps < warmup_steps).then(|| {
+            format!(
+                "schedule: total_steps = {total_steps} come before the end of warmup_steps = {warmup_steps}: the learning \
+                 rate falls from its peak to floor = {floor} at once"
             )
         })
     }
