@@ -173,10 +173,10 @@ fn rotations_turn_pairs_and_back() {
 #[test]
 fn activations_forward_and_backward() {
     for [rows, cols] in SHAPES {
-        for (kind, function) in KINDS {
+        let dropouts = [Dropout::NONE, Dropout::new(0.2, 77)];
+        for ((kind, function), dropout) in KINDS.into_iter().flat_map(|kind| dropouts.map(|dropout| (kind, dropout))) {
             let mut data = Fixture::new((rows + cols) as u64);
             let (x, bias, dy) = (data.uniform(rows * cols, -6.0, 6.0), data.normal(cols), data.normal(rows * cols));
-            let dropout = Dropout::new(0.2, 77);
             let mask = mask(dropout, rows, cols);
             let input: Vec<f64> = (0..x.len()).map(|i| f64::from(x[i] + bias[i % cols])).collect();
             let expected = times(&input.iter().map(|&x| function(x)).collect::<Vec<_>>(), &mask);

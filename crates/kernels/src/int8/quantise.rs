@@ -163,33 +163,36 @@ pub(super) struct Rest {
     pub(super) bytes: [i8; STEP],
 }
 
-impl Bounded {
-    /// Takes half of each step in which the sum of two neighbours is beyond the bound.
-    fn new(row: &mut [i8], bound: i16) -> Self {
-        let mut bounded = Self::default();
-        // Eight steps at once, by vectors: most have no such neighbours.
-        for (idx, steps) in row.chunks_mut(8 * STEP).enumerate() {
-            let mut bytes = [0; 8 * STEP];
-            bytes[..steps.len()].copy_from_slice(steps);
-            let (mut total, mut largest) = (0, 0);
-            for pair in bytes.as_chunks().0 {
-                let sum = sum_of_pair(*pair);
-                (total, largest) = (total + sum, largest.max(sum.abs()));
-            }
-            bounded.total += i32::from(total);
-            if largest <= bound {
-                continue;
-            }
-            for (step, bytes) in steps.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
-                if bytes.as_chunks().0.iter().any(|pair| sum_of_pair(*pair).abs() > bound) {
-                    let rest = bytes.map(|byte| byte >> 1);
-                    bytes.iter_mut().zip(rest).for_each(|(byte, rest)| *byte -= rest);
-                    bounded.rests.push(Rest { step: 8 * idx + step, bytes: rest });
-                }
+dispatch! {
+    /// Takes half of each step of a row in which the sum of two neighbours is beyond the bound.
+    fn bound(row: &mut [i8], bound: i16) -> Bounded = bound_kernel
+}
+
+#[inline(always)]
+fn bound_kernel<S: Simd>(_: S, row: &mut [i8], bound: i16) -> Bounded {
+    let mut bounded = Bounded::default();
+    // Eight steps at once, by vectors: most have no such neighbours.
+    for (idx, steps) in row.chunks_mut(8 * STEP).enumerate() {
+        let mut bytes = [0; 8 * STEP];
+        bytes[..steps.len()].copy_from_slice(steps);
+        let (mut total, mut largest) = (0, 0);
+        for pair in bytes.as_chunks().0 {
+            let sum = sum_of_pair(*pair);
+            (total, largest) = (total + sum, largest.max(sum.abs()));
+        }
+        bounded.total += i32::from(total);
+        if largest <= bound {
+            continue;
+        }
+        for (step, bytes) in steps.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+            if bytes.as_chunks().0.iter().any(|pair| sum_of_pair(*pair).abs() > bound) {
+                let rest = bytes.map(|byte| byte >> 1);
+                bytes.iter_mut().zip(rest).for_each(|(byte, rest)| *byte -= rest);
+                bounded.rests.push(Rest { step: 8 * idx + step, bytes: rest });
             }
         }
-        bounded
     }
+    bounded
 }
 
 /// The sum of two neighbours.
@@ -220,9 +223,9 @@ impl QuantisedRows {
             let rows = rows.with_min_len((1 << 14) / depth + 1).enumerate();
             match path.pair_bound() {
                 None => rows.for_each(|(i, (to, scale))| *scale = quantise(i, to)),
-                Some(bound) => rows.zip(&mut bounded).for_each(|((i, (to, scale)), bounded)| {
+                Some(pair_bound) => rows.zip(&mut bounded).for_each(|((i, (to, scale)), bounded)| {
                     *scale = quantise(i, to);
-                    *bounded = Bounded::new(to, bound);
+                    *bounded = bound(level, to, pair_bound);
                 }),
             }
         }

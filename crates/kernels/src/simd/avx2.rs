@@ -1,4 +1,4 @@
-use super::Simd;
+use super::{Simd, put};
 use crate::dropout::{MIX_0, MIX_1};
 use std::arch::x86_64::*;
 
@@ -205,10 +205,7 @@ impl Simd for Avx2 {
             let words = _mm_packs_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256::<1>(numbers));
             _mm_storel_epi64(bytes.as_mut_ptr().cast(), _mm_packs_epi16(words, words));
         }
-        match to.first_chunk_mut() {
-            Some(to) => *to = bytes,
-            None => to.copy_from_slice(&bytes[..to.len()]),
-        }
+        put(bytes, to);
     }
     #[inline(always)]
     unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {

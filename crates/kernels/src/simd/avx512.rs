@@ -1,4 +1,4 @@
-use super::Simd;
+use super::{Simd, put};
 use crate::dropout::{MIX_0, MIX_1};
 use std::arch::x86_64::*;
 
@@ -200,10 +200,7 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     fn store_bytes(self, to: &mut [i8], a: __m512) {
         let mut bytes = [0; 16];
         unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a))) }
-        match to.first_chunk_mut() {
-            Some(to) => *to = bytes,
-            None => to.copy_from_slice(&bytes[..to.len()]),
-        }
+        put(bytes, to);
     }
     #[inline(always)]
     unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {

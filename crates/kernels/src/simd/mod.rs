@@ -26,6 +26,16 @@ pub(crate) use sse2::Sse2 as Portable;
 
 use std::mem::MaybeUninit;
 
+/// Writes the bytes of a vector's lanes; those past the end of `to` are dropped.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn put<const LANES: usize>(bytes: [i8; LANES], to: &mut [i8]) {
+    match to.first_chunk_mut() {
+        Some(to) => *to = bytes,
+        None => to.copy_from_slice(&bytes[..to.len()]),
+    }
+}
+
 /// The operations of one instruction set on vectors of [`LANES`](Simd::LANES) `f32`.
 ///
 /// A value of an implementing type is proof that the CPU has the instructions, so the arithmetic is safe to call. All

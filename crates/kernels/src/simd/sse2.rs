@@ -1,5 +1,5 @@
-use super::Simd;
 use super::portable::Arrays;
+use super::{Simd, put};
 use std::arch::x86_64::*;
 
 /// x86-64's baseline: 16 registers of 4 `f32`. [`Arrays`] gives the same bits, in arrays that the compiler leaves in memory.
@@ -180,10 +180,7 @@ impl Simd for Sse2 {
             let words = _mm_packs_epi32(numbers, numbers);
             _mm_cvtsi128_si32(_mm_packs_epi16(words, words)).to_le_bytes().map(|byte| byte as i8)
         };
-        match to.first_chunk_mut() {
-            Some(to) => *to = bytes,
-            None => to.copy_from_slice(&bytes[..to.len()]),
-        }
+        put(bytes, to);
     }
     #[inline(always)]
     unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize) {
