@@ -270,6 +270,8 @@ fn openai_texts() {
     let mut twice = chat;
     (twice["max_tokens"], twice["max_completion_tokens"]) = (json!(7), json!(8));
     is_refused(&server.post("/v1/chat/completions", &twice), 400, "max_completion_tokens");
+    (twice["max_tokens"], twice["max_completion_tokens"]) = (json!(null), json!(0));
+    is_refused(&server.post("/v1/chat/completions", &twice), 400, "max_completion_tokens is 0");
 
     for (field, value) in [
         ("presence_penalty", json!(0.5)),

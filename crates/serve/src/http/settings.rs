@@ -26,7 +26,8 @@ const MAX_N: usize = 16;
 /// How a text is drawn, and where it ends; what is not given is the model's own setting.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
-    pub(super) max_tokens: Option<usize>,
+    /// The field that says it, and its number.
+    pub(super) max_tokens: Option<(&'static str, usize)>,
     pub(super) n: Option<usize>,
     pub(super) stop: Option<Texts>,
     pub(super) seed: Option<i64>,
@@ -116,10 +117,10 @@ impl Settings {
     pub(super) fn max_tokens(&self, limits: &Limits) -> Result<Option<usize>, Failure> {
         let max = limits.output_tokens;
         match self.max_tokens {
-            Some(n) if !(1..=max).contains(&n) => {
-                Err(Failure::field("max_tokens", format!("max_tokens is {n}, and from 1 to {max} here")))
+            Some((field, n)) if !(1..=max).contains(&n) => {
+                Err(Failure::field(field, format!("{field} is {n}, and from 1 to {max} here")))
             }
-            n => Ok(n),
+            given => Ok(given.map(|(_, n)| n)),
         }
     }
 

@@ -133,6 +133,7 @@ impl ChatRequest {
     }
 
     fn wanted(&self) -> Wanted {
+        let new_name = self.max_completion_tokens.map(|n| ("max_completion_tokens", n));
         let message = |message: &ChatMessage| {
             let content = match &message.content {
                 None => String::new(),
@@ -147,7 +148,7 @@ impl ChatRequest {
             ..Conversation::default()
         };
         let settings = Settings {
-            max_tokens: self.max_completion_tokens.or(self.max_tokens),
+            max_tokens: new_name.or(self.max_tokens.map(|n| ("max_tokens", n))),
             n: self.n,
             stop: self.stop.clone(),
             seed: self.seed,

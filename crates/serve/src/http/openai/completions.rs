@@ -98,7 +98,7 @@ impl CompletionRequest {
 
     fn wanted(&self, prompt: String) -> Wanted {
         let settings = Settings {
-            max_tokens: self.max_tokens,
+            max_tokens: self.max_tokens.map(|n| ("max_tokens", n)),
             n: self.n,
             stop: self.stop.clone(),
             seed: self.seed,

@@ -61,6 +61,7 @@ pub(super) async fn complete(
         return Err(Failure::field("alternatives", "alternatives are not told of drafts: leave out one or the other"));
     }
     let CompleteRequest { prompt, max_tokens, temperature, top_k, top_p, seed, .. } = request;
+    let max_tokens = max_tokens.map(|n| ("max_tokens", n));
     let settings = Settings { max_tokens, temperature, top_k, top_p, seed, ..Settings::default() };
     let own = &served.language()?.generation;
     let config = settings.over(own, own.max_tokens, &app.config.limits)?;
