@@ -122,6 +122,26 @@ pub enum BundleError {
         #[source]
         cause: ConfigError,
     },
+    /// A model whose weights do not become bytes.
+    #[error(
+        "{path} is a {family}; weights of 8 bits are supported for transformer, gpt, bert and whisper",
+        path = path.display()
+    )]
+    NoBytes {
+        /// The bundle's folder.
+        path: PathBuf,
+        /// Its family.
+        family: &'static str,
+    },
+    /// Heads that can't leave the model.
+    #[error("{path}: these heads can't leave: {cause}", path = path.display())]
+    Heads {
+        /// The bundle's folder.
+        path: PathBuf,
+        /// Why they can't.
+        #[source]
+        cause: ConfigError,
+    },
     /// The model is of another family than what is asked of it.
     #[error(
         "{path} is a model of the family {family}, {role}; this takes {wanted}",

@@ -42,6 +42,7 @@ mod packed;
 mod policy;
 mod processor;
 mod pruning;
+mod quantising;
 mod reading;
 mod record;
 mod shared;

@@ -14,11 +14,11 @@ impl Bundle {
     /// Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", §4.
     ///
     /// # Errors
-    /// [`BundleError::Config`] if the family keeps all heads, a head is not there, or what is left can't be; the bundle is as it
+    /// [`BundleError::Heads`] if the family keeps all heads, a head is not there, or what is left can't be; the bundle is as it
     /// was.
     pub fn prune_heads(&mut self, heads: &ModelHeads) -> Result<(), BundleError> {
         let mut model = self.model.clone();
-        model.prune_heads(heads).map_err(|cause| self.bad_config(cause))?;
+        model.prune_heads(heads).map_err(|cause| BundleError::Heads { path: self.path.clone(), cause })?;
         let (Some(before), Some(after)) = (self.model.attentions(), model.attentions()) else { return Ok(()) };
         for place in heads.places() {
             let [old, new] = [&before, &after].map(|attentions| attentions.left(place));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::Folder;
+use crate::support::{Folder, contains, golden};
 
 fn folder() -> Folder {
     let folder = Folder::new();
@@ -336,4 +336,23 @@ fn models_write_together() {
         let error = String::from_utf8(refused.stderr).unwrap();
         assert!(refused.status.code() == Some(2) && error.contains("cannot be used with"), "{error}");
     }
+}
+
+#[test]
+fn bytes_that_are_rounded_as_a_model_is_loaded_are_those_of_quantize() {
+    let folder = Folder::new();
+    // Its embeddings are not those of the projection.
+    let file = golden("gguf").join("llama.gguf").display().to_string();
+    folder.succeed(&["import", &file, "--out", "model"], "");
+    folder.succeed(&["quantize", "--model", "model", "--out", "bytes"], "");
+    let score = |more: &[&str]| folder.succeed(&[&["score", "--model"], more, &["a b c"]].concat(), "");
+    assert_eq!(score(&["model", "--precision", "int8"]), score(&["bytes"]));
+    assert_ne!(score(&["model"]), score(&["bytes"]));
+    let again = folder.run(&["quantize", "--model", "bytes", "--out", "twice"], "");
+    contains(&String::from_utf8_lossy(&again.stderr), &["bytes: its precision is int8 already"]);
+    assert_eq!(score(&["twice"]), score(&["bytes"]));
+    let file = golden("gguf").join("llama-blocks.gguf").display().to_string();
+    folder.succeed(&["import", &file, "--out", "blocks"], "");
+    let said = folder.run(&["quantize", "--model", "blocks", "--out", "of-blocks"], "");
+    contains(&String::from_utf8_lossy(&said.stderr), &["blocks: its weights are in blocks", "rounded a second time"]);
 }

@@ -550,7 +550,12 @@ impl<'a> Loader<'a> {
         let table = (!tied).then(|| {
             let name = format!("{path}.weight");
             self.shared_table(vec![name.clone()], |loader| {
-                match loader.kept(&name, [vocab, d_model], ScaleAxis::Rows) {
+                let packed = match loader.format {
+                    // As a file of weights in bytes has it.
+                    WeightFormat::Int8 => Some(loader.table(path, vocab)),
+                    _ => loader.kept(&name, [vocab, d_model], ScaleAxis::Rows),
+                };
+                match packed {
                     Some(table) => Table::Packed(Arc::new(table)),
                     None => Table::Values(Arc::new(loader.values(&name, &[vocab, d_model]))),
                 }

@@ -13,8 +13,8 @@ use crate::{bert, gpt, transformer, weight::WeightFormat, whisper};
 
 /// The rounding of a model's matrices as packing does it, without packing them: for training with what will run.
 ///
-/// At [`WeightFormat::Int8`] it is that of a file of weights in bytes, embeddings included; a model in f32 that is packed as it
-/// is loaded keeps those that no projection shares. Packing asks the same function which matrices it rounds.
+/// At [`WeightFormat::Int8`] it is that of a file of weights in bytes, embeddings included. Packing asks the same function which
+/// matrices it rounds.
 ///
 /// ```
 /// use attentive_engine::{PackedRounding, WeightFormat};

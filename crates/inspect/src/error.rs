@@ -101,11 +101,14 @@ pub enum InspectError {
         problem: String,
     },
     /// A line without its second column.
-    #[error("there is no tab: write a source and its translation, or a text and its label, with a tab between")]
+    #[error("there is no tab: write a source and its translation, or a text or word and its label, with a tab between")]
     NoColumn,
-    /// A line without a label.
-    #[error("there is no tab: write a word or a text and its label with a tab between")]
-    NoLabelColumn,
+    /// A line with a third column.
+    #[error("there is more than one tab: a line has two columns here")]
+    ManyColumns,
+    /// A label without its word or text, or a word or text without its label.
+    #[error("{0} is empty")]
+    EmptyColumn(&'static str),
     /// Nothing that a classifier could be learned from, or tested on.
     #[error(
         "there are {n_labels} labels to learn and {n_tested} parts to test: there must be two labels, and one part"

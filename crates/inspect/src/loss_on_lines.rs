@@ -115,9 +115,9 @@ impl LossOnLines {
         Ok(attentions.heads().map(importance).collect())
     }
 
-    /// Number of lines, those without a target too.
-    pub fn n_lines(&self) -> usize {
-        self.n_lines
+    /// Lines that are left out, as they have no target.
+    pub fn n_left_out(&self) -> usize {
+        self.n_lines - self.of_family.n_lines()
     }
 }
 
@@ -263,9 +263,10 @@ impl Reading<'_> {
     }
 }
 
-/// The columns of a line.
-fn columns(line: &str) -> Result<(&str, &str), InspectError> {
-    line.trim_end_matches('\r').split_once('\t').ok_or(InspectError::NoColumn)
+/// The two columns of a line.
+pub(crate) fn columns(line: &str) -> Result<(&str, &str), InspectError> {
+    let (first, second) = line.trim_end_matches('\r').split_once('\t').ok_or(InspectError::NoColumn)?;
+    if second.contains('\t') { Err(InspectError::ManyColumns) } else { Ok((first, second)) }
 }
 
 fn matrix(rows: &[&[TokenId]], pad: TokenId) -> TokenMatrix {

@@ -9,7 +9,7 @@ use attentive_model::Role;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::{InspectError, LogisticRegression, TextViewer, TranslationViewer};
+use crate::{InspectError, LogisticRegression, TextViewer, TranslationViewer, loss_on_lines::columns};
 
 /// A text some parts of which have labels: its words, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct LabelledParts {
 pub struct Probes {
     /// Parts that classifiers are learned from, and parts that they are tested on.
     pub n_parts: [usize; 2],
+    /// Parts of both that are left out, as the tokenizer gives them no token of their own.
+    pub n_left_out: [usize; 2],
+    /// Parts that are tested and have a label that none of those that are learned from has.
+    pub n_unknown: usize,
     /// Labels of the parts that are learned from.
     pub labels: Vec<String>,
     /// The share of the tested parts that have the label most frequent among those that are learned from.
@@ -56,7 +60,7 @@ impl LabelledParts {
     /// it with spaces between.
     ///
     /// # Errors
-    /// [`InspectError::Line`] if a line has no tab.
+    /// [`InspectError::Line`] if a line has no tab or more than one, or one of its columns is empty.
     pub fn of_words(lines: &[String]) -> Result<Vec<Self>, InspectError> {
         let (mut texts, mut is_new) = (Vec::<Self>::new(), true);
         for (line, text) in (1..).zip(lines) {
@@ -64,7 +68,7 @@ impl LabelledParts {
                 is_new = true;
                 continue;
             }
-            let (word, label) = columns(line, text)?;
+            let (word, label) = labelled(line, text)?;
             if is_new {
                 texts.push(Self { text: String::new(), parts: Vec::new(), line });
             }
@@ -82,21 +86,25 @@ impl LabelledParts {
     /// Texts, a line each with a tab and a label after it; empty lines are left out.
     ///
     /// # Errors
-    /// [`InspectError::Line`] if a line has no tab.
+    /// [`InspectError::Line`] if a line has no tab or more than one, or one of its columns is empty.
     pub fn of_texts(lines: &[String]) -> Result<Vec<Self>, InspectError> {
         let is_there = |(_, text): &(usize, &String)| !text.trim().is_empty();
         let text = |(line, text): (usize, &String)| {
-            let (text, label) = columns(line, text)?;
+            let (text, label) = labelled(line, text)?;
             Ok(Self { text: text.to_owned(), parts: vec![(0..text.len(), label.to_owned())], line })
         };
         (1..).zip(lines).filter(is_there).map(text).collect()
     }
 }
 
-fn columns(number: usize, line: &str) -> Result<(&str, &str), InspectError> {
-    let problem = || InspectError::Line { number, problem: InspectError::NoLabelColumn.to_string() };
-    let (text, label) = line.trim_end_matches('\r').split_once('\t').ok_or_else(problem)?;
-    Ok((text.trim(), label.trim()))
+/// A line's word or text, and its label.
+fn labelled(number: usize, line: &str) -> Result<(&str, &str), InspectError> {
+    let columns = columns(line).and_then(|(text, label)| match (text.trim(), label.trim()) {
+        ("", _) => Err(InspectError::EmptyColumn("the word or text before the tab")),
+        (_, "") => Err(InspectError::EmptyColumn("the label after the tab")),
+        both => Ok(both),
+    });
+    columns.map_err(|cause| InspectError::Line { number, problem: cause.to_string() })
 }
 
 /// What linear classifiers on each layer's vectors tell right of labelled parts: learned from `train`, tested on `test`. The
@@ -135,6 +143,8 @@ pub fn probe(
         part.labels.iter().map(|label| classes.get(label.as_str()).copied().unwrap_or(u32::MAX)).collect()
     };
     let truth = [known(&train), known(&test)];
+    let n_unknown = truth[1].iter().filter(|&&class| class == u32::MAX).count();
+    let n_left_out = [train.n_left_out, test.n_left_out];
     let drawn = control.map(|seed| {
         let draw = |part: &Vectors| part.words.iter().map(|word| control_label(word, seed, &counts)).collect();
         [draw(&train), draw(&test)]
@@ -157,7 +167,7 @@ pub fn probe(
     };
     let pairs: Vec<(Vec<f32>, Vec<f32>)> = train.layers.into_iter().zip(test.layers).collect();
     let layers = pairs.into_par_iter().map(layer).collect();
-    Ok(Probes { n_parts, labels, majority, layers })
+    Ok(Probes { n_parts, n_left_out, n_unknown, labels, majority, layers })
 }
 
 /// The label of a word in the control task, drawn by `counts` of the true labels.
@@ -179,6 +189,8 @@ struct Vectors {
     layers: Vec<Vec<f32>>,
     labels: Vec<String>,
     words: Vec<String>,
+    /// Parts without tokens.
+    n_left_out: usize,
 }
 
 /// A model that gives vectors of each layer.
@@ -208,6 +220,7 @@ impl Reader {
                 read.map_err(|cause| InspectError::Line { number: *line, problem: cause.to_string() })?;
             let is_there = |(_, tokens): &(&(Range<usize>, String), &Range<usize>)| !tokens.is_empty();
             let there: Vec<_> = parts.iter().zip(&tokens).filter(is_there).collect();
+            found.n_left_out += parts.len() - there.len();
             found.layers.resize_with(states.len(), Vec::new);
             for (layer, state) in found.layers.iter_mut().zip(states) {
                 let d_model = state.dims()[2];

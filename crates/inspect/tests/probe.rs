@@ -65,6 +65,12 @@ fn lines_of_words_are_texts() {
     assert_eq!(texts[1].parts, [(0..2, "P".to_owned())]);
     let error = LabelledParts::of_words(&lines("the\tD\ndog")).unwrap_err().to_string();
     assert!(error.starts_with("line 2: there is no tab"), "{error}");
+    for (text, problem) in
+        [("a\tB\tC", "more than one tab"), ("a\t", "the label after"), ("\tB", "the word or text before")]
+    {
+        let errors = [LabelledParts::of_words, LabelledParts::of_texts].map(|read| read(&lines(text)).unwrap_err());
+        assert!(errors.iter().all(|error| error.to_string().contains(problem)), "{errors:?}");
+    }
     let texts = LabelledParts::of_texts(&lines("the dog\tgood\n\nit\tbad")).unwrap();
     assert_eq!((texts.len(), &texts[1].parts), (2, &vec![(0..2, "bad".to_owned())]));
 }

@@ -201,10 +201,15 @@ pub enum ConfigError {
         family: &'static str,
     },
     /// A head to prune that is not there.
-    #[error("pruned_heads names {head}, which is not in the model: its attentions have {n_heads} heads each, from 0")]
+    #[error(
+        "pruned_heads names {head}, which is not in the model: it has {}, with {n_heads} heads each, from 0",
+        attentions.iter().map(AttentionPlace::to_string).collect::<Vec<_>>().join(", ")
+    )]
     NoHead {
         /// The head.
         head: ModelHead,
+        /// The attentions that the model has.
+        attentions: Vec<AttentionPlace>,
         /// Heads of an attention.
         n_heads: usize,
     },

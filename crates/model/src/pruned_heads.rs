@@ -255,7 +255,7 @@ impl Attentions {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let Self { places, whole: MultiHeadAttentionConfig { n_heads, n_kv_heads, .. }, pruned } = self;
         if let Some(head) = pruned.iter().find(|head| head.head >= *n_heads || !places.contains(&head.attention)) {
-            return Err(ConfigError::NoHead { head, n_heads: *n_heads });
+            return Err(ConfigError::NoHead { head, attentions: places.clone(), n_heads: *n_heads });
         }
         for attention in pruned.places() {
             let left = pruned.left(attention, [*n_heads, *n_kv_heads]);

@@ -71,7 +71,7 @@ pub use attentive_task::{Error, Result};
 pub use canine::Canine;
 pub use contextual_vectors::ContextualVectors;
 pub use exhibit::{Exhibit, Figure, Part};
-pub use head_worth::{HeadWorth, HeadsToPrune};
+pub use head_worth::{HeadWorth, HeadsToPrune, Pruned};
 pub use heads::Heads;
 pub use inside::{Lens, Saliency};
 pub use label_smoothing::LabelSmoothing;

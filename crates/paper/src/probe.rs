@@ -33,15 +33,26 @@ impl Probe {
         let (train, test) = (parts(&self.train).map_err(refused)?, parts(&self.test).map_err(refused)?);
         let control = (!self.of_texts).then_some(SEED);
         let found = probe(&bundle, [&train, &test], control, device).map_err(refused)?;
-        let Probes { n_parts: [n_train, n_test], labels, majority, layers } = found;
+        let Probes { n_parts: [n_train, n_test], n_left_out, n_unknown, labels, majority, layers } = found;
         let noun = if self.of_texts { "texts" } else { "words" };
+        let mut notes = Vec::new();
+        if n_unknown > 0 {
+            notes.push(format!("; {} have a label that classifiers did not learn", thousands(n_unknown as u64)));
+        }
+        if n_left_out != [0, 0] {
+            let [of_train, of_test] = n_left_out.map(|n| thousands(n as u64));
+            notes.push(format!(
+                "; {of_test} to tell and {of_train} to learn from have no token of their own and are left out"
+            ));
+        }
         let mut table = Table::new(["layer", "told right", "control task", "selectivity"]).under(format!(
             "Which of {} labels {} {noun} have, by a linear classifier on each layer's vectors, learned from {}; the most frequent \
-             label is right for {}:",
+             label is right for {}{}:",
             labels.len(),
             thousands(n_test as u64),
             thousands(n_train as u64),
             percent(majority),
+            notes.concat(),
         ));
         for (layer, found) in layers.iter().enumerate() {
             let name = if layer == 0 { "input".to_owned() } else { layer.to_string() };

@@ -35,7 +35,7 @@ pub(crate) struct Heads {
 #[derive(Debug, Args)]
 pub(crate) struct PruneHeads {
     /// The heads, as encoder.0.self:3,decoder.2.cross:0, counted from 0.
-    #[arg(long, value_name = "NAMES", required_unless_present = "data", conflicts_with = "data")]
+    #[arg(long, required_unless_present = "data", conflicts_with_all = ["data", "source_language", "target_language"])]
     heads: Option<attentive_model::ModelHeads>,
     /// How many heads stay.
     #[arg(long, value_name = "N", requires = "data", value_parser = integer::<usize>(1..=LONG))]
@@ -118,9 +118,9 @@ impl PruneHeads {
         let lines = self.data.map_or_else(|| Ok(Vec::new()), |data| read_lines(&data))?;
         let heads = HeadsToPrune { named: self.heads, keep: self.keep, fraction: self.fraction, lines };
         let (device, of) = self.of.model()?;
-        let (bundle, pruned) = heads.prune(&of, &device)?;
-        self.new.save(&bundle)?;
-        report!("pruned {} heads, {pruned}, into {}", pruned.len(), self.new.out.display());
+        let pruned = heads.prune(&of, &device)?;
+        self.new.save(&pruned.bundle)?;
+        report!("{pruned}; into {}", self.new.out.display());
         Ok(())
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
-use attentive_bundle::{Bundle, WeightFormat};
+use anyhow::{Result, ensure};
+use attentive_bundle::Bundle;
 use attentive_run::{ModelOf, resolve};
 use attentive_task::{ShortlistLearning, thousands};
 use attentive_tokenizer::OpenOptions;
@@ -55,12 +55,8 @@ impl Quantize {
     pub(super) fn run(self) -> Result<()> {
         self.new.check()?;
         let mut bundle = Bundle::read(resolve(&self.model))?;
-        if !attentive_bundle::packs(&bundle.model) {
-            let (path, family) = (bundle.path.display(), bundle.model.family());
-            bail!("{path} is a {family}; weights of 8 bits are supported for transformer, gpt, bert and whisper");
-        }
-        bundle.decoding.precision = WeightFormat::Int8;
-        bundle.record.scores.clear(); // they were another model's
+        let note = bundle.quantize()?;
+        note.iter().for_each(|note| warning!("note: {}: {note}", bundle.path.display()));
         self.new.save(&bundle)?;
         report!("rounded the weights of {} into {}", bundle.path.display(), self.new.out.display());
         Ok(())
