@@ -168,6 +168,8 @@ fn bad_input_is_named() {
     contains(&compare(["two", "two"], "two", &["--tokenize", "14z"]), &["14z", "13a"]);
     contains(&compare(["two", "two"], "two", &["--tokenize", "flores200"]), &["--spm-model"]);
     contains(&compare(["two", "two"], "two", &["--smooth", "half"]), &["half", "add-k"]);
+    contains(&compare(["two", "two"], "two", &["--ter-no-punct"]), &["--ter", "--metric ter"]);
+    contains(&compare(["two", "two"], "two", &["--chrf-word-order", "2"]), &["--chrf", "chrf++"]);
     let one = folder.run(&["compare", "two", "--reference", "two"], "");
     assert_eq!(one.status.code(), Some(2), "one system is not a comparison");
 }

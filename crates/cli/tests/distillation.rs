@@ -92,6 +92,11 @@ fn settings_of_a_search_are_refused_if_translations_are_drawn() {
         let error = fails(&[flags, reference].concat());
         assert_eq!(error.contains("leave out one or the other"), flags[0] != "--beam", "{error}");
     }
+    folder.write_copying("copy", [2, 0, 0], TINY);
+    folder.succeed(&["train", "copy.toml"], "");
+    let alone = folder.fail(&["distill", "--beam", "1", "--reference", "text", "--out", "out", "text"], "");
+    contains(&alone, &["as the beam is wide, which is 1"]);
+    contains(&folder.fail(&["backtranslate", "--tag", " ", "--out", "out", "text"], ""), &["is blank"]);
 }
 
 #[test]

@@ -58,9 +58,17 @@ fn columns_and_standard_input_are_read() {
         ("filter --source a.de --out x --model nowhere", "one language"),
         ("filter --source a.en --target a.de --out x --model nowhere", "nowhere"),
         ("filter --source a.de --columns 0 1 --out x", "counted from 1"),
+        ("filter --source a.de --out x --rule max_ratio=2", "max_ratio is of pairs"),
+        ("filter --source a.de --out x --rule identical=true", "identical is of pairs"),
+        ("filter --source a.de --out x --rule min_confidence=0.9", "min_confidence is of languages"),
+        ("filter --source a.de --out x --rule source_language=en --source-language fr", "fr and, by a rule, en"),
         ("filter --source a.de --out a.de", "a.de is read"),
     ] {
         contains(&folder.fail(&words(call), ""), &[what]);
         assert!(!folder.path("x").exists() && !folder.path("x.part").exists());
     }
+    let twice = folder.misuse(&words("filter --source - --columns 1 2 --columns 2 3 --out x"));
+    contains(&twice, &["--columns", "multiple times"]);
+    let agreed = "filter --source a.de --out x --rule source_language=de --source-language de";
+    folder.succeed(&words(agreed), "");
 }

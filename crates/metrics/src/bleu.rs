@@ -73,13 +73,17 @@ impl Smoothing {
     /// The method of sacreBLEU's `--smooth-method` with the value of `--smooth-value`, or its default.
     ///
     /// # Errors
-    /// [`MetricError::UnknownName`].
+    /// [`MetricError::UnknownName`]; [`MetricError::SmoothingValue`] if the value is not a number of at least 0, or the method
+    /// has none.
     pub fn from_name(method: &str, value: Option<f64>) -> Result<Self, MetricError> {
-        match method {
-            "exp" => Ok(Self::Exp),
-            "floor" => Ok(Self::Floor(value.unwrap_or(0.1))),
-            "add-k" => Ok(Self::AddK(value.unwrap_or(1.0))),
-            "none" => Ok(Self::None),
+        let is_value = |value: f64| value.is_finite() && value >= 0.0;
+        match (method, value) {
+            ("floor" | "add-k", Some(value)) if !is_value(value) => Err(MetricError::SmoothingValue { value }),
+            ("floor", value) => Ok(Self::Floor(value.unwrap_or(0.1))),
+            ("add-k", value) => Ok(Self::AddK(value.unwrap_or(1.0))),
+            ("exp" | "none", Some(value)) => Err(MetricError::SmoothingValue { value }),
+            ("exp", None) => Ok(Self::Exp),
+            ("none", None) => Ok(Self::None),
             _ => Err(MetricError::UnknownName {
                 option: "smoothing",
                 name: method.into(),

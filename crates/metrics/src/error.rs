@@ -25,6 +25,12 @@ pub enum MetricError {
     /// The score is configured without n-grams.
     #[error("the score counts no n-grams: set an order above 0")]
     NothingToCount,
+    /// A value for a smoothing that has none, or out of its range.
+    #[error("a smoothing value of {value}: floor and add-k have one, a number of at least 0; exp and none have none")]
+    SmoothingValue {
+        /// The value.
+        value: f64,
+    },
     /// Two systems to compare do not cover the same segments.
     #[error("the baseline has {baseline} segments and the system {system}: a paired test needs the same test set")]
     Unpaired {

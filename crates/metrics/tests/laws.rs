@@ -241,4 +241,10 @@ fn what_does_not_fit_together_is_an_error() {
     assert_eq!(confidence_interval(&bleu, &one, 0, 1), Err(MetricError::NoSamples));
     assert!("14a".parse::<BleuTokenizer>().is_err());
     assert!(Smoothing::from_name("linear", None).is_err());
+    for (method, value) in [("exp", 0.3), ("none", 0.0), ("floor", -1.0), ("add-k", f64::NAN), ("floor", f64::INFINITY)]
+    {
+        let refused = Smoothing::from_name(method, Some(value));
+        assert!(matches!(refused, Err(MetricError::SmoothingValue { .. })), "{method} {value}: {refused:?}");
+    }
+    assert_eq!(Smoothing::from_name("add-k", Some(0.0)), Ok(Smoothing::AddK(0.0)));
 }

@@ -100,6 +100,21 @@ pub fn filter_rules(settings: &[String]) -> Result<FilterConfig> {
     FilterConfig::deserialize(toml::Value::Table(rules)).context("the rules")
 }
 
+/// Rules for the languages of a corpus, which they may name themselves.
+///
+/// # Errors
+/// They name another one.
+pub fn in_languages(mut rules: FilterConfig, languages: [Option<String>; 2]) -> Result<FilterConfig> {
+    let named = [("source_language", &mut rules.source_language), ("target_language", &mut rules.target_language)];
+    for ((name, rule), language) in named.into_iter().zip(languages) {
+        let Some(language) = language else { continue };
+        if let Some(other) = rule.replace(language.clone()).filter(|other| *other != language) {
+            refuse!("{name} is given twice, {language} and, by a rule, {other}: give it once");
+        }
+    }
+    Ok(rules)
+}
+
 impl Filtering {
     /// Reads the corpus, and writes what stays; `None` if `go_on` ended it, of which nothing is left.
     ///
@@ -167,6 +182,15 @@ impl Filtering {
         }
         if !has_pairs && self.rules.target_language.is_some() {
             refuse!("a text of one language has no target_language: leave it out");
+        }
+        let (rules, usual) = (&self.rules, FilterConfig::default());
+        let of_pairs = [("max_ratio", rules.max_ratio != usual.max_ratio), ("identical", rules.identical)];
+        if let Some((rule, _)) = of_pairs.iter().find(|(_, is_changed)| *is_changed && !has_pairs) {
+            refuse!("rule {rule} is of pairs, and this is a text of one language: leave it out");
+        }
+        let is_told_apart = rules.source_language.is_some() || rules.target_language.is_some();
+        if rules.min_confidence != usual.min_confidence && !is_told_apart {
+            refuse!("rule min_confidence is of languages: name one, or leave it out");
         }
         if self.scoring.as_ref().and_then(|scoring| scoring.min_score).is_some_and(f64::is_nan) {
             refuse!("min_score = NaN: must be a number");

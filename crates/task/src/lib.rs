@@ -89,7 +89,7 @@ pub use episodes::{Episodes, describe as describe_episodes};
 pub use error::{Context, Error, Result, with_causes};
 pub use examination::{examine, examine_labels};
 pub use example::shell_path;
-pub use filter::{Filtering, PairScoring, filter_rules};
+pub use filter::{Filtering, PairScoring, filter_rules, in_languages};
 pub use folder::{open_model, open_with_adapter, read_model, resolve};
 pub use image_classification::ImageClassification;
 pub use labeled::{LabeledPart, LabeledTexts};

@@ -100,7 +100,7 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
     /// any number of processes.
     ///
     /// # Errors
-    /// The tag has a tab or an end of line; a file can't be read or written, or another process writes it; lines are not UTF-8;
+    /// The tag is blank, or has a tab or an end of line; references are to choose in a beam of 1; a file can't be read or written, or another process writes it; lines are not UTF-8;
     /// references are not as many as lines; what is there was begun with another model, other settings or other lines; a
     /// process has ended.
     pub fn write(
@@ -112,10 +112,18 @@ impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
         log: &dyn Log,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<SyntheticReport>> {
-        if let Synthesis::Backtranslated { tag } = &self.synthesis
-            && on_one_line(tag) != *tag
-        {
-            refuse!("tag = {tag:?}: sources begin with it in a tab-separated file: leave out tabs and ends of lines");
+        if let Synthesis::Backtranslated { tag } = &self.synthesis {
+            if on_one_line(tag) != *tag {
+                refuse!(
+                    "tag = {tag:?}: sources begin with it in a tab-separated file: leave out tabs and ends of lines"
+                );
+            }
+            if !tag.is_empty() && tag.trim().is_empty() {
+                refuse!("tag = {tag:?} is blank: give a word, or an empty one for no tag");
+            }
+        }
+        if references.is_some() && self.config.beam == 1 {
+            refuse!("references choose among as many translations as the beam is wide, which is 1: widen it");
         }
         let translated = |block: &Block| Ok((self.pairs(block)?, None));
         if peers.rank() > 0 {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_task::{Filtering, PairScoring, filter_rules};
-use clap::Args;
+use attentive_task::{Filtering, PairScoring, filter_rules, in_languages};
+use clap::{ArgAction, Args};
 
 use super::{BackendArgs, LanguageArgs};
 use crate::terminal::Terminal;
@@ -19,7 +19,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "FILE")]
     target: Vec<PathBuf>,
     /// The sources' files are tab-separated, and have source and target in these columns, counted from 1.
-    #[arg(long, num_args = 2, value_name = "N", conflicts_with = "target")]
+    #[arg(long, num_args = 2, action = ArgAction::Set, value_name = "N", conflicts_with = "target")]
     columns: Option<Vec<usize>>,
     /// Sources that stay; without a file for targets, pairs that stay, tab-separated.
     #[arg(long, visible_alias = "out", value_name = "FILE")]
@@ -59,9 +59,8 @@ impl Filter {
         let Self { source, target, out_source, out_target, report, force, .. } = self;
         let (reverse, min_score, out) = (self.reverse_model, self.min_score, self.scores);
         let scoring = self.model.map(|model| PairScoring { model, reverse, min_score, out });
-        let mut rules = filter_rules(&self.rule)?;
-        rules.source_language = self.languages.source_language.or(rules.source_language);
-        rules.target_language = self.languages.target_language.or(rules.target_language);
+        let LanguageArgs { source_language, target_language } = self.languages;
+        let rules = in_languages(filter_rules(&self.rule)?, [source_language, target_language])?;
         let columns = self.columns.and_then(|columns| columns.try_into().ok());
         let out = [out_source].into_iter().chain(out_target).collect();
         let filtering = Filtering { source, target, columns, out, force, rules, scoring, report };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use attentive_metrics::{
     AlignmentErrorRate, AnyScorer, Bleu, BleuTokenizer, Chrf, ErrorRate, ExactMatch, PaperBleu, Scorer, Smoothing, Ter,
 };
@@ -115,6 +115,11 @@ impl MetricArgs {
                 names.push(*name);
             }
         }
+        let has_chrf = names.iter().any(|name| matches!(name, MetricName::Chrf | MetricName::ChrfPlusPlus));
+        let no_chrf = self.chrf(self.chrf_word_order) == Chrf::default();
+        ensure!(has_chrf || no_chrf, "options that begin with --chrf are for --metric chrf or chrf++");
+        let has_ter = names.contains(&MetricName::Ter) || self.ter() == Ter::default();
+        ensure!(has_ter, "options that begin with --ter are for --metric ter");
         let scorer = |name| -> Box<dyn AnyScorer> {
             match name {
                 MetricName::Bleu => Box::new(bleu.clone()),
@@ -142,10 +147,8 @@ impl MetricArgs {
             (None, Some(_)) => bail!("--spm-model is for --tokenize flores101, flores200, spBLEU-1K or spm"),
             (None, None) => self.tokenize.parse::<BleuTokenizer>()?,
         };
-        let smoothing = Smoothing::from_name(&self.smooth_method, self.smooth_value)?;
-        if self.smooth_value.is_some() && !matches!(smoothing, Smoothing::Floor(_) | Smoothing::AddK(_)) {
-            bail!("--smooth-value is for --smooth-method floor or add-k");
-        }
+        let smoothing =
+            Smoothing::from_name(&self.smooth_method, self.smooth_value).context("--smooth-method, --smooth-value")?;
         Ok(Bleu { tokenizer, smoothing, lowercase: self.lowercase, force: self.force, ..Bleu::default() })
     }
 
