@@ -5,6 +5,7 @@ use std::str::FromStr;
 use attentive_core::TokenId;
 use attentive_decode::{Diversity, Phrase, Spelling, Typed, has_words};
 use attentive_tokenizer::Tokenizer;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::TranslateError;
 
@@ -60,10 +61,18 @@ impl FromStr for Term {
     }
 }
 
+/// A text as the words of terms are looked for in it: with one form of each letter, and one space where there is white space.
+fn comparable(text: &str) -> String {
+    let text: String = text.nfc().collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 impl TranslationConstraints {
     /// The phrases that the translation of `source` must have, each once.
     pub fn required_of<'a>(&'a self, source: &str) -> Vec<&'a str> {
-        let terms = self.terms.iter().filter(|term| has_words(source, &term.source)).map(|term| &term.target);
+        let source = comparable(source);
+        let is_there = |term: &&Term| has_words(&source, &comparable(&term.source));
+        let terms = self.terms.iter().filter(is_there).map(|term| &term.target);
         let mut required: Vec<&str> = Vec::new();
         for phrase in self.required.iter().chain(terms) {
             if !required.contains(&phrase.as_str()) {
@@ -77,7 +86,8 @@ impl TranslationConstraints {
     /// to them, or the source is blank, and so is its translation.
     pub fn unmet<'a>(&'a self, tokenizer: &dyn Tokenizer, source: &str, translation: &str) -> Vec<&'a str> {
         let mut required = self.required_of(source);
-        required.retain(|phrase| !has_words(translation, &as_written(tokenizer, phrase)));
+        let translation = comparable(translation);
+        required.retain(|phrase| !has_words(&translation, &comparable(&as_written(tokenizer, phrase))));
         required
     }
 

@@ -79,6 +79,14 @@ fn required_phrases_are_there_as_whole_words() {
 }
 
 #[test]
+fn terms_are_found_however_letters_and_spaces_are_written() {
+    let terms = ["hot dog\tWurst", "caf\u{e9}\tLokal"].map(|line| line.parse().unwrap()).to_vec();
+    let constraints = TranslationConstraints { terms, ..Default::default() };
+    assert_eq!(constraints.required_of("a hot\u{a0} dog in the cafe\u{301}"), ["Wurst", "Lokal"]);
+    assert!(constraints.required_of("hotdog, cafe").is_empty());
+}
+
+#[test]
 fn forbidden_phrases_are_nowhere() {
     for translator in tokenizers().map(translator) {
         let mut forbidden: Vec<String> = Vec::new();
