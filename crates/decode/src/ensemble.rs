@@ -33,7 +33,7 @@ impl<M: NextToken> Ensemble<M> {
     ///
     /// # Errors
     /// [`DecodeError::Ensemble`] if there is no model, their vocabularies differ in size, or weights are not as many positive
-    /// numbers.
+    /// numbers, whose sum is finite.
     pub fn new(models: Vec<M>, weights: &[f64], combination: Combination) -> Result<Self, DecodeError> {
         let n = models.len();
         let refuse = |problem: String| Err(DecodeError::Ensemble { problem });
@@ -49,6 +49,9 @@ impl<M: NextToken> Ensemble<M> {
             return refuse(format!("the weight {bad} is not above 0"));
         }
         let sum: f64 = weights.iter().sum();
+        if sum.is_infinite() {
+            return refuse("the sum of the weights is not a finite number: give smaller ones".into());
+        }
         let weights = weights.into_iter().map(|weight| weight / sum).collect();
         Ok(Self { models, weights, combination })
     }

@@ -94,3 +94,11 @@ fn models_that_can_not_decide_together_are_refused() {
         assert!(of(vec![Model::new(member(1))], &[weight]).contains("not above 0"));
     }
 }
+
+#[test]
+fn weights_without_a_finite_sum_are_refused() {
+    let members = [1, 2].map(|_| ensemble(&[], Combination::Linear));
+    let refused =
+        Ensemble::new(members.into(), &[1e308, 1e308], Combination::Linear).err().map(|error| error.to_string());
+    assert!(refused.as_ref().is_some_and(|error| error.contains("sum of the weights")), "{refused:?}");
+}

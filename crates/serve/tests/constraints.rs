@@ -199,6 +199,7 @@ fn constraints_at_odds_are_refused_with_their_field() {
         (json!({ "prefix": "das", "complete": true, "prefix_bias": 0.1 }), Some("complete"), "leave out prefix_bias"),
         (json!({ "alternatives": 2, "n_best": 2 }), Some("alternatives"), "leave out n_best"),
         (json!({ "alternatives": 0 }), Some("alternatives"), "from 1 to 64"),
+        (json!({ "n_best": 3, "beam": 2 }), Some("n_best"), "more than the beam of 2"),
         (json!({ "alternatives": 2, "groups": 2 }), Some("groups"), "leave out alternatives"),
         (json!({ "alternatives": 2, "tree": true }), Some("tree"), "leave out alternatives"),
         (json!({ "tree": true, "beam": 17 }), Some("tree"), "up to 16"),

@@ -51,7 +51,7 @@ pub(crate) struct TranslateRequest {
     target: Option<String>,
     /// Translations, best first; 1 by default.
     n_best: Option<usize>,
-    /// Hypotheses that the search keeps; the model's own by default.
+    /// Hypotheses that the search keeps; by default the larger of the model's own and `n_best`.
     beam: Option<usize>,
     /// Attention weights of the best translation.
     attention: Option<Wanted>,
@@ -199,6 +199,14 @@ pub(super) async fn translate(
         if let Some(value) = value.filter(|value| !(1..=MAX_N_BEST).contains(value)) {
             return Err(Failure::field(field, format!("{field} is {value}, and from 1 to {MAX_N_BEST} here")));
         }
+    }
+    if let (Some(n_best), Some(beam)) = (request.n_best, request.beam)
+        && n_best > beam
+    {
+        return Err(Failure::field(
+            "n_best",
+            format!("n_best is {n_best}, which is more than the beam of {beam}: widen it"),
+        ));
     }
     let constraints = request.constraints()?;
     Ok(Json(app.work(&served, move |turn| answer(turn, &request, constraints)).await?))
