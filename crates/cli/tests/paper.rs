@@ -67,6 +67,15 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     let (transformer, rnn) = ("runs/transformer-1", "runs/rnn-1");
     let table = folder.succeed(&["paper", "rnn", transformer, rnn], "");
     contains(&table, &["transformer: d_model 16", "rnn: GRU", "parameters", "After equal time", "perplexity"]);
+    // A log that ends in the middle of a line, and one without a validation.
+    let log = fs::read_to_string(folder.path("runs/rnn-1/metrics.jsonl")).unwrap();
+    folder.write("runs/rnn-1/metrics.jsonl", &format!("{log}{{\"event\": \"st"));
+    assert_eq!(folder.succeed(&["paper", "rnn", transformer, rnn], ""), table);
+    folder.write("runs/rnn-1/metrics.jsonl", "");
+    contains(&folder.fail(&["paper", "rnn", transformer, rnn], ""), &["no validation is logged in runs/rnn-1"]);
+    folder.write("runs/rnn-1/metrics.jsonl", &log);
+    contains(&folder.misuse(&["paper", "table2", "--sustained", "1e11"]), &["--run"]);
+    contains(&folder.misuse(&["selftest", "--model", rnn, "--set", "seed=2"]), &["--set"]);
     let table = folder.succeed(&["paper", "table2", "--run", transformer, "--sustained", "1e11"], "");
     contains(&table, &["runs/transformer-1", "1.0·10^11"]);
 
@@ -82,6 +91,21 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     assert_eq!(heads.lines().filter(|line| line.contains(" %")).count(), 1 + (2 + 1 + 1) * 2, "every head");
     contains(&folder.succeed(&["heads", "--model", rnn, "--sentences", "2"], ""), &["decoder to encoder"]);
     contains(&folder.succeed(&["lens", "--model", transformer, "it was ab"], ""), &["layer"]);
+    folder.write("lines", "ab it\tit ab\nab\t\n\tab\n");
+    let worth = folder.succeed(&["heads", "--model", transformer, "--data", "lines"], "");
+    contains(&worth, &["over 3 targets", "; 2 lines without a target are left out"]);
+    let prune = ["prune-heads", "--model", transformer, "--out", "pruned"];
+    let with = |more: &[&'static str]| [&prune[..], more].concat();
+    contains(&folder.fail(&with(&["--keep", "100", "--data", "lines"]), ""), &["which has 8: prune more"]);
+    let refused = folder.fail(&with(&["--heads", "encoder.9.self:0"]), "");
+    contains(&refused, &["encoder.9.self:0, which is not in the model: it has encoder.0.self, encoder.1.self"]);
+    assert!(!refused.contains("config.toml"), "{refused}");
+    let refused = folder.misuse(&with(&["--heads", "encoder.0.self:0", "--source-language", "de"]));
+    contains(&refused, &["--source-language"]);
+    let pruned = folder.succeed(&with(&["--keep", "1", "--data", "lines"]), "");
+    contains(&pruned, &["pruned 4 heads", "2 lines without a target", "7 were to leave, and 4 stay", "into pruned"]);
+    folder.write("lines", "ab it\tit ab\tab\n");
+    contains(&folder.fail(&["heads", "--model", transformer, "--data", "lines"], ""), &["line 1", "more than one tab"]);
     let refused = folder.fail(&["attention", "--model", transformer, "--word", "dog", "it was ab"], "");
     contains(&refused, &["\"dog\" is not a word of", "--word"]);
     let refused = folder.fail(&["attention", "--model", transformer, "--word", "", "it was ab"], "");
@@ -92,6 +116,9 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     let refused = folder.fail(&["attention", "--model", transformer, "--source-language", "de", "it was ab"], "");
     contains(&refused, &["not told languages", "\"de\""]);
     contains(&folder.fail(&["heads", "--model", transformer, "--target-language", "de"], ""), &["not told languages"]);
+    let refused = folder.fail(&["attention", "--model", transformer, "--alignment", "--html", "x.html", "ab ab"], "");
+    contains(&refused, &["name it with --out"]);
+    contains(&folder.fail(&["reproduce", "figures", "--out", "rnn.toml"], ""), &["can't make the folder rnn.toml"]);
     // A drawing has the form that its name ends with.
     for command in ["attention", "lens", "saliency"] {
         folder.succeed(&[command, "--model", transformer, "--out", "map.png", "it was ab"], "");

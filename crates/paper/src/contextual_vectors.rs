@@ -24,13 +24,19 @@ impl ContextualVectors {
     /// The cosine of each pair of vectors; the drawing `contextual-vectors`.
     ///
     /// # Errors
-    /// The folder has no encoder, a sentence is too long for it, or the word stands in fewer than two.
+    /// The folder has no encoder, a sentence is too long for it or lacks the word, or the word stands in fewer than two places.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
         let bundle = open_model(&self.model)?;
         let encoder = TextEncoder::from_bundle(&bundle, device, None)?;
         let mut found = Vec::new();
         for sentence in &self.sentences {
             let vectors = encoder.embed_word(sentence.as_str(), &self.word).with_context(|| sentence.clone())?;
+            if vectors.is_empty() {
+                refuse!(
+                    "{:?} is not a word of {sentence:?}: leave that sentence out, or follow another word",
+                    self.word
+                );
+            }
             found.extend(vectors.into_iter().map(|vector| (sentence.as_str(), vector)));
         }
         if found.len() < 2 {

@@ -130,7 +130,10 @@ impl Saliency {
             for (token, share) in &shares {
                 table.row([token.clone(), format!("{share:+.3}")]);
             }
-            let (columns, values) = shares.into_iter().unzip();
+            let (columns, values): (Vec<String>, Vec<f64>) = shares.into_iter().unzip();
+            // Each map has a scale of its own.
+            let sizes = values.iter().filter(|value| value.is_finite()).map(|value| value.abs());
+            let title = format!("{title}; full colour: {:.3}", sizes.fold(0.0, f64::max));
             maps.push(HeatMap { title, rows: vec![String::new()], columns, values });
         }
         let exhibit = Exhibit { parts: vec![Part::Table(table)], figures: Vec::new() };

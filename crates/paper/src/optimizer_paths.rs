@@ -55,9 +55,9 @@ impl OptimizerPaths {
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
         let optimizers = [
             ("SGD", OptimizerConfig::Sgd {}),
-            ("momentum, μ 0.9", OptimizerConfig::Momentum { decay: 0.9 }),
+            ("momentum 0.9", OptimizerConfig::Momentum { decay: 0.9 }),
             ("AdaGrad", OptimizerConfig::AdaGrad { epsilon: 1e-8 }),
-            ("RMSProp, ρ 0.98", OptimizerConfig::RmsProp { decay: 0.98, epsilon: 1e-8 }),
+            ("RMSProp, decay 0.98", OptimizerConfig::RmsProp { decay: 0.98, epsilon: 1e-8 }),
             ("Adam, §5.3", OptimizerConfig::Adam(AdamConfig::default())),
         ];
         let mut table = Table::new(["optimizer", "learning rate", "value", "distance"]).under(format!(

@@ -63,9 +63,9 @@ fn candidates() -> [Candidate; 6] {
     let of = |name, optimizer, rates| Candidate { name, optimizer, rates };
     [
         of("SGD", OptimizerConfig::Sgd {}, [0.1, 0.3, 1.0]),
-        of("momentum, μ 0.9", OptimizerConfig::Momentum { decay: 0.9 }, [0.03, 0.1, 0.3]),
+        of("momentum 0.9", OptimizerConfig::Momentum { decay: 0.9 }, [0.03, 0.1, 0.3]),
         of("AdaGrad", OptimizerConfig::AdaGrad { epsilon: 1e-8 }, [0.01, 0.03, 0.1]),
-        of("RMSProp, ρ 0.98", OptimizerConfig::RmsProp { decay: 0.98, epsilon: 1e-8 }, [1e-3, 3e-3, 1e-2]),
+        of("RMSProp, decay 0.98", OptimizerConfig::RmsProp { decay: 0.98, epsilon: 1e-8 }, [1e-3, 3e-3, 1e-2]),
         of("Adam, §5.3", adam(0.0), [1e-3, 3e-3, 1e-2]),
         of("AdamW, decay 0.1", adam(0.1), [1e-3, 3e-3, 1e-2]),
     ]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use attentive_bundle::{Bundle, ScoreRecord};
-use attentive_data::LineReader;
+use attentive_data::{DataError, LineReader};
 use attentive_task::{Result, resolve, thousands};
 use serde::Deserialize;
 
@@ -70,17 +70,21 @@ impl Runs {
     /// Each run's last validation by the quarters of the time that the shortest of them has taken.
     ///
     /// # Errors
-    /// No validation is logged in any of the runs.
+    /// No validation is logged in one of the runs.
     pub fn after_equal_time(&self) -> Result<Exhibit> {
-        let shortest = self.0.iter().filter_map(Run::end).fold(f64::INFINITY, f64::min);
-        if !shortest.is_finite() {
-            refuse!("no validation is logged in one of these runs");
+        if let Some(run) = self.0.iter().find(|run| run.validations.is_empty()) {
+            refuse!("no validation is logged in {}", run.name);
         }
+        let shortest = self.0.iter().filter_map(Run::end).fold(f64::INFINITY, f64::min);
         let mut table = Table::new(["after", "run", "update", "validation loss", "perplexity", "scores"])
             .under("After equal time: each run's last validation by then");
         for time in (1..=4).map(|quarter| shortest * f64::from(quarter) / 4.0) {
-            let by_then = self.0.iter().filter_map(|run| Some((run, run.by(time)?)));
-            by_then.for_each(|(run, validation)| table.row(validation.cells(time, &run.name)));
+            for run in &self.0 {
+                let none =
+                    || [minutes(time), run.name.clone()].into_iter().chain(["—"; 4].map(str::to_owned)).collect();
+                let cells: Vec<String> = run.by(time).map_or_else(none, |found| found.cells(time, &run.name).into());
+                table.row(cells);
+            }
         }
         Ok([table].into())
     }
@@ -116,10 +120,16 @@ impl Run {
     fn read(folder: &Path) -> Result<Self> {
         let bundle = Bundle::read(resolve(folder))?;
         let mut lines = LineReader::new([bundle.path.join("metrics.jsonl")], MAX_LINE_BYTES);
-        let mut validations = Vec::new();
+        let (mut validations, mut unread) = (Vec::new(), None::<DataError>);
         while let Some(line) = lines.next_line()? {
-            if line.json::<serde_json::Value>()?["event"] == "validation" {
-                validations.push(line.json()?);
+            // A run that was killed may have left the middle of its last line; all others are whole.
+            if let Some(error) = unread {
+                return Err(error.into());
+            }
+            match line.json::<serde_json::Value>() {
+                Ok(entry) if entry["event"] == "validation" => validations.push(line.json()?),
+                Ok(_) => {}
+                Err(error) => unread = Some(error),
             }
         }
         Ok(Self { name: folder.display().to_string(), bundle, validations })

@@ -19,6 +19,8 @@ const ROUGH: f64 = 3.0;
 const SMOOTHED_OVER: f64 = 0.04;
 /// How much of its colour a line keeps under its smoothed one.
 const FAINT: f64 = 0.3;
+/// The most characters of a name.
+const MAX_LABEL: usize = 90;
 /// The colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
 pub(crate) const COLOURS: [Colour; 7] = [
     [0x00, 0x72, 0xb2],
@@ -53,14 +55,26 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// Draws charts one below another.
+/// Draws charts one below another. Lines of one name have one colour in all of them.
 pub(crate) fn draw(charts: &[Chart], canvas: &mut impl Canvas) {
+    let mut names: Vec<&str> = Vec::new();
+    for series in charts.iter().flat_map(|chart| &chart.series) {
+        if !names.contains(&series.label.as_str()) {
+            names.push(&series.label);
+        }
+    }
     for (idx, chart) in charts.iter().enumerate() {
         // Charts of one quantity stand under one another.
         let alike = charts.iter().filter(|other| other.x_label == chart.x_label);
         let x_axis = Axis::over(alike.flat_map(Chart::points).map(|point| point.0));
-        chart.draw(x_axis, idx as f64 * HEIGHT, canvas);
+        chart.draw(x_axis, idx as f64 * HEIGHT, &names, canvas);
     }
+}
+
+/// The end of a name that is too long for a chart, which tells more than its beginning.
+fn shortened(label: &str) -> String {
+    let n = label.chars().count();
+    if n <= MAX_LABEL { label.to_owned() } else { "…".chars().chain(label.chars().skip(n + 1 - MAX_LABEL)).collect() }
 }
 
 impl Chart {
@@ -68,8 +82,18 @@ impl Chart {
         self.series.iter().flat_map(|series| &series.points)
     }
 
+    /// The colour of each line: that of its name among those of all charts, or of its place where two would have one.
+    fn colours(&self, names: &[&str]) -> Vec<Colour> {
+        let number = |series: &Series| names.iter().position(|name| *name == series.label).unwrap_or(0) % COLOURS.len();
+        let by_name: Vec<usize> = self.series.iter().map(number).collect();
+        let differ = (1..by_name.len()).all(|at| !by_name[..at].contains(&by_name[at]));
+        let of_line = |(at, by_name): (usize, usize)| COLOURS[if differ { by_name } else { at % COLOURS.len() }];
+        by_name.into_iter().enumerate().map(of_line).collect()
+    }
+
     /// Draws the chart from `y_0` on.
-    fn draw(&self, x_axis: Axis, y_0: f64, canvas: &mut impl Canvas) {
+    fn draw(&self, x_axis: Axis, y_0: f64, names: &[&str], canvas: &mut impl Canvas) {
+        let colours = self.colours(names);
         let [left, right, top, bottom] = MARGINS;
         let y_axis = Scale::over(self.points().map(|point| point.1));
         let (ceiling, floor, end) = (y_0 + top, y_0 + HEIGHT - bottom, WIDTH - right);
@@ -96,8 +120,7 @@ impl Chart {
             canvas.text((x, floor + 18.0), &label, TextStyle::plain(Anchor::Middle));
         }
         canvas.text((f64::midpoint(left, end), floor + bottom - 8.0), &self.x_label, TextStyle::plain(Anchor::Middle));
-        for (idx, series) in self.series.iter().enumerate() {
-            let colour = COLOURS[idx % COLOURS.len()];
+        for (series, &colour) in self.series.iter().zip(&colours) {
             let points = thinned(&series.points);
             for stretch in points.split(|(x, y)| !x.is_finite() || !y.is_finite()) {
                 let places: Vec<(f64, f64)> = stretch.iter().map(|&(x, y)| (x_of(x), y_of(y))).collect();
@@ -115,10 +138,14 @@ impl Chart {
                     places.iter().for_each(|&place| canvas.dot(place, 2.5, colour));
                 }
             }
-            // The legend, one line for each series.
-            let y = ceiling + 14.0 * idx as f64 + 8.0;
+        }
+        // The legend, over the lines: one name for each, nearer to one another where there are many.
+        let spacing = f64::min(14.0, (floor - ceiling) / self.series.len().max(1) as f64);
+        for (idx, series) in self.series.iter().enumerate() {
+            let y = ceiling + spacing * idx as f64 + 8.0;
             let (x, anchor) = if rises { (left + 6.0, Anchor::Start) } else { (end - 6.0, Anchor::End) };
-            canvas.text((x, y), &series.label, TextStyle { colour, ..TextStyle::plain(anchor) });
+            let style = TextStyle { colour: colours[idx], ..TextStyle::plain(anchor) };
+            canvas.text((x, y), &shortened(&series.label), style);
         }
     }
 }
@@ -226,6 +253,26 @@ mod tests {
         };
         assert_eq!(anchor(vec![(0.0, 0.0), (1.0, 1.0)]), "start");
         assert_eq!(anchor(vec![(0.0, 1.0), (1.0, 0.0)]), "end");
+    }
+
+    #[test]
+    fn lines_of_one_name_have_one_colour_in_all_charts() {
+        let named = |names: &[&str]| {
+            let series = |name: &&str| Series { label: (*name).into(), points: vec![(0.0, 0.0), (1.0, 1.0)] };
+            Chart { series: names.iter().map(series).collect(), ..chart(Vec::new()) }
+        };
+        let svg = to_svg(&[named(&["a", "b"]), named(&["b"])]);
+        let of_line = |line: &str, key: &str| line.split(key).nth(1).map(|rest| rest[..8].to_owned());
+        let strokes: Vec<_> = svg.lines().filter(|line| line.contains("stroke-width=\"1.5\"")).collect();
+        let colours: Vec<_> = strokes.iter().map(|line| of_line(line, "stroke=")).collect();
+        assert!(colours.len() == 3 && colours[0] != colours[1] && colours[1] == colours[2], "{colours:?}");
+    }
+
+    #[test]
+    fn a_long_name_is_shown_by_its_end() {
+        assert_eq!(shortened("runs/a"), "runs/a");
+        let long = shortened(&format!("{}/the-end", "ü".repeat(200)));
+        assert!(long.starts_with("…ü") && long.ends_with("ü/the-end") && long.chars().count() == MAX_LABEL, "{long}");
     }
 
     #[test]
