@@ -159,8 +159,10 @@ fn toml(key: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
         Ok(value.extract::<bool>()?.to_string())
     } else if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>() {
         Ok(value.str()?.to_string()) // numbers, inf and nan are written alike
+    } else if let Some(plain) = of_numpy(value)? {
+        toml(key, &plain)
     } else if let Ok(number) = value.extract::<i64>() {
-        Ok(number.to_string()) // NumPy's integers
+        Ok(number.to_string()) // other integers
     } else if value.is_instance_of::<PyString>() {
         Ok(quoted(&value.extract::<String>()?))
     } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
@@ -181,6 +183,15 @@ fn toml(key: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
         let kind = value.get_type().name()?;
         Err(PyTypeError::new_err(format!("settings: {key} is of the type {kind}, which no setting has")))
     }
+}
+
+/// NumPy's number or truth value as Python's, where Python has one.
+fn of_numpy<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if !value.hasattr("dtype")? || value.getattr_opt("ndim")?.is_none_or(|n| n.extract().ok() != Some(0)) {
+        return Ok(None);
+    }
+    let plain = value.call_method0("item")?;
+    Ok(if plain.hasattr("dtype")? { None } else { Some(plain) })
 }
 
 /// A string of TOML, whose escapes are JSON's, and one more.

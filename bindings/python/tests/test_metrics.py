@@ -43,6 +43,9 @@ def test_errors():
         metrics.bleu(["a"], ["a"], tokenizer="spm")
     with pytest.raises(ValueError, match="smoothing"):
         metrics.bleu(["a"], ["a"], smoothing="some")
+    for smoothing, value in [("exp", 0.3), ("floor", -1)]:
+        with pytest.raises(ValueError, match="smoothing value"):
+            metrics.bleu(["a"], ["a"], smoothing=smoothing, smoothing_value=value)
     with pytest.raises(ValueError):
         metrics.chrf(["a"], ["a"], char_order=0)
     for texts in ["a b", [b"a"]]:

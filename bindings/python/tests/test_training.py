@@ -3,6 +3,7 @@
 import json
 
 import attentive
+import numpy as np
 import pytest
 from interrupting import interrupted
 
@@ -32,7 +33,9 @@ def test_settings_are_toml(folder, tmp_path):
     settings = {
         "name": 'a "name" of 東京',
         "training.steps": 2,
-        "training.clip_norm": 0.5,
+        "training.clip_norm": np.float32(0.5),
+        "training.seed": np.int64(3),
+        "model.tie_projection": np.bool_(False),
         "schedule": {"kind": "noam", "warmup_steps": 7},
         "data.train.tsv": [folder / "pairs.tsv", str(folder / "pairs.tsv")],
         "evaluation.bleu_sentences": 0,
@@ -65,10 +68,15 @@ def test_bad_settings_are_value_errors(folder, tmp_path, settings, says):
 def test_errors(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.toml"):
         attentive.train(tmp_path / "nothing.toml", runs=tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no run at nowhere"):
+        attentive.resume("nowhere")
     with pytest.raises(FileNotFoundError, match="nothing.tsv"):
         train(folder, tmp_path, settings={"data.train.tsv": tmp_path / "nothing.tsv"})
     with pytest.raises(TypeError):
         train(folder, tmp_path, settings={"training.steps": object()})
+    for value in [np.array([1, 2]), np.longdouble(1)]:
+        with pytest.raises(TypeError, match="training.steps is of the type"):
+            train(folder, tmp_path, settings={"training.steps": value})
     with pytest.raises(ValueError, match="no run"):
         attentive.resume(tmp_path / "nothing")
 

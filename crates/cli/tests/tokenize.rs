@@ -192,6 +192,8 @@ fn rare_characters_are_left_out_by_their_share() {
     assert_eq!(pieces(&["--kind", "unigram", "--vocab-size", "280"]), "▁ <0xE2> <0x98> <0x83> w\n");
     let train = |settings: &[&str]| folder.fail(&[&["tokenize", "train", "text", "--force"], settings].concat(), "");
     contains(&train(&["--kind", "bytes", "--character-coverage", "0.9"]), &["--character-coverage", "bpe, unigram"]);
+    let said = aside(&folder, &["tokenize", "train", "text", "--force", "--kind", "bytes"]);
+    contains(&said, &["--kind bytes learns nothing", "the files are not read"]);
     contains(&train(&["--merges", "2", "--character-coverage", "1.5"]), &["--character-coverage = 1.5", "at the most"]);
 }
 

@@ -73,6 +73,9 @@ fn told(cost: &Cost, run: &RunRecipe, average_last: usize, runs: &Path, log: &dy
         Some(bytes) => format!("memory    {} at the most, so far", binary_size(bytes)),
         None => "memory    not told by this system".to_owned(),
     });
+    if let Some(file) = runs.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
+        return Some(format!("disk: {} is a file, and runs need a folder", file.display()));
+    }
     let (needed, free) = (cost.kept_bytes(run, average_last), free_bytes(runs));
     let runs = runs.display();
     log.line(&format!(

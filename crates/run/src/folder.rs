@@ -49,8 +49,12 @@ pub(crate) fn check_is_run(path: &Path) -> Result<()> {
     if has("config.toml") && (!has("training.json") || [LOCK, DATA, CHECKPOINTS].into_iter().any(has)) {
         return Ok(());
     }
-    if !path.is_dir() {
-        refuse!("there is no run at {path_shown}");
+    let there = fs::metadata(path).with_context(|| match path.try_exists() {
+        Ok(false) => format!("there is no run at {path_shown}"),
+        _ => format!("can't read {path_shown}"),
+    })?;
+    if !there.is_dir() {
+        refuse!("there is no run at {path_shown}, which is a file");
     }
     if has("config.toml") {
         refuse!(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use attentive_bundle::ImageEncoder;
 use attentive_inspect::AttentionPage;
 use attentive_paper as paper;
@@ -46,6 +46,7 @@ impl Attention {
         let Self { text, word, target, out, html, alignment, of: ModelArgs { model, languages, backend } } = self;
         let usual = || DrawingFile { path: "attention.svg".into(), format: Format::Svg };
         let out = out.or_else(|| html.is_none().then(usual));
+        ensure!(!alignment || out.is_some(), "--alignment is of the drawing: name it with --out");
         let files: Vec<&PathBuf> = out.iter().map(|out| &out.path).chain(&html).collect();
         html.iter().try_for_each(|html| check_writable(html))?;
         refuse_one_file_twice(files.iter().copied())?;

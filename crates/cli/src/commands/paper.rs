@@ -112,7 +112,7 @@ pub(super) struct Table2 {
     #[arg(long = "run", value_name = "DIR")]
     runs: Vec<PathBuf>,
     /// Operations a second that the machine of the runs sustains; measured on this one unless given.
-    #[arg(long, value_name = "FLOPS", value_parser = above_0())]
+    #[arg(long, value_name = "FLOPS", value_parser = above_0(), requires = "runs")]
     sustained: Option<f64>,
     #[command(flatten)]
     backend: BackendArgs,

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Write, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 
 use super::command_name;
@@ -46,7 +46,8 @@ fn list() -> Result<()> {
 fn copy(name: &str, file: Option<PathBuf>) -> Result<()> {
     let recipe = Builtin::named(name).with_context(|| unknown_builtin(name))?;
     let path = file.unwrap_or_else(|| format!("{}.toml", recipe.name).into());
-    let unwritable = || format!("can't write {}: an existing file is left as it is", path.display());
+    ensure!(!path.exists(), "{} is there already, and is left as it is: name another file", path.display());
+    let unwritable = || format!("can't write {}", path.display());
     let mut file = File::create_new(&path).with_context(unwritable)?;
     file.write_all(recipe.text.as_bytes()).and_then(|()| file.sync_all()).with_context(unwritable)?;
     let path = path.display();

@@ -99,8 +99,8 @@ impl Table1 {
         if let Some(point) = point {
             return Ok(say!("{}", serde_json::to_string(&growth.measure(point, &backend.device()?)?)?)?);
         }
-        let terminal = Terminal::default();
-        let mut costs = Vec::new();
+        out.iter().try_for_each(|folder| make_folder(folder))?;
+        let (terminal, mut costs) = (Terminal::default(), Vec::new());
         for point in 0..growth.n_points() {
             let mut measuring = Command::new(env::current_exe().context("finding this program")?);
             let measured = measuring.args(env::args_os().skip(1)).arg(format!("--point={point}")).output()?;
@@ -224,6 +224,7 @@ impl Figures {
     fn run(self) -> Result<()> {
         let Self { out, model, encoder, word, sentences, backend } = self;
         let device = backend.device()?;
+        make_folder(&out)?;
         let mut exhibits = vec![
             ("positions", paper::Positions::default().make(&device)?),
             ("schedules", paper::Schedules::default().make()),
@@ -243,9 +244,13 @@ impl Figures {
     }
 }
 
+/// Makes the folder of exhibits, before what is to be in it.
+fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))
+}
+
 /// Writes the drawings of exhibits, and the exhibits under their names.
 fn write_exhibits(folder: &Path, exhibits: &[(&str, Exhibit)]) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     for (name, exhibit) in exhibits {
         let drawings = exhibit.figures.iter().map(|figure| (format!("{}.svg", figure.name), figure.drawing.to_svg()));
         for (file, text) in drawings.chain([(format!("{name}.md"), exhibit.to_string())]) {

@@ -18,7 +18,7 @@ pub(crate) struct Selftest {
     #[arg(conflicts_with = "model")]
     recipe: Option<PathBuf>,
     /// Change a setting of the recipe; may be given several times.
-    #[arg(long, value_name = "KEY=VALUE", requires = "recipe")]
+    #[arg(long, value_name = "KEY=VALUE", requires = "recipe", conflicts_with = "model")]
     set: Vec<String>,
     /// The model's folder; DIR+ADAPTER for one with an adapter over it.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]

@@ -1,5 +1,7 @@
 //! Splitting text into the pieces that merges never cross.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use unicode_normalization::char::is_combining_mark;
 
@@ -28,6 +30,19 @@ pub enum PreTokenization {
     /// Words are runs of letters, digits, combining marks and joiners, with an apostrophe between letters inside.
     #[default]
     Punctuation,
+}
+
+impl FromStr for PreTokenization {
+    type Err = String;
+
+    /// `spaces` or `punctuation`.
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "spaces" => Ok(Self::Spaces),
+            "punctuation" => Ok(Self::Punctuation),
+            _ => Err("choose from punctuation, spaces".to_owned()),
+        }
+    }
 }
 
 /// A piece of text that merges do not cross, and how it hangs together with its neighbours.

@@ -45,7 +45,7 @@ pub(super) struct Train {
     #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = integer(1..=MAX_LINE_BYTES))]
     max_line_bytes: usize,
     /// How text falls into words, of BPE: punctuation for raw text, spaces for text that is tokenised already.
-    #[arg(long, value_name = "HOW", default_value = "punctuation", value_parser = pre_tokenization)]
+    #[arg(long, value_name = "HOW", default_value = "punctuation")]
     pre_tokenization: PreTokenization,
     /// Put text in lower case and rid it of accents, of WordPiece.
     #[arg(long)]
@@ -73,14 +73,6 @@ fn kind() -> impl TypedValueParser<Value = TokenizerKind> {
         .map(move |name| of_name(name).expect("one of the names"))
 }
 
-fn pre_tokenization(name: &str) -> Result<PreTokenization, String> {
-    match name {
-        "punctuation" => Ok(PreTokenization::Punctuation),
-        "spaces" => Ok(PreTokenization::Spaces),
-        _ => Err("choose from punctuation, spaces".to_owned()),
-    }
-}
-
 impl Train {
     pub(super) fn run(self) -> Result<()> {
         let recipe = TokenizerRecipe {
@@ -96,6 +88,10 @@ impl Train {
             unigram_alpha: None,
         };
         recipe.validate(|setting| format!("--{}", setting.replace('_', "-")))?;
+        let learns = !matches!(self.kind, TokenizerKind::Bytes | TokenizerKind::CodePoints);
+        if !learns && !self.files.is_empty() {
+            warning!("warning: --kind {} learns nothing from text: the files are not read", self.kind.name());
+        }
         if self.codes.is_some() && self.kind != TokenizerKind::Bpe {
             bail!("--codes is for the kind bpe: subword-nmt has no other");
         }
@@ -115,7 +111,7 @@ impl Train {
             Ok(line.text)
         });
         let (tokenizer, learned) = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
-        if n_lines == 0 && !matches!(self.kind, TokenizerKind::Bytes | TokenizerKind::CodePoints) {
+        if n_lines == 0 && learns {
             bail!("there is no line to learn from: name files of text");
         }
         if let Some(first) = first_cut {
