@@ -173,13 +173,14 @@ fn bound_kernel<S: Simd>(_: S, row: &mut [i8], bound: i16) -> Bounded {
     let mut bounded = Bounded::default();
     // Eight steps at once, by vectors: most have no such neighbours.
     for (idx, steps) in row.chunks_mut(8 * STEP).enumerate() {
-        let mut bytes = [0; 8 * STEP];
-        bytes[..steps.len()].copy_from_slice(steps);
-        let (mut total, mut largest) = (0, 0);
-        for pair in bytes.as_chunks().0 {
-            let sum = sum_of_pair(*pair);
-            (total, largest) = (total + sum, largest.max(sum.abs()));
-        }
+        let [total, largest] = match steps.first_chunk() {
+            Some(steps) => sums_of_pairs(steps),
+            None => {
+                let mut filled = [0; 8 * STEP];
+                filled[..steps.len()].copy_from_slice(steps);
+                sums_of_pairs(&filled)
+            }
+        };
         bounded.total += i32::from(total);
         if largest <= bound {
             continue;
@@ -193,6 +194,17 @@ fn bound_kernel<S: Simd>(_: S, row: &mut [i8], bound: i16) -> Bounded {
         }
     }
     bounded
+}
+
+/// The sum of the sums of neighbours, and their largest magnitude.
+#[inline(always)]
+fn sums_of_pairs(bytes: &[i8; 8 * STEP]) -> [i16; 2] {
+    let (mut total, mut largest) = (0, 0);
+    for pair in bytes.as_chunks().0 {
+        let sum = sum_of_pair(*pair);
+        (total, largest) = (total + sum, largest.max(sum.abs()));
+    }
+    [total, largest]
 }
 
 /// The sum of two neighbours.
