@@ -31,6 +31,7 @@ const RECIPES: &[Builtin] = &builtin![
     "table3",
     "gpt",
     "shakespeare-char",
+    "shakespeare-gpt",
     "dpo",
     "bert",
     "roberta",
