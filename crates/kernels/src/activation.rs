@@ -160,37 +160,10 @@ dispatch! {
 
 #[inline(always)]
 fn activate_kernel<S: Simd>(s: S, activation: &Activation<'_>, first_row: usize, x: Option<&[f32]>, y: &mut [f32]) {
-    // A loop of its own for each function: one that chooses among them for each vector takes twice the time.
-    macro_rules! by_kind {
-        ($($kind:ident)*) => {
-            match activation.kind {
-                $(ActivationKind::$kind => activate_rows(s, ActivationKind::$kind, activation, first_row, x, y),)*
-            }
-        };
-    }
-    by_kind!(Identity Relu Gelu GeluTanh Silu);
-}
-
-#[inline(always)]
-fn activate_rows<S: Simd>(
-    s: S,
-    kind: ActivationKind,
-    activation: &Activation<'_>,
-    first_row: usize,
-    x: Option<&[f32]>,
-    y: &mut [f32],
-) {
-    let Activation { bias, cols, dropout, .. } = *activation;
+    let Activation { kind, bias, cols, dropout } = *activation;
     let scale = s.splat(dropout.scale());
     for (r, y) in y.chunks_exact_mut(cols).enumerate() {
         let x = x.map(|x| &x[r * cols..][..cols]);
-        if !dropout.is_active() {
-            for i in (0..cols).step_by(S::LANES) {
-                let value = value(s, kind, biased(s, bias, x.unwrap_or(y), i));
-                s.store(y, i, value);
-            }
-            continue;
-        }
         let mask = dropout.row(first_row + r, cols);
         for word_col in (0..cols).step_by(WORD) {
             let word = mask.word(s, word_col);
