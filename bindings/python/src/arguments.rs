@@ -1,6 +1,6 @@
 //! What Python hands over.
 
-use attentive::{bundle::WeightFormat, task::Error};
+use attentive::{bundle::WeightFormat, run::parse_size, task::Error};
 use pyo3::{
     exceptions::{PyOverflowError, PyTypeError, PyValueError},
     prelude::*,
@@ -82,6 +82,20 @@ impl<'a, 'py, T: FromPyObject<'a, 'py, Error = PyErr>> FromPyObject<'a, 'py> for
             }
             integer => integer.map(Self),
         }
+    }
+}
+
+/// Bytes, by their number or as `4GiB`.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl FromPyObject<'_, '_> for Bytes {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        if !object.is_instance_of::<PyString>() {
+            return object.extract::<Integer<u64>>().map(|Integer(bytes)| Self(bytes));
+        }
+        parse_size(&object.extract::<String>()?).map(Self).map_err(PyValueError::new_err)
     }
 }
 

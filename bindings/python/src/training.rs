@@ -19,7 +19,7 @@ use pyo3::{
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::{Integer, device},
+    arguments::{Bytes, Integer, device},
     errors::{OrRaise, StopTraining},
     work::{Stop, pool, work},
 };
@@ -33,10 +33,10 @@ use crate::{
 /// `on_event` is called with a dict for each line that the run says ({"event": "log", "text": …}, or "warning") and each
 /// that its metrics.jsonl has ("step", "validation", "rollback"). Where it raises StopTraining, a checkpoint is saved and
 /// the training ends; so it does after Ctrl-C and after any other exception of on_event, which are raised again. `resume`
-/// goes on.
+/// goes on. `memory`, in bytes or as "4GiB", is the most that training may take, for a batch whose size is "auto".
 #[pyfunction]
-#[pyo3(signature = (recipe=None, *, settings=None, on_event=None, runs=PathBuf::from("runs"), threads=None))]
-#[pyo3(text_signature = "(recipe=None, *, settings=None, on_event=None, runs='runs', threads=None)")]
+#[pyo3(signature = (recipe=None, *, settings=None, on_event=None, runs=PathBuf::from("runs"), threads=None, memory=None))]
+#[pyo3(text_signature = "(recipe=None, *, settings=None, on_event=None, runs='runs', threads=None, memory=None)")]
 pub(crate) fn train(
     py: Python<'_>,
     recipe: Option<PathBuf>,
@@ -44,8 +44,9 @@ pub(crate) fn train(
     on_event: Option<Py<PyAny>>,
     runs: PathBuf,
     threads: Option<Integer>,
+    memory: Option<Bytes>,
 ) -> PyResult<PathBuf> {
-    trained(py, on_event, threads, || {
+    trained(py, on_event, threads, memory, || {
         let recipe = recipe.map_or_else(Recipe::builtin, Recipe::load)?.with(settings.unwrap_or_default().0)?;
         Run::create(runs, recipe)
     })
@@ -64,7 +65,7 @@ pub(crate) fn resume(
     on_event: Option<Py<PyAny>>,
     threads: Option<Integer>,
 ) -> PyResult<PathBuf> {
-    trained(py, on_event, threads, || Run::resume(run, &settings.unwrap_or_default().0))
+    trained(py, on_event, threads, None, || Run::resume(run, &settings.unwrap_or_default().0))
 }
 
 /// Trains the run that `open` opens.
@@ -72,6 +73,7 @@ fn trained(
     py: Python<'_>,
     on_event: Option<Py<PyAny>>,
     threads: Option<Integer>,
+    memory: Option<Bytes>,
     open: impl FnOnce() -> Result<Run, Error> + Send,
 ) -> PyResult<PathBuf> {
     let (device, pool) = (device()?, pool(threads)?);
@@ -81,7 +83,8 @@ fn trained(
         pool.install(|| {
             let mut watcher = Watcher(&teller);
             let callbacks: Vec<&mut dyn Callback> = vec![&mut watcher];
-            open()?.train(&device, TrainOptions { log: &teller, callbacks, ..TrainOptions::default() })
+            let memory = memory.map(|Bytes(memory)| memory);
+            open()?.train(&device, TrainOptions { log: &teller, callbacks, memory, ..TrainOptions::default() })
         })
     })?;
     let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);

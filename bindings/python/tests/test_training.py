@@ -79,6 +79,20 @@ def test_errors(folder, tmp_path):
         attentive.resume(tmp_path / "nothing")
 
 
+def test_memory_decides_on_a_batch_that_is_auto(folder, tmp_path):
+    settings = {"training.steps": 1, "evaluation.bleu_sentences": 0, "batch.max_tokens": "auto"}
+    said = []
+    train(folder, tmp_path, settings=settings, memory="8GiB", on_event=said.append)
+    assert any("is the most that fits" in event.get("text", "") for event in said)
+    with pytest.raises(ValueError, match="--memory"):
+        train(folder, tmp_path, settings=settings)
+    for memory in [1, "1MiB"]:
+        with pytest.raises(ValueError, match="--memory"):
+            train(folder, tmp_path, settings=settings, memory=memory)
+    with pytest.raises(ValueError, match="not a unit"):
+        train(folder, tmp_path, memory="much")
+
+
 def test_a_run_stops_where_it_is_told_and_goes_on(folder, tmp_path, translator_path):
     seen = []
 

@@ -207,6 +207,7 @@ def train(
     on_event: Callable[[dict[str, Any]], object] | None = None,
     runs: _Path = "runs",
     threads: int | None = None,
+    memory: int | str | None = None,
 ) -> Path: ...
 def resume(
     run: _Path,
