@@ -1,6 +1,6 @@
 //! What translations are held to.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use attentive_core::TokenId;
 use attentive_decode::{Diversity, Phrase, Spelling, Typed, has_words};
@@ -38,10 +38,16 @@ pub struct TranslationConstraints {
 /// A phrase of sources, and what it is translated by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
-    /// Its words in a source.
-    pub source: String,
-    /// The words that the translation must have.
-    pub target: String,
+    /// As [`comparable`] has it.
+    source: String,
+    target: String,
+}
+
+impl Term {
+    /// Words of a source, in any form of their letters and spaces, and those that its translation must have.
+    pub fn new(source: &str, target: &str) -> Self {
+        Self { source: comparable(source), target: target.to_owned() }
+    }
 }
 
 /// A line of terms that is none.
@@ -55,9 +61,9 @@ impl FromStr for Term {
     /// Words of the source, a tab, and the words of the translation.
     fn from_str(line: &str) -> Result<Self, BadTerm> {
         let (source, target) = line.split_once('\t').ok_or(BadTerm)?;
-        let (source, target) = (source.trim().to_owned(), target.trim().to_owned());
+        let (source, target) = (source.trim(), target.trim());
         let is_bad = source.is_empty() || target.is_empty() || target.contains('\t');
-        if is_bad { Err(BadTerm) } else { Ok(Self { source, target }) }
+        if is_bad { Err(BadTerm) } else { Ok(Self::new(source, target)) }
     }
 }
 
@@ -71,7 +77,7 @@ impl TranslationConstraints {
     /// The phrases that the translation of `source` must have, each once.
     pub fn required_of<'a>(&'a self, source: &str) -> Vec<&'a str> {
         let source = comparable(source);
-        let is_there = |term: &&Term| has_words(&source, &comparable(&term.source));
+        let is_there = |term: &&Term| has_words(&source, &term.source);
         let terms = self.terms.iter().filter(is_there).map(|term| &term.target);
         let mut required: Vec<&str> = Vec::new();
         for phrase in self.required.iter().chain(terms) {
@@ -96,14 +102,15 @@ impl TranslationConstraints {
     /// # Errors
     /// [`TranslateError::Unwritable`] or [`TranslateError::Contradiction`].
     pub(crate) fn validate(&self, tokenizer: &dyn Tokenizer) -> Result<(), TranslateError> {
+        let forbidden: Vec<String> = self.forbidden.iter().map(|phrase| comparable(phrase)).collect();
         for phrase in self.required.iter().chain(self.terms.iter().map(|term| &term.target)) {
             let ids = tokenizer.encode_target(phrase);
             if ids.is_empty() || phrase.trim().is_empty() || has_unknown(tokenizer, &ids) {
                 return Err(TranslateError::Unwritable { phrase: phrase.clone() });
             }
-            let is_in = |forbidden: &&String| has_words(phrase, forbidden);
-            if let Some(forbidden) = self.forbidden.iter().find(is_in) {
-                let (required, forbidden) = (phrase.clone(), forbidden.clone());
+            let required = comparable(phrase);
+            if let Some(at) = forbidden.iter().position(|forbidden| has_words(&required, forbidden)) {
+                let (required, forbidden) = (phrase.clone(), self.forbidden[at].clone());
                 return Err(TranslateError::Contradiction { required, forbidden });
             }
         }
@@ -126,10 +133,11 @@ impl TranslationConstraints {
         if self.prefix_bias.is_some() || self.forbidden.is_empty() {
             return Ok(());
         }
-        let written = self.forbidden(tokenizer);
+        let written: Vec<_> = self.forbidden.iter().map(|phrase| spellings(tokenizer, phrase)).collect();
         for prefix in prefixes {
             let required = tokenizer.decode(prefix).unwrap_or_default();
-            if let Some(at) = written.iter().position(|phrase| has_words(&required, phrase)) {
+            let is_there = |phrase: &BTreeSet<String>| phrase.iter().any(|text| has_words(&required, text));
+            if let Some(at) = written.iter().position(is_there) {
                 return Err(TranslateError::Contradiction { required, forbidden: self.forbidden[at].clone() });
             }
         }
@@ -147,9 +155,9 @@ impl TranslationConstraints {
         self.required_of(source).into_iter().map(|phrase| forms(tokenizer, phrase)).collect()
     }
 
-    /// The phrases that no translation has, as the tokenizer writes them.
+    /// The phrases that no translation has, in every spelling of the tokenizer.
     pub(crate) fn forbidden(&self, tokenizer: &dyn Tokenizer) -> Vec<String> {
-        self.forbidden.iter().map(|phrase| as_written(tokenizer, phrase)).collect()
+        self.forbidden.iter().flat_map(|phrase| spellings(tokenizer, phrase)).collect()
     }
 
     /// The tokens of the whole words of a prefix, and the word after them that is not finished.
@@ -200,9 +208,16 @@ fn has_unknown(tokenizer: &dyn Tokenizer, ids: &[TokenId]) -> bool {
     tokenizer.specials().unk.is_some_and(|unk| ids.contains(&unk))
 }
 
-/// Words as they are in texts of the tokenizer, which may normalise them.
+/// Words as they are in texts of the tokenizer, which may normalise them; as they are given, if it can't write them.
 fn as_written(tokenizer: &dyn Tokenizer, phrase: &str) -> String {
-    let text = tokenizer.decode(&tokenizer.encode_target(phrase)).unwrap_or_default();
+    let ids = tokenizer.encode_target(phrase);
+    let text = if has_unknown(tokenizer, &ids) { String::new() } else { tokenizer.decode(&ids).unwrap_or_default() };
     let text = text.trim();
     if text.is_empty() { phrase.trim().to_owned() } else { text.to_owned() }
+}
+
+/// A phrase as the tokenizer writes it, with its letters composed and decomposed: some keep both forms.
+fn spellings(tokenizer: &dyn Tokenizer, phrase: &str) -> BTreeSet<String> {
+    let forms = BTreeSet::from([phrase.to_owned(), phrase.nfc().collect(), phrase.nfd().collect()]);
+    forms.iter().map(|form| as_written(tokenizer, form)).collect()
 }

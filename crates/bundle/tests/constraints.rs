@@ -55,7 +55,7 @@ fn strings<const N: usize>(phrases: [&str; N]) -> Vec<String> {
 fn required_phrases_are_there_as_whole_words() {
     for translator in tokenizers().map(translator) {
         let terms = [("question", "not to"), ("bee", "is"), ("quest", "or")];
-        let terms = terms.map(|(source, target)| Term { source: source.to_owned(), target: target.to_owned() });
+        let terms = terms.map(|(source, target)| Term::new(source, target));
         let constraints = TranslationConstraints {
             required: strings(["the bee", "be"]),
             terms: terms.to_vec(),
@@ -165,4 +165,16 @@ fn constraints_that_no_text_can_have_are_refused() {
     assert!(begins(&forbidding, "the bees").is_ok());
     assert!(begins(&TranslationConstraints { prefix_bias: Some(0.5), ..forbidding.clone() }, "the bee").is_ok());
     assert!(begins(&TranslationConstraints { completes: true, ..forbidding }, "the bee").is_ok());
+}
+
+#[test]
+fn a_phrase_is_forbidden_in_every_form_of_its_letters() {
+    let translator = translator(tokenizers()[1].clone());
+    let forms = ["caf\u{e9}", "cafe\u{301}"];
+    for (forbidden, written) in forms.iter().flat_map(|a| forms.map(|b| (*a, b))) {
+        let constraints = TranslationConstraints { forbidden: strings([forbidden]), ..Default::default() };
+        let (config, search) = (DecodingConfig::default(), Search::Constrained(&constraints, n(1)));
+        let found = translator.find(&[Input::from(&LINES[0])], &[format!("the {written}")], &config, search);
+        assert!(matches!(found, Err(TranslateError::Contradiction { .. })), "{forbidden:?} {written:?}");
+    }
 }

@@ -71,10 +71,9 @@ fn strings(phrases: &[&str]) -> Vec<String> {
 #[test]
 fn every_answer_keeps_to_its_constraints_and_is_the_librarys() {
     let (server, library) = (Running::of(&["marian"]), Library::new());
-    let term = |source: &str, target: &str| Term { source: source.to_owned(), target: target.to_owned() };
     let held = TranslationConstraints {
         required: strings(&["Ende"]),
-        terms: vec![term("animal", "das Tier"), term("street", "eine Straße")],
+        terms: vec![Term::new("animal", "das Tier"), Term::new("street", "eine Straße")],
         forbidden: strings(&["war", "zu"]),
         ..TranslationConstraints::default()
     };

@@ -111,11 +111,10 @@ impl TranslateRequest {
         if self.coverage_penalty.is_some_and(|beta| !(beta >= 0.0 && beta.is_finite())) {
             return Err(Failure::field("coverage_penalty", "coverage_penalty is a number of at least 0"));
         }
-        let term = |(source, target): (&String, &String)| Term { source: source.clone(), target: target.clone() };
         let diversity = self.groups.map(|groups| Diversity { groups, penalty: self.diversity.unwrap_or(0.5) });
         let constraints = TranslationConstraints {
             required: self.must.clone(),
-            terms: self.terms.iter().map(term).collect(),
+            terms: self.terms.iter().map(|(source, target)| Term::new(source, target)).collect(),
             forbidden: self.must_not.clone(),
             prefix_bias: self.prefix_bias,
             completes: self.complete,
