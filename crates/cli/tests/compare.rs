@@ -150,6 +150,17 @@ fn a_sentencepiece_model_makes_the_tokens() {
 }
 
 #[test]
+fn chrf_has_words_of_the_order_that_is_asked_for() {
+    let folder = Folder::new();
+    folder.write("a", "the dog sleeps in the street\n");
+    folder.write("r1", "the dog slept in a street\n");
+    let call = ["eval", "--hypotheses", "a", "--reference", "r1", "--metric"];
+    let score = |more: &[&str]| folder.succeed(&[&call[..], more].concat(), "");
+    assert_eq!(score(&["chrf", "--chrf-word-order", "2"]), score(&["chrf++"]));
+    assert_ne!(score(&["chrf++", "--chrf-word-order", "3"]), score(&["chrf++"]));
+}
+
+#[test]
 fn bad_input_is_named() {
     let folder = Folder::new();
     folder.write("two", "a\nb\n");

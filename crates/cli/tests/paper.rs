@@ -98,7 +98,7 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     let with = |more: &[&'static str]| [&prune[..], more].concat();
     contains(&folder.fail(&with(&["--keep", "100", "--data", "lines"]), ""), &["which has 8: prune more"]);
     let refused = folder.fail(&with(&["--heads", "encoder.9.self:0"]), "");
-    contains(&refused, &["encoder.9.self:0, which is not in the model: it has encoder.0.self, encoder.1.self"]);
+    contains(&refused, &["encoder.9.self:0, which is not in the model: it has encoder.0.self to encoder.1.self"]);
     assert!(!refused.contains("config.toml"), "{refused}");
     let refused = folder.misuse(&with(&["--heads", "encoder.0.self:0", "--source-language", "de"]));
     contains(&refused, &["--source-language"]);

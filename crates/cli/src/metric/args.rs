@@ -73,9 +73,9 @@ pub(crate) struct MetricArgs {
     /// The longest character n-grams of chrF.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = integer(1..=MAX_ORDER))]
     chrf_char_order: u8,
-    /// The longest word n-grams of chrF; 2 is chrF++.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = integer(0..=MAX_ORDER))]
-    chrf_word_order: u8,
+    /// The longest word n-grams of chrF: 0 unless given, and 2 of chrf++.
+    #[arg(long, value_name = "N", value_parser = integer::<u8>(0..=MAX_ORDER))]
+    chrf_word_order: Option<u8>,
     /// How many times more recall weighs than precision in chrF.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = integer(0..=MAX_BETA))]
     chrf_beta: u32,
@@ -116,14 +116,14 @@ impl MetricArgs {
             }
         }
         let has_chrf = names.iter().any(|name| matches!(name, MetricName::Chrf | MetricName::ChrfPlusPlus));
-        let no_chrf = self.chrf(self.chrf_word_order) == Chrf::default();
+        let no_chrf = self.chrf(0) == Chrf::default();
         ensure!(has_chrf || no_chrf, "options that begin with --chrf are for --metric chrf or chrf++");
         let has_ter = names.contains(&MetricName::Ter) || self.ter() == Ter::default();
         ensure!(has_ter, "options that begin with --ter are for --metric ter");
         let scorer = |name| -> Box<dyn AnyScorer> {
             match name {
                 MetricName::Bleu => Box::new(bleu.clone()),
-                MetricName::Chrf => Box::new(self.chrf(self.chrf_word_order)),
+                MetricName::Chrf => Box::new(self.chrf(0)),
                 MetricName::ChrfPlusPlus => Box::new(self.chrf(2)),
                 MetricName::Ter => Box::new(self.ter()),
                 MetricName::PaperBleu => Box::new(self.paper_bleu()),
@@ -152,10 +152,10 @@ impl MetricArgs {
         Ok(Bleu { tokenizer, smoothing, lowercase: self.lowercase, force: self.force, ..Bleu::default() })
     }
 
-    fn chrf(&self, word_order: u8) -> Chrf {
+    fn chrf(&self, usual_order: u8) -> Chrf {
         Chrf {
             char_order: self.chrf_char_order,
-            word_order,
+            word_order: self.chrf_word_order.unwrap_or(usual_order),
             beta: self.chrf_beta,
             lowercase: self.chrf_lowercase,
             whitespace: self.chrf_whitespace,
