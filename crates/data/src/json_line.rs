@@ -1,9 +1,33 @@
 //! Lines of JSON.
 
-use serde::de::DeserializeOwned;
+use std::path::Path;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::{DataError, Line};
+use crate::{DataError, Line, LineReader};
+
+/// The longest line of a log that is read.
+const MAX_LOG_LINE_BYTES: usize = 1 << 20;
+
+/// The entries of a run's log, one line of JSON each. A last line that is cut off is no entry: the run is under way, or was
+/// killed.
+///
+/// # Errors
+/// Those of [`LineReader::next_line`] and [`Line::json`], for the entry that is asked for.
+pub fn log_entries<T: DeserializeOwned>(log: impl AsRef<Path>) -> impl Iterator<Item = Result<T, DataError>> {
+    let mut lines = LineReader::new([log], MAX_LOG_LINE_BYTES);
+    std::iter::from_fn(move || {
+        let line = match lines.next_line() {
+            Ok(line) => line?,
+            Err(error) => return Some(Err(error)),
+        };
+        match line.json() {
+            Err(_) if line.is_cut_off() && matches!(lines.next_line(), Ok(None)) => None,
+            entry => Some(entry),
+        }
+    })
+}
 
 /// The longest part of a line that a message repeats, in characters.
 const LONGEST: usize = 60;
@@ -28,6 +52,11 @@ impl Line {
             let (column, problem) = (cause.column(), problem(&cause));
             DataError::Json { path, line, column, problem }
         })
+    }
+
+    /// Whether more could make JSON of it.
+    fn is_cut_off(&self) -> bool {
+        !self.is_over_long && serde_json::from_slice::<IgnoredAny>(&self.bytes).is_err_and(|error| error.is_eof())
     }
 }
 
@@ -104,5 +133,29 @@ mod tests {
         assert_eq!(said(b"{\"n\"", true), "a.jsonl:7 is longer than 4 bytes: break it into lines");
         let long = format!(r#"{{"n": "{}"}}"#, "é".repeat(500));
         assert!(said(long.as_bytes(), false).chars().count() < 200);
+    }
+
+    #[test]
+    fn the_last_line_of_a_log_alone_may_be_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |bytes: &[u8]| {
+            std::fs::write(folder.path().join("log"), bytes).unwrap();
+            let entries: Result<Vec<Sizes>, _> = log_entries(folder.path().join("log")).collect();
+            entries.map(|entries| entries.len()).map_err(|error| error.to_string())
+        };
+        let whole = "{\"n\": 1, \"name\": \"ä\"}\n".as_bytes();
+        for cut in 0..whole.len() {
+            let n_entries = if cut + 1 == whole.len() { 2 } else { 1 };
+            assert_eq!(read(&[whole, &whole[..cut]].concat()), Ok(n_entries));
+        }
+        for (second, problem) in [
+            ("{\"n\": 1}\n", "missing field `name`"),
+            ("{\"n\"\n{}", "it ends within an object"),
+            ("{]", "is not JSON"),
+        ] {
+            let said = read(&[whole, second.as_bytes()].concat()).unwrap_err();
+            assert!(said.contains("log:2: ") && said.contains(problem), "{said}");
+        }
+        assert!(read(&vec![b'['; MAX_LOG_LINE_BYTES + 1]).unwrap_err().contains("log:1 is longer than 1048576 bytes"));
     }
 }

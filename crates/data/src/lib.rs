@@ -97,6 +97,7 @@ pub use filter::{
     CorpusFilter, CorpusRow, CorpusRows, Duplicates, FilterConfig, FilterExample, FilterReport, FilterRule,
     JudgedBlock, LeftOut, LengthUnit, Rejection,
 };
+pub use json_line::log_entries;
 pub use labeled::{LabeledRows, LabeledText};
 pub use language::{Detected, Language, LanguageDetector};
 pub use lines::{Line, LineReader};

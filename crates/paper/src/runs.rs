@@ -3,20 +3,26 @@
 use std::{collections::BTreeMap, path::Path};
 
 use attentive_bundle::{Bundle, ScoreRecord};
-use attentive_data::{DataError, LineReader};
+use attentive_data::log_entries;
 use attentive_task::{Result, resolve, thousands};
 use serde::Deserialize;
 
 use crate::{Exhibit, Table, table::or_dash};
 
-/// The longest line of a log that is read.
-const MAX_LINE_BYTES: usize = 1 << 20;
-
 /// Runs beside one another: the Transformer and the RNN that it replaced, or any others.
 #[derive(Debug)]
 pub struct Runs(Vec<Run>);
 
-/// A validation in `metrics.jsonl`.
+/// An entry of `metrics.jsonl`.
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Entry {
+    Validation(Validation),
+    #[serde(other)]
+    Other,
+}
+
+/// A validation.
 #[derive(Debug, Clone, Deserialize)]
 struct Validation {
     step: u64,
@@ -119,17 +125,10 @@ impl Validation {
 impl Run {
     fn read(folder: &Path) -> Result<Self> {
         let bundle = Bundle::read(resolve(folder))?;
-        let mut lines = LineReader::new([bundle.path.join("metrics.jsonl")], MAX_LINE_BYTES);
-        let (mut validations, mut unread) = (Vec::new(), None::<DataError>);
-        while let Some(line) = lines.next_line()? {
-            // A run that was killed may have left the middle of its last line; all others are whole.
-            if let Some(error) = unread {
-                return Err(error.into());
-            }
-            match line.json::<serde_json::Value>() {
-                Ok(entry) if entry["event"] == "validation" => validations.push(line.json()?),
-                Ok(_) => {}
-                Err(error) => unread = Some(error),
+        let mut validations = Vec::new();
+        for entry in log_entries(bundle.path.join("metrics.jsonl")) {
+            if let Entry::Validation(validation) = entry? {
+                validations.push(validation);
             }
         }
         Ok(Self { name: folder.display().to_string(), bundle, validations })

@@ -3,12 +3,9 @@
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use attentive_bundle::run_in;
-use attentive_data::LineReader;
+use attentive_data::log_entries;
 use attentive_task::Result;
 use serde::Deserialize;
-
-/// The longest line of a log that is read.
-const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// The points of a curve: updates, and a value, which is NaN where it was not finite.
 pub type Points = Vec<(f64, f64)>;
@@ -52,24 +49,15 @@ struct Line {
 /// The curves of a run's folder. A line is read at a time; a point takes 16 bytes.
 ///
 /// # Errors
-/// The folder has no log, or a line of it that is not the last can't be read.
+/// The folder has no log, or a line of it can't be read and is not cut off at its end.
 pub fn curves(run: &Path) -> Result<BTreeMap<Curve, Points>> {
     let path = run.join("metrics.jsonl");
     if let (false, Some(one)) = (path.exists(), run_in(run)) {
         refuse!("{} is a folder of runs; name one of them, {} for example", run.display(), one.display());
     }
-    let mut reader = LineReader::new([path], MAX_LINE_BYTES);
     let mut points = BTreeMap::new();
-    let mut unread: Option<String> = None;
-    while let Some(line) = reader.next_line()? {
-        // A run under way may be in the middle of its last line; all others are whole.
-        if let Some(unread) = unread {
-            refuse!("{unread}");
-        }
-        match line.json() {
-            Ok(entry) => add(&mut points, &entry),
-            Err(cause) => unread = Some(cause.to_string()),
-        }
+    for line in log_entries(path) {
+        add(&mut points, &line?);
     }
     Ok(points)
 }
