@@ -203,7 +203,7 @@ pub enum ConfigError {
     /// A head to prune that is not there.
     #[error(
         "pruned_heads names {head}, which is not in the model: it has {}, with {n_heads} heads each, from 0",
-        attentions.iter().map(AttentionPlace::to_string).collect::<Vec<_>>().join(", ")
+        of_each_kind(attentions)
     )]
     NoHead {
         /// The head.
@@ -274,4 +274,14 @@ impl ConfigError {
             Self::NotCodePoints { .. } | Self::NoVocabulary { .. } | Self::NoPruning { .. } => Vec::new(),
         }
     }
+}
+
+/// Attentions of a model, which are sorted: the first and the last of each kind.
+fn of_each_kind(attentions: &[AttentionPlace]) -> String {
+    let span = |kind: &[AttentionPlace]| match kind {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first} to {last}"),
+    };
+    attentions.chunk_by(|a, b| a.kind == b.kind).map(span).collect::<Vec<_>>().join(", ")
 }
