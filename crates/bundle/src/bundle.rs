@@ -499,9 +499,9 @@ fn fits(tokenizer: &dyn Tokenizer, model: &ModelConfig, path: &Path) -> Result<(
     if found > expected {
         return Err(vocabulary(" for sources", found, expected));
     }
-    // Sources are filled and ended; the others are of targets.
+    // Sources are ended; the others are of targets.
     let (specials, targets) = (tokenizer.specials(), model.vocab_size());
-    let of_sources = [specials.pad, specials.end()].into_iter().flatten().map(|id| (id, expected));
+    let of_sources = specials.end().map(|id| (id, expected));
     let mut places = specials.iter().map(|id| (id, targets)).chain(of_sources);
     match places.find(|&(id, entries)| id as usize >= entries) {
         Some((id, entries)) => Err(BundleError::SpecialBeyond { path: path.to_owned(), id, entries }),

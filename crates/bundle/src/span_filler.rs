@@ -22,7 +22,6 @@ const MAX_SPAN: usize = 64;
 pub struct SpanFiller<M> {
     model: M,
     tokenizer: Arc<dyn Tokenizer>,
-    pad: TokenId,
     begin: TokenId,
     end: TokenId,
 }
@@ -53,11 +52,10 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         }
         let specials = tokenizer.specials();
         let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoSpecial { role });
-        let pad = need(specials.pad, "padding")?;
         let of_framing = tokenizer.framing().and_then(|framing| framing.begin);
         let begin = need(of_framing.or(specials.begin()), "begin-of-sentence")?;
         let end = need(specials.end(), "end-of-sentence")?;
-        Ok(Self { model, tokenizer, pad, begin, end })
+        Ok(Self { model, tokenizer, begin, end })
     }
 
     /// The `k` most probable fillings of each `[MASK]` (or `<mask>`, or `<extra_id_0>` …) of `text`, best first.
@@ -82,7 +80,7 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         let mut source = input.fit(self.encode(text, &masks), 1, self.model.max_len())?;
         source.push(self.end);
         let max_len = (n_masks * (MAX_SPAN + 1) + 2).min(self.model.max_len().unwrap_or(usize::MAX));
-        let state = self.model.start(&TokenMatrix::from_rows(&[source], self.pad, 0));
+        let state = self.model.start(&TokenMatrix::from_rows(&[source], self.end, 0));
         let mut found = Vec::new();
         for stop in self.tokenizer.sentinel(n_masks).into_iter().chain([self.end]) {
             found.extend(self.search(state.clone(), stop, n_masks, max_len, k.max(MIN_BEAM))?);

@@ -155,7 +155,6 @@ pub(crate) fn at_most(
 pub struct Translator<M> {
     model: M,
     tokenizer: Arc<dyn Tokenizer>,
-    pad: TokenId,
     eos: TokenId,
     /// What stands around texts; an error where the tokenizer's languages have to be said first.
     frame: Result<PairFrame, FrameError>,
@@ -209,7 +208,6 @@ impl<M: EncoderDecoder> Translator<M> {
     pub fn new(model: M, tokenizer: Arc<dyn Tokenizer>) -> Result<Self, BundleError> {
         let specials = tokenizer.specials();
         let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoSpecial { role });
-        let pad = need(specials.pad, "padding")?;
         let frame = match tokenizer.pair_frame(None, None) {
             Err(FrameError::NoSpecial { role }) => return Err(BundleError::NoSpecial { role }),
             frame => frame,
@@ -218,7 +216,7 @@ impl<M: EncoderDecoder> Translator<M> {
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let languages = tokenizer.framing().into_iter().flat_map(Framing::of_sources_alone);
         let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).chain(languages).collect();
-        Ok(Self { model, tokenizer, pad, eos, frame, suppressed, shortlist: None, spelling: Arc::default() })
+        Ok(Self { model, tokenizer, eos, frame, suppressed, shortlist: None, spelling: Arc::default() })
     }
 
     /// This translator, whose searches are among the tokens of a shortlist, where [`DecodingConfig::shortlist`] says so.
@@ -243,7 +241,6 @@ impl<M: EncoderDecoder> Translator<M> {
         Translator {
             model,
             tokenizer: Arc::clone(&self.tokenizer),
-            pad: self.pad,
             eos: self.eos,
             frame: self.frame.clone(),
             suppressed: self.suppressed.clone(),
@@ -459,7 +456,8 @@ impl<M: EncoderDecoder> Translator<M> {
         let (prompt, rules) = (vec![frame.begin; source.len()], config.rules(&self.suppressed, frame.first));
         let prefixes = &own.prefixes[..];
         let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
-        let sources = TokenMatrix::from_rows(source, self.pad, 0);
+        // What fills short rows is not read; the end is in the vocabulary of sources too.
+        let sources = TokenMatrix::from_rows(source, self.eos, 0);
         let allowed = self.allowed(source, own, (config, rules.forced_first))?;
         let start = || {
             let mut state = self.model.start(&sources);

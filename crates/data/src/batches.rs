@@ -148,8 +148,8 @@ impl Epochs for PairBatcher {
 
     fn batch(&self, epoch: &PairEpoch, batch_idx: u64) -> Result<TranslationBatch, DataError> {
         let (pairs, shape) = epoch.filled.batch(epoch.order[batch_idx as usize] as usize);
-        // Padding is the vocabulary's, and not a direction's.
-        let pad = self.specials.first().map_or(0, |specials| specials.pad);
+        // What fills short rows is not read. It is the vocabulary's, and not a direction's; that of sources may have no padding.
+        let (pad, source_end) = self.specials.first().map_or((0, 0), |specials| (specials.pad, specials.source_end));
         let mut sources = Vec::with_capacity(pairs.len());
         let mut targets = Vec::with_capacity(pairs.len());
         for i in pairs {
@@ -160,7 +160,7 @@ impl Epochs for PairBatcher {
             targets.push([&[bos], pair.target(), &[eos]].concat());
         }
         Ok(TranslationBatch {
-            source: TokenMatrix::from_rows(&sources, pad, shape.source),
+            source: TokenMatrix::from_rows(&sources, source_end, shape.source),
             target: TokenMatrix::from_rows(&targets, pad, shape.target + 1),
             indices: pairs.iter().map(|i| u64::from(*i)).collect(),
         })

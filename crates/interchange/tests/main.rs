@@ -1,5 +1,6 @@
 //! Every test of this crate from outside, in one program: a program of its own would link all that the crate needs again.
 
+mod bundles;
 mod chat;
 mod errors;
 mod golden;

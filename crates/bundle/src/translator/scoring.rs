@@ -74,7 +74,7 @@ impl<M: EncoderDecoder> Translator<M> {
     /// The log-probabilities of some targets, all of whose tokens are read side by side.
     fn score_together(&self, jobs: &[&Job], begin: TokenId) -> Result<Vec<f64>, TranslateError> {
         let sources: Vec<&[TokenId]> = jobs.iter().map(|job| &job.source[..]).collect();
-        let mut state = self.model.start(&TokenMatrix::from_rows(&sources, self.pad, 0));
+        let mut state = self.model.start(&TokenMatrix::from_rows(&sources, self.eos, 0));
         let mut sums = vec![0.0; jobs.len()];
         // Those whose targets are not over.
         let mut open: Vec<usize> = (0..jobs.len()).collect();

@@ -258,8 +258,7 @@ impl TranslationEngine {
             return Ok(Vec::new());
         };
         let model = for_request(&self.model, ticket);
-        let pad = self.tokenizer.specials().pad.unwrap_or(end);
-        let mut state = EncoderDecoder::start(&model, &TokenMatrix::from_rows(&[&first.source[..]], pad, 0));
+        let mut state = EncoderDecoder::start(&model, &TokenMatrix::from_rows(&[&first.source[..]], end, 0));
         model.reorder(&mut state, &vec![0; pairs.len()]);
         let n_steps = pairs.iter().map(|pair| pair.target.len() + 1).max().unwrap_or(0);
         let mut scored = vec![Vec::new(); pairs.len()];
