@@ -33,7 +33,8 @@ impl Forms {
         if let Some((_, form)) = recent().iter().find(|(known, _)| known == spec) {
             return Ok(Arc::clone(form));
         }
-        let vocabulary = self.0.vocabulary.get_or_init(|| vocabulary(tokenizer).map(Arc::new));
+        let vocabulary =
+            self.0.vocabulary.get_or_init(|| places(tokenizer).map(|places| Arc::new(Vocabulary::new(places))));
         let form = Arc::new(Form::new(spec, Arc::clone(vocabulary.as_ref().ok_or(FormError::Tokens)?))?);
         let mut recent = recent();
         if recent.len() >= MAX_KEPT {
@@ -51,7 +52,7 @@ impl fmt::Debug for Forms {
 }
 
 /// The number of a place in a vocabulary.
-fn number(place: Place) -> usize {
+pub(crate) fn number(place: Place) -> usize {
     place as usize
 }
 
@@ -60,8 +61,12 @@ pub(crate) fn place_after(tokenizer: &dyn Tokenizer, ids: &[TokenId]) -> Result<
     Place::after(tokenizer, ids).map(number).ok_or(FormError::Tokens)
 }
 
-/// What the tokens of a tokenizer write at each place that its texts come to; `None` if that depends on more.
-fn vocabulary(tokenizer: &dyn Tokenizer) -> Option<Vocabulary> {
+/// What each token writes at each place, and the number of the place that it leads to: `[places][vocab]`.
+pub(crate) type Places = Vec<Vec<(Vec<u8>, usize)>>;
+
+/// What the tokens of a tokenizer write at each place that its texts come to, nothing at others; `None` if that depends on
+/// more.
+pub(crate) fn places(tokenizer: &dyn Tokenizer) -> Option<Places> {
     let mut places = vec![Vec::new(); Place::ALL.len()];
     let mut is_met = Place::ALL.map(|place| place == Place::Start);
     // A place may lead to one before it.
@@ -75,5 +80,5 @@ fn vocabulary(tokenizer: &dyn Tokenizer) -> Option<Vocabulary> {
         }
         places[number(place)] = written;
     }
-    Some(Vocabulary::new(places))
+    Some(places)
 }

@@ -1,6 +1,10 @@
 //! Texts of models whose weights are drawn at random, held to forms, with tokenizers of every kind that decoders have.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
 
 use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
@@ -8,7 +12,8 @@ use attentive_bundle::{FormSpec, Forms, GenerationConfig, Generator, Prompt};
 use attentive_decode::{DecodeError, Ended, Form, FormError, SamplingConfig, Vocabulary};
 use attentive_model::{Gpt, GptConfig, ModelSpec};
 use attentive_tokenizer::{
-    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, PreTokenization, Tokenizer, UnigramTrainer, WordPieceTrainer,
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, PreTokenization, Specials, TokenId, Tokenizer, UnigramTrainer,
+    UnknownId, WordPieceTrainer,
 };
 
 const LINES: [&str; 3] = [
@@ -28,6 +33,35 @@ fn tokenizers() -> Vec<(&'static str, Arc<dyn Tokenizer>)> {
         ("bpe", Arc::new(bpe.train(LINES).unwrap())),
         ("bpe of spaces", Arc::new(spaces.train(LINES).unwrap())),
     ]
+}
+
+/// A tokenizer that does not say what its tokens write one by one.
+struct Opaque(Characters);
+
+impl Tokenizer for Opaque {
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        self.0.encode(text)
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.0.encode_with_offsets(text)
+    }
+
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        self.0.decode_bytes(ids)
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.0.vocab_size()
+    }
+
+    fn specials(&self) -> &Specials {
+        self.0.specials()
+    }
+
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        self.0.token(id)
+    }
 }
 
 fn generator(tokenizer: &Arc<dyn Tokenizer>) -> Generator<Gpt> {
@@ -113,14 +147,27 @@ fn objects_are_json_and_stop_strings_end_them() {
     assert!(n_whole > 0);
 }
 
+/// Of its tokens only those that go on within a word write no space, and after a prompt none begins a text.
+#[test]
+fn a_form_for_wordpiece_has_its_spaces() {
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(WordPieceTrainer::with_vocab_size(90).train(LINES).unwrap());
+    let generator = generator(&tokenizer);
+    let text = |regex| {
+        let form = Some(FormSpec::regex(regex).unwrap());
+        generator.generate_all(&["no"], 1, &GenerationConfig { form, ..Default::default() })
+    };
+    assert!(is_of(&FormSpec::regex(" (yes|no) (yes|no)!").unwrap(), &text(" (yes|no) (yes|no)!").unwrap()[0][0].text));
+    assert!(matches!(text("[{]").unwrap_err(), DecodeError::OutOfForm { n_tokens: 0 }));
+}
+
 #[test]
 fn what_cannot_be_is_an_error_before_a_step() {
-    let wordpiece: Arc<dyn Tokenizer> = Arc::new(WordPieceTrainer::with_vocab_size(90).train(LINES).unwrap());
+    let opaque: Arc<dyn Tokenizer> = Arc::new(Opaque(Characters::train(["yes"]).framed()));
     let config = |form| GenerationConfig { form: Some(form), ..Default::default() };
     let write = |tokenizer: &Arc<dyn Tokenizer>, form| {
         generator(tokenizer).generate("yes", &config(form), |_| panic!("a step")).unwrap_err()
     };
-    let error = write(&wordpiece, FormSpec::JsonObject);
+    let error = write(&opaque, FormSpec::JsonObject);
     assert!(matches!(error, DecodeError::Form(FormError::Tokens)), "{error}");
     let not = FormSpec::JsonSchema(serde_json::from_str(r#"{"not": {}}"#).unwrap());
     let bytes: Arc<dyn Tokenizer> = Arc::new(Bytes::default());

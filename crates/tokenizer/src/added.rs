@@ -11,12 +11,13 @@ use crate::byte_level::gpt2_split::is_word_character;
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::framing::Framing;
-use crate::place::Place;
+use crate::place::{Place, write_all};
 use crate::sampling::SampleStrength;
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer};
 use crate::trie::Trie;
 use crate::white_space::is_python_space;
+use crate::wordpiece;
 
 /// A token that a text is searched for before it is tokenized.
 ///
@@ -158,6 +159,9 @@ pub struct WithAddedTokens {
     vocab_size: usize,
     /// The ids of `<extra_id_0>` …, where they are added.
     sentinels: Vec<TokenId>,
+    /// Whether added tokens are words among the inner tokenizer's, as they are for WordPiece; otherwise what is after one is
+    /// decoded as a text of its own.
+    are_words: bool,
 }
 
 /// The parameters of [`WithAddedTokens`] as they stand in `tokenizer.json`.
@@ -206,12 +210,14 @@ impl WithAddedTokens {
         let vocab_size = n_inner + new.len();
         specials.check(vocab_size)?;
         let finder = Finder::new(added_tokens);
-        let is_of_python = matches!(inner.to_model(), Some(Model::Bytes(_) | Model::Marian(_) | Model::M2m100(_)));
+        let kind = inner.to_model();
+        let is_of_python = matches!(kind, Some(Model::Bytes(_) | Model::Marian(_) | Model::M2m100(_)));
+        let are_words = matches!(kind, Some(Model::WordPiece(_)));
         let finder = if is_of_python { finder.of_python() } else { finder };
         let ids: FxHashMap<&str, TokenId> =
             finder.tokens.iter().map(|token| (token.content.as_str(), token.id)).collect();
         let sentinels = (0..).map_while(|index| ids.get(format!("<extra_id_{index}>").as_str()).copied()).collect();
-        Ok(Self { inner, finder, by_id, specials, vocab_size, sentinels })
+        Ok(Self { inner, finder, by_id, specials, vocab_size, sentinels, are_words })
     }
 
     fn added(&self, id: TokenId) -> Option<&AddedToken> {
@@ -329,21 +335,27 @@ impl Tokenizer for WithAddedTokens {
     /// Added tokens as they are written, and the ids between them as the inner tokenizer decodes them; special tokens
     /// are nothing.
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        if self.are_words {
+            return write_all(self, ids);
+        }
         let parts = self.decode_parts(ids, |run| self.inner.decode_bytes(run), |content| content.as_bytes().to_vec());
         Ok(parts?.concat())
     }
 
     /// As [`decode_bytes`](Tokenizer::decode_bytes): which bytes are not UTF-8, the inner tokenizer says.
     fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        if self.are_words {
+            return Ok(String::from_utf8_lossy(&self.decode_bytes(ids)?).into_owned());
+        }
         Ok(self.decode_parts(ids, |run| self.inner.decode(run), str::to_owned)?.concat())
     }
 
-    /// What is after an added token is decoded as a text of its own.
     fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
         if self.is_left_out(id) {
             return Some((Vec::new(), place));
         }
         match self.written_itself(id) {
+            Some(token) if self.are_words => Some(wordpiece::write(&token.content, place)),
             Some(token) => Some((token.content.as_bytes().to_vec(), Place::Start)),
             None => self.inner.written(place, id),
         }

@@ -1,5 +1,6 @@
 //! What a token writes, which may depend on what is before it.
 
+use crate::error::UnknownId;
 use crate::tokenizer::{TokenId, Tokenizer};
 
 /// Where a text has come to, as far as that decides on what the next token writes.
@@ -31,4 +32,17 @@ impl Place {
     pub fn after(tokenizer: &(impl Tokenizer + ?Sized), ids: &[TokenId]) -> Option<Self> {
         ids.iter().try_fold(Self::Start, |place, &id| Some(tokenizer.written(place, id)?.1))
     }
+}
+
+/// The bytes that tokens write one after another, from the beginning of a text on, where that is always known.
+pub(crate) fn write_all(tokenizer: &(impl Tokenizer + ?Sized), ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+    let vocab_size = tokenizer.vocab_size();
+    let (mut place, mut all) = (Place::Start, Vec::new());
+    for &id in ids {
+        let written = tokenizer.written(place, id).filter(|_| (id as usize) < vocab_size);
+        let (bytes, next) = written.ok_or(UnknownId { id, vocab_size })?;
+        all.extend(bytes);
+        place = next;
+    }
+    Ok(all)
 }

@@ -149,8 +149,8 @@ pub trait Tokenizer: Send + Sync {
     ///
     /// From [`Place::Start`] on, the bytes of a text's tokens one after another are those of
     /// [`decode_bytes`](Self::decode_bytes), if they are UTF-8, the space left out that may be due at the end. `None` where what
-    /// a token writes depends on more than the place: WordPiece, the kinds of translators, decoders of Hugging Face's library
-    /// that join tokens otherwise.
+    /// a token writes depends on more than the place: the kinds of translators, decoders of Hugging Face's library that join
+    /// tokens otherwise.
     ///
     /// ```
     /// use attentive_tokenizer::{BpeTrainer, Place, Tokenizer};

@@ -14,6 +14,7 @@ use self::bert_words::{BertWord, bert_words, is_separator};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
+use crate::place::{Place, write_all};
 use crate::specials::Specials;
 use crate::tokenizer::{Token, TokenId, Tokenizer};
 use crate::word_cache::WordCache;
@@ -139,6 +140,19 @@ pub(crate) fn parse_vocab(lines: &str) -> Vec<String> {
     lines.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
+/// A token as it is written at a place: with a space before it where a word begins, except before punctuation and English
+/// contractions, as Hugging Face's decoder writes it.
+pub(crate) fn write(token: &str, place: Place) -> (Vec<u8>, Place) {
+    const CLINGING: [&str; 9] = [".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"];
+    let text = match token.strip_prefix(CONTINUATION) {
+        _ if place == Place::Start => token.to_owned(),
+        Some(rest) => rest.to_owned(),
+        None if CLINGING.iter().any(|clinging| token.starts_with(clinging)) => token.to_owned(),
+        None => format!(" {token}"),
+    };
+    (text.into_bytes(), Place::Inside)
+}
+
 /// What stands between white space, with where it begins.
 pub(crate) fn chunks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut start = 0;
@@ -183,30 +197,13 @@ impl Tokenizer for WordPiece {
         Some(CONTINUATION)
     }
 
-    /// The pieces with a space before each that begins a word, except before punctuation and English contractions,
-    /// as Hugging Face's decoder writes them.
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
-        const CLINGING: [&str; 9] = [".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"];
-        let mut text = String::with_capacity(ids.len() * 4);
-        let mut at_start = true;
-        for &id in ids {
-            let vocab_size = self.vocab_size();
-            let token = self.file.vocab.get(id as usize).ok_or(UnknownId { id, vocab_size })?;
-            if self.specials.contains(id) {
-                continue;
-            }
-            match token.strip_prefix(CONTINUATION) {
-                Some(rest) if !at_start => text.push_str(rest),
-                _ => {
-                    if !at_start && !CLINGING.iter().any(|clinging| token.starts_with(clinging)) {
-                        text.push(' ');
-                    }
-                    text.push_str(token);
-                }
-            }
-            at_start = false;
-        }
-        Ok(text.into_bytes())
+        write_all(self, ids)
+    }
+
+    fn written(&self, place: Place, id: TokenId) -> Option<(Vec<u8>, Place)> {
+        let token = self.file.vocab.get(id as usize).filter(|_| !self.specials.contains(id));
+        Some(token.map_or_else(|| (Vec::new(), place), |token| write(token, place)))
     }
 
     fn vocab_size(&self) -> usize {
