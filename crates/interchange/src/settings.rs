@@ -505,10 +505,13 @@ impl Writing {
         let min_new = self.take("min_new_tokens", |&n| n <= bound);
         let min_len = self.take("min_length", |&n| n <= bound).map(|n| n.saturating_sub(1));
         self.decoding.min_len = min_new.into_iter().chain(min_len).max().unwrap_or(0);
-        self.decoding.no_repeat_ngram = self.take("no_repeat_ngram_size", |_| true).unwrap_or(0);
-        self.decoding.forced_first =
-            self.take("forced_bos_token_id", |&id| id < rows).and_then(|id| TokenId::try_from(id).ok());
         let ends: Vec<TokenId> = tokenizer.specials().end().into_iter().collect();
+        // Theirs count the first token that the decoder reads: no text would end that begins with its end.
+        let never_ends = tokenizers::target_ids(tokenizer).0.is_some_and(|start| ends.contains(&start));
+        let no_repeat = self.take("no_repeat_ngram_size", |&n| n != 1 || !never_ends);
+        self.decoding.no_repeat_ngram = no_repeat.unwrap_or(0);
+        let forced = self.take("forced_bos_token_id", |&id| id < rows && !tokenizers::begins_with_language(tokenizer));
+        self.decoding.forced_first = forced.and_then(|id| TokenId::try_from(id).ok());
         self.decoding.suppressed = self.take_suppressed(&ends, rows);
         self.decoding.bad_words = self.take_bad_words(&ends, rows);
     }
@@ -539,7 +542,8 @@ impl Writing {
         if let Some(n) = self.take("max_new_tokens", |&n| (1..=longest).contains(&n)) {
             self.generation.max_tokens = n;
         }
-        self.generation.min_tokens = self.take("min_new_tokens", |&n| n <= longest).unwrap_or(0);
+        let most = self.generation.max_tokens;
+        self.generation.min_tokens = self.take("min_new_tokens", |&n| n <= most).unwrap_or(0);
         self.generation.no_repeat_ngram = self.take("no_repeat_ngram_size", |_| true).unwrap_or(0);
         self.generation.stop = self.take_stop();
         self.generation.ends = self.take_ends(rows);

@@ -68,6 +68,11 @@ pub(crate) fn tells_targets(tokenizer: &dyn Tokenizer) -> bool {
     languages(tokenizer).is_some_and(|languages| languages.sources.is_some())
 }
 
+/// Whether targets begin with their language, and so with nothing else.
+pub(crate) fn begins_with_language(tokenizer: &dyn Tokenizer) -> bool {
+    languages(tokenizer).is_some_and(|languages| languages.sources.is_none())
+}
+
 /// What a user of another system has to do for such a model; nothing of OPUS-MT's, if no language is its usual one.
 pub(crate) fn note_of_targets(tokenizer: &dyn Tokenizer) -> Option<String> {
     let languages = languages(tokenizer).filter(|languages| languages.sources.is_some())?;

@@ -343,6 +343,13 @@ fn settings_of_writing_are_followed_or_noted() {
     notes(&found, &[&["generation_config.json", &noted, "repetition_penalty = 1.5"]]);
     let DecodingConfig { max_len, min_len, forced_first, .. } = found.bundle.decoding;
     assert_eq!((max_len, min_len, forced_first), (Some(8), 2, Some(11)));
+    // What its own use would refuse, or would not end here, is not followed.
+    let found = write("gpt2", json!({ "min_new_tokens": 9, "max_new_tokens": 5 }));
+    notes(&found, &[&["generation_config.json", "min_new_tokens = 9"]]);
+    let found = write("nllb", json!({ "forced_bos_token_id": 5 }));
+    notes(&found, &[&["3 rows that no token has"], &["generation_config.json", "forced_bos_token_id = 5"]]);
+    let found = write("bart", json!({ "no_repeat_ngram_size": 1, "forced_bos_token_id": 0 }));
+    notes(&found, &[&["3 rows that no token has"], &["generation_config.json", "no_repeat_ngram_size = 1"]]);
     let found = write("bert-model", json!({ "num_beams": 3 }));
     notes(&found, &[&["generation_config.json", "num_beams = 3"]]);
 }
