@@ -177,19 +177,30 @@ impl TranslationConstraints {
             return Err(TranslateError::Unwritable { phrase: prefix.to_owned() });
         }
         let written = as_written(tokenizer, word);
-        // Some tokenizers have no capitals, for example.
-        let text = if written.chars().count() == word.chars().count() { written } else { word.to_owned() };
+        // Some tokenizers have no capitals, for example, or spaces beside marks.
+        let n_letters = written.chars().filter(|c| !c.is_whitespace()).count();
+        let text = if n_letters == word.chars().count() { written } else { word.to_owned() };
         let typed = Typed { n_before: tokens.len(), text };
         Ok((tokens, typed))
     }
 }
 
 /// Typed words as tokens spell them: at the beginning of a text, some tokenizers write a space that texts do not show.
-pub(crate) fn as_spelled(typed: &[Typed], spelling: &Spelling, tokenizer: &dyn Tokenizer) -> Vec<Typed> {
+///
+/// # Errors
+/// [`TranslateError::Unwritable`].
+pub(crate) fn as_spelled(
+    typed: &[Typed],
+    spelling: &Spelling,
+    tokenizer: &dyn Tokenizer,
+) -> Result<Vec<Typed>, TranslateError> {
     let spelled = |Typed { n_before, text }: &Typed| {
+        if !spelling.can_write(text) {
+            return Err(TranslateError::Unwritable { phrase: text.clone() });
+        }
         let first = tokenizer.encode_target(text).first().copied().filter(|_| *n_before == 0);
         let space = if first.is_some_and(|id| spelling.begins_with_space(id)) { " " } else { "" };
-        Typed { n_before: *n_before, text: format!("{space}{text}") }
+        Ok(Typed { n_before: *n_before, text: format!("{space}{text}") })
     };
     typed.iter().map(spelled).collect()
 }

@@ -374,7 +374,10 @@ impl<M: EncoderDecoder> Translator<M> {
         let rows = self.sources(texts, frame)?;
         let prefixes = prefixes.iter().map(|prefix| constraints.prefix(&*self.tokenizer, prefix.as_ref()));
         let prefixes = prefixes.collect::<Result<Vec<(Vec<TokenId>, Typed)>, TranslateError>>()?;
-        let (prefixes, typed): (Vec<Vec<TokenId>>, Vec<Typed>) = prefixes.into_iter().unzip();
+        let (prefixes, mut typed): (Vec<Vec<TokenId>>, Vec<Typed>) = prefixes.into_iter().unzip();
+        if constraints.completes {
+            typed = as_spelled(&typed, self.spelling(), &*self.tokenizer)?;
+        }
         constraints.validate_prefixes(&*self.tokenizer, &prefixes)?;
         let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(first.is_some());
         let max_len = self.model.max_len().unwrap_or(MAX_TEXT_TOKENS);
@@ -414,6 +417,11 @@ impl<M: EncoderDecoder> Translator<M> {
         if refused.is_empty() { Ok(translations) } else { Err(TranslateError::NothingFollows { texts: refused }) }
     }
 
+    /// What tokens write.
+    fn spelling(&self) -> &Spelling {
+        self.spelling.get_or_init(|| spelling(&*self.tokenizer, self.model.vocab_size()))
+    }
+
     /// The ids of texts, each in its frame; none for a text without tokens.
     fn sources(&self, texts: &[Input<'_>], frame: &PairFrame) -> Result<Vec<Vec<TokenId>>, TranslateError> {
         let mut too_long = Vec::new();
@@ -449,7 +457,8 @@ impl<M: EncoderDecoder> Translator<M> {
             let of_source = row.len().saturating_add(config.max_len_offset).max(config.min_len + 1);
             let of_source = of_source.max(n_required.sum::<usize>() + 2);
             // A prefix has room for an end after it.
-            let of_prefix = own.prefixes.get(idx).map_or(0, |prefix| prefix.len() + 2);
+            let n_typed = own.typed.get(idx).map_or(0, |typed| typed.text.len());
+            let of_prefix = own.prefixes.get(idx).map_or(0, |prefix| prefix.len() + n_typed + 2);
             of_source.max(of_prefix).min(config.max_len.unwrap_or(usize::MAX)).min(limit)
         };
         let max_len: Vec<usize> = source.iter().enumerate().map(max_len).collect();
@@ -477,13 +486,11 @@ impl<M: EncoderDecoder> Translator<M> {
             Search::Constrained(asked, n) => (asked, n.get()),
         };
         let forbidden = asked.forbidden(&*self.tokenizer);
-        let spelled = || self.spelling.get_or_init(|| spelling(&*self.tokenizer, self.model.vocab_size()));
-        let spelling = asked.needs_spelling(&own.typed).then(spelled);
-        let typed = spelling.map_or_else(Vec::new, |spelling| as_spelled(&own.typed, spelling, &*self.tokenizer));
+        let spelling = asked.needs_spelling(&own.typed).then(|| self.spelling());
         let constraints = Constraints {
             required: &own.required,
             forbidden: &forbidden,
-            typed: &typed,
+            typed: &own.typed,
             prefix_bias: asked.prefix_bias,
             diversity: asked.diversity,
             coverage_penalty: asked.coverage_penalty,

@@ -10,16 +10,33 @@ use attentive_bundle::{
 };
 use attentive_decode::{Diversity, has_words};
 use attentive_model::{ModelSpec, TransformerConfig};
-use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Tokenizer, WordPieceTrainer};
+use attentive_tokenizer::{
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Tokenizer, UnigramTrainer, WordPieceTrainer, with_tokens,
+};
 
 const LINES: [&str; 2] = ["to be or not to be, that is the question", "the bee is not that questionable"];
 
-fn tokenizers() -> [Arc<dyn Tokenizer>; 3] {
+/// What vocabularies are learnt from.
+const TEXTS: [&str; 3] = [LINES[0], LINES[1], "the gnu-bee or the bee-gnu"];
+
+/// A token of vocabularies that are extended.
+const ADDED: &str = "gnueb";
+
+fn kinds() -> [Arc<dyn Tokenizer>; 5] {
     [
-        Arc::new(BpeTrainer::with_merges(30).train(LINES).unwrap()),
-        Arc::new(ByteLevelBpeTrainer::with_vocab_size(290).train(LINES).unwrap()),
-        Arc::new(WordPieceTrainer::with_vocab_size(70).train(LINES).unwrap()),
+        Arc::new(BpeTrainer::with_merges(30).train(TEXTS).unwrap()),
+        Arc::new(ByteLevelBpeTrainer::with_vocab_size(290).train(TEXTS).unwrap()),
+        Arc::new(WordPieceTrainer::with_vocab_size(70).train(TEXTS).unwrap()),
+        Arc::new(UnigramTrainer::with_vocab_size(300).train(TEXTS).unwrap()),
+        Arc::new(Bytes::default()),
     ]
+}
+
+/// Those that are given, and the same with [`ADDED`].
+fn tokenizers() -> impl Iterator<Item = Arc<dyn Tokenizer>> {
+    let kinds = kinds();
+    let extended = kinds.clone().map(|kind| Arc::from(with_tokens(&*kind, &[ADDED], false).unwrap()));
+    kinds.into_iter().chain(extended)
 }
 
 fn translator(tokenizer: Arc<dyn Tokenizer>) -> Translator<TranslationModel> {
@@ -54,7 +71,7 @@ fn strings<const N: usize>(phrases: [&str; N]) -> Vec<String> {
 #[test]
 fn required_phrases_are_there_as_whole_words() {
     for translator in tokenizers().map(translator) {
-        let terms = [("question", "not to"), ("bee", "is"), ("quest", "or")];
+        let terms = [("question", "not to"), ("bee", ADDED), ("quest", "or")];
         let terms = terms.map(|(source, target)| Term::new(source, target));
         let constraints = TranslationConstraints {
             required: strings(["the bee", "be"]),
@@ -62,7 +79,7 @@ fn required_phrases_are_there_as_whole_words() {
             ..Default::default()
         };
         assert_eq!(constraints.required_of(LINES[0]), ["the bee", "be", "not to"]);
-        assert_eq!(constraints.required_of(LINES[1]), ["the bee", "be", "is"]);
+        assert_eq!(constraints.required_of(LINES[1]), ["the bee", "be", ADDED]);
         for (line, found) in LINES.iter().zip(find(&translator, "", &constraints, n(2))) {
             for (_, one) in found.iter().enumerate().filter(|(at, one)| *at == 0 || one.is_finished) {
                 for phrase in constraints.required_of(line) {
@@ -106,10 +123,14 @@ fn forbidden_phrases_are_nowhere() {
 #[test]
 fn a_typed_word_is_completed() {
     for translator in tokenizers().map(translator) {
-        let plain = TranslationConstraints { completes: true, ..Default::default() };
-        for prefix in ["not th", "th", "be ques", "qu"] {
-            for found in find(&translator, prefix, &plain, n(2)).into_iter().flatten() {
-                assert!(found.text.starts_with(prefix), "{prefix:?} {:?}", found.text);
+        let constraints = TranslationConstraints { completes: true, ..Default::default() };
+        for prefix in ["not th", "th", "be ques", "qu", "t-b", "to be-o", "be gn", "the gnueb t"] {
+            for found in find(&translator, prefix, &constraints, n(2)).into_iter().flatten() {
+                // WordPiece has spaces beside marks.
+                let [text, begun] = [&found.text, prefix].map(|text| text.replace(' ', ""));
+                assert!(text.starts_with(&begun), "{prefix:?} {:?}", found.text);
+                let written = translator.tokenizer().decode(&translator.tokenizer().encode(prefix)).unwrap();
+                assert!(written != prefix || found.text.starts_with(prefix), "{prefix:?} {:?}", found.text);
             }
         }
     }
@@ -138,7 +159,7 @@ fn alternatives_differ_at_once_and_groups_are_a_list() {
 
 #[test]
 fn constraints_that_no_text_can_have_are_refused() {
-    let translator = translator(tokenizers()[2].clone());
+    let translator = translator(kinds()[2].clone());
     let refusal = |constraints: TranslationConstraints| {
         let (config, search) = (DecodingConfig::default(), Search::Constrained(&constraints, n(1)));
         translator.find(&[Input::from(&LINES[0])], &[""; 0], &config, search).unwrap_err()
@@ -157,6 +178,11 @@ fn constraints_that_no_text_can_have_are_refused() {
         translator.find(&[Input::from(&LINES[0])], &[prefix], &config, Search::Constrained(constraints, search))
     };
     assert!(matches!(begins(&forbidding, "the bee"), Err(TranslateError::Contradiction { .. })));
+    let completing = TranslationConstraints { completes: true, ..Default::default() };
+    for prefix in ["the 日", "日"] {
+        let refused = begins(&completing, prefix).unwrap_err();
+        assert!(matches!(&refused, TranslateError::Unwritable { phrase } if phrase == "日"), "{refused}");
+    }
     for (bias, completes) in [(None, false), (Some(0.5), false), (None, true)] {
         let constraints = TranslationConstraints { prefix_bias: bias, completes, ..Default::default() };
         let refused = begins(&constraints, "the 日 bee").unwrap_err();
@@ -169,7 +195,7 @@ fn constraints_that_no_text_can_have_are_refused() {
 
 #[test]
 fn a_phrase_is_forbidden_in_every_form_of_its_letters() {
-    let translator = translator(tokenizers()[1].clone());
+    let translator = translator(kinds()[1].clone());
     let forms = ["caf\u{e9}", "cafe\u{301}"];
     for (forbidden, written) in forms.iter().flat_map(|a| forms.map(|b| (*a, b))) {
         let constraints = TranslationConstraints { forbidden: strings([forbidden]), ..Default::default() };

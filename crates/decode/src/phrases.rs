@@ -119,16 +119,31 @@ impl<'a> Required<'a> {
     /// Tokens of which the best is worth a place in the beam: after a phrase that the text ends with, those that leave it
     /// whole, `eos` among them; where no phrase may begin, those after which one may.
     pub(crate) fn between(&self, met: &[bool], text: &[TokenId], eos: TokenId) -> Vec<TokenId> {
-        let (Some(spelling), Some(&last)) = (self.spelling, text.last()) else { return Vec::new() };
-        let all = 0..spelling.vocab_size() as TokenId;
+        let Some(spelling) = self.spelling.filter(|_| !text.is_empty()) else { return Vec::new() };
+        let (all, end) = (0..spelling.vocab_size() as TokenId, spelling.end(text));
         if self.phrases.iter().zip(met).any(|(phrase, met)| !met && self.ends_with(text, phrase)) {
-            return all.filter(|&token| token == eos || spelling.parts(last, token)).collect();
+            return all.filter(|&token| token == eos || spelling.parts_at(end, token)).collect();
         }
-        if self.left(met, text).waits { all.filter(|&token| spelling.ends_word(token)).collect() } else { Vec::new() }
+        if !self.left(met, text).waits {
+            return Vec::new();
+        }
+        let first: Vec<TokenId> =
+            self.open(met, text).flat_map(|phrase| phrase.forms.iter().map(|form| form[0])).collect();
+        let leads = |&token: &TokenId| {
+            let after = spelling.after(end, token);
+            first.iter().any(|&first| spelling.parts_at(after, first))
+        };
+        all.filter(leads).collect()
     }
 
+    /// Whether `text` ends with `phrase`, tokens after it that write nothing left out.
     fn ends_with(&self, text: &[TokenId], phrase: &Phrase) -> bool {
-        phrase.forms.iter().any(|form| text.ends_with(form) && self.begins(&text[..text.len() - form.len()], form[0]))
+        let is_silent = |token: &TokenId| self.spelling.is_some_and(|spelling| spelling.is_silent(*token));
+        let n_silent = text.iter().rev().take_while(|token| is_silent(token)).count();
+        let ends = |text: &[TokenId], form: &Vec<TokenId>| {
+            text.strip_suffix(&form[..]).is_some_and(|before| self.begins(before, form[0]))
+        };
+        (text.len() - n_silent..=text.len()).any(|n| phrase.forms.iter().any(|form| ends(&text[..n], form)))
     }
 
     /// Number of tokens of `form` that `text` ends with, the last one excepted.
@@ -139,8 +154,7 @@ impl<'a> Required<'a> {
 
     /// Whether no word reaches from the end of `text` into the token after it.
     fn begins(&self, text: &[TokenId], next: TokenId) -> bool {
-        let parts = |spelling: &Spelling, &last: &TokenId| spelling.parts(last, next);
-        self.spelling.zip(text.last()).is_none_or(|(spelling, last)| parts(spelling, last))
+        self.spelling.is_none_or(|spelling| spelling.parts(text, next))
     }
 }
 
