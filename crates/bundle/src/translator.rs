@@ -3,6 +3,7 @@
 mod scoring;
 
 use std::{
+    collections::HashSet,
     fmt,
     num::NonZeroUsize,
     sync::{Arc, OnceLock},
@@ -411,6 +412,11 @@ impl<M: EncoderDecoder> Translator<M> {
                     refused.push(idx);
                 }
                 translations[idx] = hypotheses.into_iter().map(|hypothesis| self.translation(hypothesis)).collect();
+                if constraints.alternatives && constraints.completes {
+                    // Several tokens may begin the same word.
+                    let mut met = HashSet::new();
+                    translations[idx].retain(|one| met.insert(one.text.clone()));
+                }
             }
         }
         refused.sort_unstable();

@@ -123,14 +123,19 @@ fn forbidden_phrases_are_nowhere() {
 #[test]
 fn a_typed_word_is_completed() {
     for translator in tokenizers().map(translator) {
-        let constraints = TranslationConstraints { completes: true, ..Default::default() };
+        let plain = TranslationConstraints { completes: true, ..Default::default() };
         for prefix in ["not th", "th", "be ques", "qu", "t-b", "to be-o", "be gn", "the gnueb t"] {
-            for found in find(&translator, prefix, &constraints, n(2)).into_iter().flatten() {
+            for found in find(&translator, prefix, &plain, n(2)).into_iter().flatten() {
                 // WordPiece has spaces beside marks.
                 let [text, begun] = [&found.text, prefix].map(|text| text.replace(' ', ""));
                 assert!(text.starts_with(&begun), "{prefix:?} {:?}", found.text);
                 let written = translator.tokenizer().decode(&translator.tokenizer().encode(prefix)).unwrap();
                 assert!(written != prefix || found.text.starts_with(prefix), "{prefix:?} {:?}", found.text);
+            }
+            let constraints = TranslationConstraints { alternatives: true, ..plain.clone() };
+            for found in find(&translator, prefix, &constraints, n(4)) {
+                let texts: HashSet<_> = found.iter().map(|one| &one.text).collect();
+                assert!(!found.is_empty() && texts.len() == found.len(), "{prefix:?} {texts:?}");
             }
         }
     }
