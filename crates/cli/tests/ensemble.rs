@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use attentive_metrics::{Chrf, Scorer};
+use attentive_metrics::{Bleu, Chrf, Scorer};
 use serde_json::Value;
 
 use crate::support::{COPIED, Folder, TINY, contains};
@@ -91,14 +91,23 @@ fn the_sample_of_least_risk_is_the_one_that_is_most_like_all() {
         ["translate", "--model", "runs/copy-1", "--samples", "6", "--temperature", "2", "--seed", "3", "ab cd ef"];
     let samples = folder.succeed(&call, "");
     let samples: Vec<&str> = samples.lines().map(|line| line.split_once('\t').expect("numbered").1).collect();
-    let likeness = |sample: &str| -> f64 {
-        samples.iter().map(|other| Chrf::default().sentence(sample, &[other]).unwrap().score).sum()
+    let bleu = Bleu { effective_order: true, ..Bleu::default() };
+    let likeness = |sample: &str, option: &str| -> f64 {
+        let of_other = |other: &&str| match option {
+            "--least-risk=bleu" => bleu.sentence(sample, &[other]).unwrap().score,
+            _ => Chrf::default().sentence(sample, &[other]).unwrap().score,
+        };
+        samples.iter().map(of_other).sum()
     };
-    let best = samples.iter().map(|sample| likeness(sample)).fold(0.0, f64::max);
-    let chosen = folder.succeed(&[&call[..], &["--least-risk"]].concat(), "");
-    let [chosen] = chosen.lines().collect::<Vec<_>>()[..] else { panic!("{chosen}") };
-    assert!(samples.contains(&chosen) && (likeness(chosen) - best).abs() < 1e-9, "{chosen} of {samples:?}");
-    for (alone, needed) in [(&["--least-risk"][..], "--samples"), (&["--weights", "1"], "--with")] {
+    for option in ["--least-risk", "--least-risk=chrf", "--least-risk=bleu"] {
+        let best = samples.iter().map(|sample| likeness(sample, option)).fold(0.0, f64::max);
+        let chosen = folder.succeed(&[&call[..], &[option]].concat(), "");
+        let [chosen] = chosen.lines().collect::<Vec<_>>()[..] else { panic!("{chosen}") };
+        assert!(samples.contains(&chosen) && (likeness(chosen, option) - best).abs() < 1e-9, "{chosen} of {samples:?}");
+    }
+    for (alone, needed) in
+        [(&["--least-risk"][..], "--samples"), (&["--least-risk=ter"], "chrf or bleu"), (&["--weights", "1"], "--with")]
+    {
         let output = folder.run(&[&["translate", "--model", "runs/copy-1"], alone, &["ab"]].concat(), "");
         assert_eq!(output.status.code(), Some(2));
         contains(&String::from_utf8_lossy(&output.stderr), &[needed]);

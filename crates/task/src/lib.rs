@@ -93,7 +93,7 @@ pub use filter::{Filtering, PairScoring, filter_rules, in_languages};
 pub use folder::{open_model, open_with_adapter, read_model, resolve};
 pub use image_classification::ImageClassification;
 pub use labeled::{LabeledPart, LabeledTexts};
-pub use least_risk::least_risk;
+pub use least_risk::{BadLikeness, Likeness, least_risk};
 pub use line_file::LineFile;
 pub use lines::{At, Blocks, Line, Lines, MAX_LINE_BYTES, read_document, read_text};
 pub use log::{Log, WarningsOnly, binary_size, clock, thousands};

@@ -7,7 +7,7 @@ use attentive_bundle::{Input, Search, Translation, TranslationConstraints, Trans
 use attentive_collective::Collective;
 use attentive_decode::{Combination, SamplingConfig};
 use attentive_inspect::{AlignBy, Aligner, Alignment, SearchTree, translation_json};
-use attentive_task::{Context, least_risk, share_blocks};
+use attentive_task::{Context, Likeness, least_risk, share_blocks};
 use clap::{Args, ValueEnum};
 
 use super::{
@@ -98,9 +98,9 @@ pub(crate) struct Translate {
     /// Draw this many translations of each line at random, in place of a search; so do the options below, one translation.
     #[arg(long, value_name = "N", help_heading = "Sampling", value_parser = integer(NonZeroUsize::MIN..=MANY))]
     samples: Option<NonZeroUsize>,
-    /// Of the samples, write the one that is most like all of them, by chrF: minimum Bayes risk.
-    #[arg(long, help_heading = "Sampling", requires = "samples")]
-    least_risk: bool,
+    /// Of the samples, write the one that is most like all of them, by `chrf` or `bleu`: minimum Bayes risk.
+    #[arg(long, value_name = "SCORE", num_args = 0..=1, require_equals = true, default_missing_value = "chrf", help_heading = "Sampling", requires = "samples")]
+    least_risk: Option<Likeness>,
     #[command(flatten, next_help_heading = "Sampling")]
     sampling: SamplingArgs,
 }
@@ -132,7 +132,7 @@ impl Translate {
         }
         self.tree.iter().try_for_each(|file| check_writable(file))?;
         let (Search::Best(n) | Search::Random(_, n) | Search::Constrained(_, n)) = search;
-        let n_written = if self.least_risk { NonZeroUsize::MIN } else { n };
+        let n_written = if self.least_risk.is_some() { NonZeroUsize::MIN } else { n };
         let open = |folder: &PathBuf| Ok(self.specials.over(self.languages.over(open_model(folder)?)?));
         let bundles = [&self.model].into_iter().chain(&self.ensemble.with).map(open).collect::<Result<Vec<_>>>()?;
         let config = self.decoding.over(&bundles[0].decoding)?;
@@ -152,8 +152,8 @@ impl Translate {
         let nothing = TranslationConstraints::default();
         let constraints = constraints.as_ref().unwrap_or(&nothing);
         let written = |line: &Line, mut translations: Vec<Translation>| {
-            if self.least_risk {
-                translations = least_risk(translations)?;
+            if let Some(likeness) = self.least_risk {
+                translations = least_risk(translations, likeness)?;
             }
             let of = |one: &Translation| constraints.unmet(tokenizer, &line.text, &one.text);
             let unmet: Vec<Vec<&str>> = translations.iter().map(of).collect();
