@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -11,7 +12,7 @@ use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, Generator, Text
 use attentive_core::TrajectoryProcessor;
 use attentive_data::{
     BatchConfig, CorpusRules, DocumentUnit, EncodedCorpus, Epochs, LabeledText, OnProblem, Order, PairBatcher,
-    ParallelFiles, Side, SpecialIds, Storage, TextFiles, TokenCache, TsvLayout,
+    ParallelFiles, Side, SpecialIds, Storage, TextFiles, TokenCache, TsvLayout, open_bytes,
 };
 use attentive_model::Role;
 use attentive_run::Recipe;
@@ -213,9 +214,20 @@ pub fn packed_pictures(bytes: &[u8]) {
     }
 }
 
+/// Whether a file has more text than is read here: 135 bytes of Zstandard may have millions of lines.
+fn is_large(path: &Path) -> bool {
+    const MAX_BYTES: u64 = 1 << 18;
+    let Ok(unpacked) = open_bytes(path) else { return false };
+    io::copy(&mut unpacked.take(MAX_BYTES + 1), &mut io::sink()).is_ok_and(|n_bytes| n_bytes > MAX_BYTES)
+}
+
 /// A corpus, plain or compressed.
 pub fn corpus(bytes: &[u8]) {
-    let files = ParallelFiles::tsv([file("a.tsv", bytes)]);
+    let path = file("a.tsv", bytes);
+    if is_large(&path) {
+        return;
+    }
+    let files = ParallelFiles::tsv([path]);
     let strict = CorpusRules::default();
     let lenient =
         CorpusRules { on_columns: OnProblem::Skip, on_invalid_utf8: OnProblem::Skip, ..CorpusRules::default() };
@@ -362,6 +374,9 @@ pub fn sentencepiece_model(bytes: &[u8]) {
 /// Text for language models by lines, paragraphs and files, and labelled text.
 pub fn text(bytes: &[u8]) {
     let path = file("a.txt", bytes);
+    if is_large(&path) {
+        return;
+    }
     for unit in [DocumentUnit::Line, DocumentUnit::Paragraph, DocumentUnit::File] {
         let mut documents = TextFiles::new([&path], unit).documents();
         if documents.by_ref().all(|piece| piece.is_ok()) {
