@@ -180,6 +180,7 @@ fn texts_are_drafted_contrasted_and_told_as_objects() {
     for (flags, problem) in [
         (&["--contrastive", "0.5", "--temperature", "0"][..], "cannot be used with"),
         (&["--draft", "runs/letters-2", "--draft-ngrams", "2"], "cannot be used with"),
+        (&["--draft-ngrams", "2", "--regex", "a*"], "cannot be used with"),
         (&["--draft-tokens", "2"], "required arguments were not provided"),
     ] {
         let error = String::from_utf8(folder.run(&[&["generate", "ab"], flags].concat(), "").stderr).unwrap();
