@@ -179,8 +179,14 @@ fn bad_input_is_named() {
     contains(&compare(["two", "two"], "two", &["--tokenize", "14z"]), &["14z", "13a"]);
     contains(&compare(["two", "two"], "two", &["--tokenize", "flores200"]), &["--spm-model"]);
     contains(&compare(["two", "two"], "two", &["--smooth", "half"]), &["half", "add-k"]);
-    contains(&compare(["two", "two"], "two", &["--ter-no-punct"]), &["--ter", "--metric ter"]);
-    contains(&compare(["two", "two"], "two", &["--chrf-word-order", "2"]), &["--chrf", "chrf++"]);
+    let two = |more: &[&str]| compare(["two", "two"], "two", more);
+    contains(&two(&["--ter-no-punct"]), &["--ter-… is for ter: ask for it by --metric"]);
+    contains(&two(&["--chrf-word-order", "2"]), &["--chrf", "chrf++"]);
+    contains(&two(&["--split-compounds"]), &["--split-compounds is for paper-bleu"]);
+    for option in [["--tokenize", "none"], ["--smooth", "none"]] {
+        contains(&two(&["--metric", "chrf", option[0], option[1]]), &["are for bleu"]);
+    }
+    contains(&two(&["--metric", "wer", "--lowercase"]), &["--lowercase is for bleu and paper-bleu"]);
     let one = folder.run(&["compare", "two", "--reference", "two"], "");
     assert_eq!(one.status.code(), Some(2), "one system is not a comparison");
 }

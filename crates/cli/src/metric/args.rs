@@ -108,32 +108,33 @@ pub(crate) struct MetricArgs {
 impl MetricArgs {
     /// The scores asked for, in order, none twice. `effective_order` is what BLEU of single sentences needs.
     pub(crate) fn scorers(&self, effective_order: bool) -> Result<Vec<Box<dyn AnyScorer>>> {
+        use MetricName as Name;
         let bleu = Bleu { effective_order, ..self.bleu()? };
-        let mut names: Vec<MetricName> = Vec::new();
-        for name in &self.metric {
-            if !names.contains(name) {
-                names.push(*name);
-            }
+        let is_plain = self.tokenize == "13a" && self.smooth_method == "exp" && self.smooth_value.is_none();
+        for (is_usual, of, options) in [
+            (is_plain, &[Name::Bleu][..], "--tokenize and --smooth-… are for bleu"),
+            (!self.lowercase, &[Name::Bleu, Name::PaperBleu], "--lowercase is for bleu and paper-bleu"),
+            (!self.split_compounds, &[Name::PaperBleu], "--split-compounds is for paper-bleu"),
+            (self.chrf(0) == Chrf::default(), &[Name::Chrf, Name::ChrfPlusPlus], "--chrf-… is for chrf and chrf++"),
+            (self.ter() == Ter::default(), &[Name::Ter], "--ter-… is for ter"),
+        ] {
+            ensure!(is_usual || of.iter().any(|name| self.metric.contains(name)), "{options}: ask for it by --metric");
         }
-        let has_chrf = names.iter().any(|name| matches!(name, MetricName::Chrf | MetricName::ChrfPlusPlus));
-        let no_chrf = self.chrf(0) == Chrf::default();
-        ensure!(has_chrf || no_chrf, "options that begin with --chrf are for --metric chrf or chrf++");
-        let has_ter = names.contains(&MetricName::Ter) || self.ter() == Ter::default();
-        ensure!(has_ter, "options that begin with --ter are for --metric ter");
         let scorer = |name| -> Box<dyn AnyScorer> {
             match name {
-                MetricName::Bleu => Box::new(bleu.clone()),
-                MetricName::Chrf => Box::new(self.chrf(0)),
-                MetricName::ChrfPlusPlus => Box::new(self.chrf(2)),
-                MetricName::Ter => Box::new(self.ter()),
-                MetricName::PaperBleu => Box::new(self.paper_bleu()),
-                MetricName::Wer => Box::new(ErrorRate::words()),
-                MetricName::Cer => Box::new(ErrorRate::characters()),
-                MetricName::Exact => Box::new(ExactMatch),
-                MetricName::Aer => Box::new(AlignmentErrorRate),
+                Name::Bleu => Box::new(bleu.clone()),
+                Name::Chrf => Box::new(self.chrf(0)),
+                Name::ChrfPlusPlus => Box::new(self.chrf(2)),
+                Name::Ter => Box::new(self.ter()),
+                Name::PaperBleu => Box::new(self.paper_bleu()),
+                Name::Wer => Box::new(ErrorRate::words()),
+                Name::Cer => Box::new(ErrorRate::characters()),
+                Name::Exact => Box::new(ExactMatch),
+                Name::Aer => Box::new(AlignmentErrorRate),
             }
         };
-        Ok(names.into_iter().map(scorer).collect())
+        let first = self.metric.iter().enumerate().filter(|&(at, name)| !self.metric[..at].contains(name));
+        Ok(first.map(|(_, &name)| scorer(name)).collect())
     }
 
     /// BLEU alone.
