@@ -119,6 +119,8 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     let refused = folder.fail(&["attention", "--model", transformer, "--alignment", "--html", "x.html", "ab ab"], "");
     contains(&refused, &["name it with --out"]);
     contains(&folder.fail(&["reproduce", "figures", "--out", "rnn.toml"], ""), &["can't make the folder rnn.toml"]);
+    let alone = folder.run(&["reproduce", "figures", "--word", "street"], "");
+    contains(&String::from_utf8_lossy(&alone.stderr), &["--model <DIR>", "--encoder <DIR>"]);
     // A drawing has the form that its name ends with.
     for command in ["attention", "lens", "saliency"] {
         folder.succeed(&[command, "--model", transformer, "--out", "map.png", "it was ab"], "");

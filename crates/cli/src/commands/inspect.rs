@@ -108,8 +108,7 @@ fn show_adapter(adapter: &Adapter, place: &str, settings: &Table, lists_params: 
 /// Sizes and costs, from the configuration alone.
 fn show_model(model: &ModelConfig) -> Result<()> {
     say!("family       {} ({})", model.family(), model.summary())?;
-    let table = Table::try_from(model)?;
-    for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
+    for (key, value) in Table::try_from(model)?.iter().filter(|(key, _)| *key != "family") {
         say!("  {key} = {value}")?;
     }
     Ok(say!("{}", Sizes::of(model))?)

@@ -14,7 +14,7 @@ use attentive_model::table1::LayerSizes;
 use attentive_paper::{self as paper, Exhibit, Growth, Length, Reproduction};
 use attentive_run::{Run, TrainOptions, language_pair, parallel_folder, parse_time};
 use attentive_task::{Log, WarningsOnly};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::{
     BackendArgs, check_writable,
@@ -200,6 +200,7 @@ impl Table3 {
 /// Draw the figures: positions, schedules, paths of optimizers, label smoothing, BPE's merges, CANINE's pre-training; of a
 /// trained model also what "it" attends to, and of an encoder the vectors of a word in several sentences.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("of").args(["model", "encoder"]).multiple(true))]
 struct Figures {
     /// Folder of the drawings, SVG, and their tables, Markdown.
     #[arg(long, value_name = "DIR", default_value = "figures")]
@@ -211,10 +212,10 @@ struct Figures {
     #[arg(long, value_name = "DIR")]
     encoder: Option<PathBuf>,
     /// The word that is followed.
-    #[arg(long, value_name = "WORD", default_value = paper::WORD)]
+    #[arg(long, value_name = "WORD", default_value = paper::WORD, requires = "of")]
     word: String,
     /// Sentences of it: the first for the model, all for the encoder.
-    #[arg(default_values = paper::SENTENCES)]
+    #[arg(default_values = paper::SENTENCES, requires = "of")]
     sentences: Vec<String>,
     #[command(flatten)]
     backend: BackendArgs,
@@ -234,8 +235,8 @@ impl Figures {
             ("canine", paper::Canine::default().make()?),
         ];
         if let Some(model) = model {
-            let attention = paper::Attention::of(model, sentences[0].clone(), word.clone());
-            exhibits.push(("attention", attention.make(&device)?));
+            exhibits
+                .push(("attention", paper::Attention::of(model, sentences[0].clone(), word.clone()).make(&device)?));
         }
         if let Some(model) = encoder {
             exhibits.push(("contextual-vectors", paper::ContextualVectors { model, word, sentences }.make(&device)?));

@@ -48,8 +48,7 @@ pub(crate) struct Train {
 impl Train {
     pub(super) fn run(self) -> Result<ExitCode> {
         let peers = processes::start()?;
-        let trained = self.train(&peers);
-        trained.inspect_err(|error| processes::end(&*peers, error))
+        self.train(&peers).inspect_err(|error| processes::end(&*peers, error))
     }
 
     /// Trains together with other processes, of which the first one speaks.
