@@ -1,6 +1,6 @@
 //! What tokens write one after another is what they are decoded to together.
 
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 
 use attentive_testkit::Golden;
 use attentive_tokenizer::{
@@ -39,7 +39,8 @@ fn check(tokenizer: &dyn Tokenizer, ids: &[TokenId]) {
     }
 }
 
-fn tokenizers() -> Vec<Box<dyn Tokenizer>> {
+/// Of every kind, and each with more tokens.
+static TOKENIZERS: LazyLock<Vec<Box<dyn Tokenizer>>> = LazyLock::new(|| {
     let model = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
         Box::new(SentencePiece::from_model(&path).unwrap()) as Box<dyn Tokenizer>
@@ -62,13 +63,13 @@ fn tokenizers() -> Vec<Box<dyn Tokenizer>> {
     let extended: Vec<_> = extended.collect();
     tokenizers.extend(extended);
     tokenizers
-}
+});
 
 #[test]
 fn every_token_writes_what_it_is_decoded_to() {
-    for tokenizer in tokenizers() {
+    for tokenizer in &*TOKENIZERS {
         let n = tokenizer.vocab_size().min(2000) as TokenId;
-        (0..n).for_each(|id| check(&*tokenizer, &[id]));
+        (0..n).for_each(|id| check(&**tokenizer, &[id]));
         assert!(tokenizer.written(Place::Start, 0).is_some());
         assert_eq!(tokenizer.written(Place::Inside, TokenId::MAX).unwrap().0, b"", "no token, or not a character");
     }
@@ -102,21 +103,21 @@ proptest! {
     #[test]
     fn texts_of_any_script_are_written_by_their_tokens(text: String, line in prop::sample::select(LINES.to_vec())) {
         let text = format!("{line}{text}");
-        for tokenizer in tokenizers() {
+        for tokenizer in &*TOKENIZERS {
             let ids = tokenizer.encode(&text);
-            check(&*tokenizer, &ids);
+            check(&**tokenizer, &ids);
             // Those that give every text back write it.
             if tokenizer.decode_bytes(&ids).unwrap() == text.as_bytes() {
-                prop_assert_eq!(written(&*tokenizer, &ids).unwrap(), text.as_bytes());
+                prop_assert_eq!(written(&**tokenizer, &ids).unwrap(), text.as_bytes());
             }
         }
     }
 
     #[test]
     fn any_tokens_are_written_as_they_are_decoded(draws in prop::collection::vec(any::<u32>(), 0..30)) {
-        for tokenizer in tokenizers() {
+        for tokenizer in &*TOKENIZERS {
             let n = tokenizer.vocab_size() as u32;
-            check(&*tokenizer, &draws.iter().map(|draw| draw % n).collect::<Vec<_>>());
+            check(&**tokenizer, &draws.iter().map(|draw| draw % n).collect::<Vec<_>>());
         }
     }
 }
