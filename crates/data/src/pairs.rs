@@ -379,8 +379,8 @@ fn columns(line: Line, layout: TsvLayout) -> Result<[Line; 2], (Problem, Line)> 
     }
     let problem = if line.bytes.trim_ascii().is_empty() && !line.bytes.contains(&b'\t') {
         Problem::Empty
-    } else if line.is_over_long && layout.columns.is_some() {
-        // A column that comes after the cut.
+    } else if line.is_over_long && (layout.columns.is_some() || !line.bytes.contains(&b'\t')) {
+        // A column comes after the cut.
         Problem::TooManyBytes
     } else {
         Problem::Columns
