@@ -312,7 +312,8 @@ fn bad_input_is_named() {
     fs::write(folder.path("latin.txt"), b"caf\xe9\n").unwrap();
     says(&["data.train.text=latin.txt"], &["latin.txt:1", "UTF-8"]);
     folder.write("short.txt", "ab");
-    says(&["data.train.text=short.txt", "data.validation_fraction=0"], &["tokens", "batch.context"]);
+    says(&["data.train.text=short.txt", "data.validation_fraction=0"], &["data.train: ", "tokens", "batch.context"]);
+    says(&["data.validation_fraction=0.001"], &["data.validation_fraction: ", "give it more", "batch.context"]);
 }
 
 #[test]

@@ -79,7 +79,9 @@ pub enum DataError {
     )]
     NoSeparator,
     /// A text that is shorter than a context.
-    #[error("the text has {n_tokens} tokens, a context of {context} needs one more than that: shorten the context")]
+    #[error(
+        "the text has {n_tokens} tokens, a context of {context} needs one more than that: give it more, or shorten the context"
+    )]
     ShortText {
         /// Number of tokens.
         n_tokens: u64,

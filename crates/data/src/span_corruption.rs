@@ -72,9 +72,21 @@ impl SpanCorruption {
     /// How many of `n` tokens are hidden, and in how many spans: `max(1, round(rate · n))` but not all, and as many spans as
     /// their mean length makes of them, if there are as many sentinels and tokens to stand between them.
     fn sizes(&self, n: usize) -> [usize; 2] {
+        let [n_hidden, n_spans] = self.wanted(n);
+        [n_hidden, n_spans.min(self.sentinels.len() - 1)]
+    }
+
+    /// [`sizes`](Self::sizes) with as many sentinels as it takes.
+    fn wanted(&self, n: usize) -> [usize; 2] {
         let n_hidden = ((n as f64 * self.config.rate).round() as usize).clamp(1, (n - 1).max(1));
         let n_spans = ((n_hidden as f64 / self.config.mean_span).round() as usize).max(1);
-        [n_hidden, n_spans.min(n_hidden).min(n - n_hidden + 1).min(self.sentinels.len() - 1)]
+        [n_hidden, n_spans.min(n_hidden).min(n - n_hidden + 1)]
+    }
+
+    /// The mean length of the spans of a text of `n` tokens, if it is above what was asked for, as there are too few sentinels.
+    pub fn stretched_span(&self, n: usize) -> Option<f64> {
+        let ([n_hidden, n_spans], [_, n_wanted]) = (self.sizes(n), self.wanted(n));
+        (n_spans < n_wanted).then(|| n_hidden as f64 / n_spans as f64)
     }
 
     /// Tokens of the target of a text of `n` tokens, sentinels and end included.

@@ -34,6 +34,7 @@ proptest! {
         text in prop::collection::vec(2_u32..800, 1..200), rate in 0.0_f64..1.0, mean_span in 0.5_f64..30.0,
         n_sentinels in 2_u32..200, seed in any::<u64>(), epoch in 0_u64..9, example in any::<u64>(),
     ) {
+        let n_wanted = corruption(rate, mean_span, 200, seed).spans(text.len(), epoch, example).len();
         let corruption = corruption(rate, mean_span, n_sentinels, seed);
         let (input, target) = corruption.corrupt(&text, epoch, example);
         prop_assert_eq!(restored(&input, &target), text.clone());
@@ -47,6 +48,8 @@ proptest! {
         let n_hidden: usize = spans.iter().map(ExactSizeIterator::len).sum();
         prop_assert_eq!(n_hidden, ((text.len() as f64 * rate).round() as usize).clamp(1, (text.len() - 1).max(1)));
         prop_assert!(spans.len() < n_sentinels as usize);
+        let mean = n_hidden as f64 / spans.len() as f64;
+        prop_assert_eq!(corruption.stretched_span(text.len()), (spans.len() < n_wanted).then_some(mean));
         prop_assert_eq!([input.len(), target.len()], [text.len() - n_hidden + spans.len() + 1, n_hidden + spans.len() + 2]);
         // Sentinels count down from the first one.
         let order: Vec<u32> = target.into_iter().filter(|&id| id > 800).collect();

@@ -14,7 +14,7 @@ use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use crate::{
-    Log, Resizable, Result, Start, Task, Texts,
+    Error, Log, Resizable, Result, Start, Task, Texts,
     config::{CausalLmRecipe, ContextSource, RunRecipe},
     example, initial,
     score::{mean_nats, nll},
@@ -70,8 +70,10 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
             ContextSource::Packed => ContextOrder::Shuffled { seed },
             ContextSource::Random => ContextOrder::RandomOffsets { seed },
         };
-        let batcher = |stream: TokenStream, order| ContextBatcher::new(stream, batch.context, n_rows, order);
-        let train_batches = batcher(text, order)?;
+        let batcher = |stream: TokenStream, order, part| {
+            ContextBatcher::new(stream, batch.context, n_rows, order).map_err(|error| Error::from(error).of_part(part))
+        };
+        let train_batches = batcher(text, order, "train")?;
         say!(
             log,
             "batches   {} of {} × {} tokens in an epoch",
@@ -90,7 +92,9 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
             pretrained,
             chat: chat.flatten(),
             train: train_batches,
-            validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential)).transpose()?,
+            validation: held_out
+                .map(|stream| batcher(stream, ContextOrder::Sequential, texts.validation_key()))
+                .transpose()?,
             texts,
         })
     }

@@ -94,10 +94,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Names the part of the data, `validation` for example, in which nothing is left.
+    /// Names the part of the data, `validation` for example, in which nothing is left, or not enough.
     pub(crate) fn of_part(self, part: &str) -> Self {
         match self {
-            Self::Data(cause @ (DataError::NoPairs | DataError::NoText)) => {
+            Self::Data(cause @ (DataError::NoPairs | DataError::NoText | DataError::ShortText { .. })) => {
                 Self::While { doing: format!("data.{part}"), cause: cause.into() }
             }
             error => error,

@@ -14,7 +14,7 @@ use attentive_weights::Tensors;
 use burn::tensor::activation::log_softmax;
 
 use crate::{
-    Log, Resizable, Result, Start, Task, Texts,
+    Error, Log, Resizable, Result, Start, Task, Texts,
     config::{ContextSource, Problem, RunRecipe, SpanCorruptionRecipe},
     example, initial,
     masked_lm::{print_guesses, share, values},
@@ -82,8 +82,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         let (batch, specials) = (recipe.batch, special_ids(&*tokenizer)?);
         let sentinels: Vec<u32> = (0..).map_while(|index| tokenizer.sentinel(index)).collect();
         let n_rows = batch.rows.or(1);
-        let batcher = |stream: TokenStream, order, seed| -> Result<SpanBatcher> {
-            let contexts = ContextBatcher::new(stream, batch.context, n_rows, order)?;
+        let batcher = |stream: TokenStream, (order, seed), part| -> Result<SpanBatcher> {
+            let contexts = ContextBatcher::new(stream, batch.context, n_rows, order);
+            let contexts = contexts.map_err(|error| Error::from(error).of_part(part))?;
             let corruption = SpanCorruption::new(recipe.corruption, sentinels.clone(), specials.eos, seed)?;
             Ok(SpanBatcher::new(contexts, corruption, specials))
         };
@@ -92,7 +93,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
             ContextSource::Packed => ContextOrder::Shuffled { seed },
             ContextSource::Random => ContextOrder::RandomOffsets { seed },
         };
-        let train_batches = batcher(text, order, seed)?;
+        let train_batches = batcher(text, (order, seed), "train")?;
         // The decoder reads a target after its first token, and not its end.
         let n_target = train_batches.corruption().target_len(batch.context);
         if let Some(max_len) = config.max_len().filter(|&max_len| max_len < n_target) {
@@ -114,6 +115,13 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
             format_args!("{:.0} %", 100.0 * recipe.corruption.rate),
             recipe.corruption.mean_span
         );
+        if let Some(mean) = train_batches.corruption().stretched_span(batch.context) {
+            log.warning(&format!(
+                "the vocabulary has {} sentinels, one for each span and one more: spans have {mean:.1} tokens in the mean; \
+                 lower batch.context or corruption.rate, or raise corruption.mean_span",
+                sentinels.len()
+            ));
+        }
         Ok(Self {
             config,
             objective: recipe.objective,
@@ -121,7 +129,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
             pretrained: start.pretrained.map(|bundle| bundle.params),
             train: train_batches,
             // The same spans whatever the run, so that runs can be compared.
-            validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential, 0)).transpose()?,
+            validation: held_out
+                .map(|stream| batcher(stream, (ContextOrder::Sequential, 0), texts.validation_key()))
+                .transpose()?,
             texts,
         })
     }

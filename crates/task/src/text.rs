@@ -96,6 +96,13 @@ impl Texts {
     }
 }
 
+impl Texts {
+    /// The setting of `[data]` that says what is validated on.
+    pub(crate) fn validation_key(&self) -> &'static str {
+        if self.validation.is_some() { "validation" } else { "validation_fraction" }
+    }
+}
+
 impl TextSource {
     /// The training and validation sentences of the built-in corpus.
     fn builtin() -> [Self; 2] {

@@ -1,5 +1,6 @@
 //! What is wrong with a recipe, with the file and line of each key.
 
+use attentive_data::DataError;
 use attentive_optim::OptimizerError;
 use attentive_task::{Error, Result, config::Problem};
 use attentive_trainer::TrainError;
@@ -61,6 +62,7 @@ pub(super) fn settings_of(error: &Error) -> Option<(&'static str, Vec<String>)> 
         Error::Setting(problem) => return Some(("", problem.keys().to_vec())),
         Error::Model(error) => ("model", error.keys()),
         Error::Data(error) => ("batch", error.keys()),
+        Error::While { cause, .. } => ("batch", cause.downcast_ref::<DataError>()?.keys()),
         Error::Decode(error) => ("decoding", error.keys()),
         Error::Optimizer(error) | Error::Train(TrainError::Optimizer(error)) => (section_of(error), error.keys()),
         Error::Train(error) => ("training", error.keys()),
