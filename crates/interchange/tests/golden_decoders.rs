@@ -2,6 +2,7 @@
 
 use std::{fs, ops::ControlFlow, path::Path};
 
+use attentive_attention::Activation;
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, Generator, Lengths};
 use attentive_core::LanguageModel;
@@ -257,6 +258,11 @@ fn settings_are_followed_refused_or_noted() {
         ),
         ("llama", json!({ "rope_parameters": { "rope_type": "linear" } }), "factor is missing"),
         ("llama", json!({ "rope_parameters": { "rope_type": "yarn", "factor": 2.0, "mscale": 0.7 } }), "mscale = 0.7"),
+        (
+            "llama",
+            json!({ "rope_parameters": { "rope_type": "default", "partial_rotary_factor": 0.5 } }),
+            "partial_rotary_factor is 0.5",
+        ),
         ("llama", json!({ "attention_bias": true }), "attention_bias and mlp_bias differ"),
         ("llama", json!({ "hidden_act": "swishy" }), "hidden_act is \"swishy\""),
         ("llama", json!({ "hidden_size": "eight" }), "hidden_size is \"eight\""),
@@ -274,6 +280,46 @@ fn settings_are_followed_refused_or_noted() {
     }
     let noted = with_settings("llama", &json!({ "residual_multiplier": 0.5, "sliding_window": 7 })).unwrap().notes;
     assert!(noted[0].contains("residual_multiplier = 0.5, sliding_window = 7"), "{noted:?}");
+}
+
+/// As the class of each in transformers does.
+#[test]
+fn an_architecture_follows_the_settings_of_its_own_names_and_notes_others() {
+    let config = |name: &str, changes: &Value| {
+        let Imported { bundle, notes, .. } = with_settings(name, changes).unwrap();
+        (bundle.spec::<GptConfig>().unwrap(), notes.join("; "))
+    };
+    for (name, changes) in [
+        (
+            "llama",
+            json!({ "rotary_pct": 0.5, "partial_rotary_factor": 0.5, "rotary_emb_base": 7, "hidden_activation": "gelu" }),
+        ),
+        ("gpt-neox", json!({ "partial_rotary_factor": 0.5, "rope_theta": 7 })),
+        ("gemma", json!({ "hidden_activation": "relu" })),
+        ("gemma2", json!({ "hidden_act": "relu" })),
+    ] {
+        let ((expected, _), (found, notes)) = (config(name, &json!({})), config(name, &changes));
+        assert_eq!(found, expected, "{name}");
+        for key in changes.as_object().unwrap().keys() {
+            assert!(notes.contains(&format!("{key} = ")), "{name}: {key}: {notes}");
+        }
+    }
+    let yarn =
+        |original: u32| json!({ "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": original });
+    let both = config("llama", &json!({ "rope_parameters": yarn(64), "original_max_position_embeddings": 32 }));
+    assert_eq!(both, config("llama", &json!({ "rope_parameters": yarn(32) })));
+}
+
+#[test]
+fn released_gemmas_call_the_approximation_gelu() {
+    let released = json!({ "hidden_act": "gelu", "hidden_activation": null });
+    let config = |bundle: &Bundle| bundle.spec::<GptConfig>().unwrap().activation;
+    let exact = with_settings("gemma", &json!({ "hidden_act": "gelu_python" })).unwrap().bundle;
+    assert_eq!(config(&with_settings("gemma", &released).unwrap().bundle), Activation::GeluTanh);
+    assert_eq!(config(&exact), Activation::Gelu);
+    let folder = tempfile::tempdir().unwrap();
+    export(&exact, Format::Gemma, &ExportConfig::default(), folder.path()).unwrap();
+    assert_eq!(config(&import(folder.path(), &ImportConfig::default()).unwrap().bundle), Activation::Gelu);
 }
 
 /// As `rope_parameters` of transformers' configurations are made of both.

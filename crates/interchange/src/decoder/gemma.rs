@@ -1,5 +1,6 @@
 //! Gemma: Llama with embeddings times √d_model, GEGLU, and gains stored less one.
 
+use attentive_attention::Activation;
 use attentive_model::GptConfig;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +19,14 @@ impl Architecture for Gemma {
     const NAMES: Names = Names { gain_offset: 1.0, ..Names::LLAMA };
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        read_gemma_like(keys, &USUAL)
+        let config = read_gemma_like(keys, &USUAL)?;
+        // The released files say gelu, and were trained with its approximation by tanh.
+        let is_released = keys.find::<String>(USUAL.activation_key)?.is_some_and(|name| name == "gelu");
+        if is_released {
+            keys.repeats("hidden_activation", |name| name == "gelu_pytorch_tanh");
+            return Ok(GptConfig { activation: Activation::GeluTanh, ..config });
+        }
+        Ok(config)
     }
 
     fn write(config: &GptConfig) -> Map<String, Value> {
@@ -49,7 +57,8 @@ pub(super) fn read_layered(
     [of_scores, of_logits]: [Option<f64>; 2],
     is_full: impl Fn(usize) -> bool,
 ) -> Result<GptConfig, InterchangeError> {
-    let config = read_gemma_like(keys, &Usual { kv_heads: Some(4), bases, ..USUAL })?;
+    let config =
+        read_gemma_like(keys, &Usual { activation_key: "hidden_activation", kv_heads: Some(4), bases, ..USUAL })?;
     let (head_dim, scalar) = (config.head_dim(), keys.get("query_pre_attn_scalar", 256.0)?);
     keys.must(
         scalar == head_dim as f64,
@@ -87,6 +96,7 @@ fn write_gemma_like(config: &GptConfig) -> Map<String, Value> {
     // The name that the authors have, which the oldest readers compare with.
     let name = match activations::theirs(config.activation) {
         "gelu_new" => "gelu_pytorch_tanh",
+        "gelu" => "gelu_python",
         name => name,
     };
     extend(&mut settings, json!({ "hidden_act": name, "hidden_activation": name, "attention_bias": false }));

@@ -12,6 +12,13 @@ use super::{
 };
 use crate::InterchangeError;
 
+const USUAL: Usual = Usual {
+    share: Some(rotary::Share { key: "rotary_pct", usual: 0.25 }),
+    bases: rotary::Bases { key: "rotary_emb_base", ..rotary::Bases::USUAL },
+    activation: "gelu",
+    ..Usual::LLAMA
+};
+
 pub(crate) struct GptNeoX;
 
 impl Architecture for GptNeoX {
@@ -31,7 +38,11 @@ impl Architecture for GptNeoX {
     };
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        let config = read_llama_like(keys, &Usual { turned: 0.25, activation: "gelu", ..Usual::LLAMA })?;
+        let config = read_llama_like(keys, &USUAL)?;
+        if let PositionsConfig::Rotary(rotary) = &config.positions {
+            keys.repeats("rope_theta", |theta| *theta == rotary.theta);
+            keys.repeats("partial_rotary_factor", |share| *share == rotary::share(&config));
+        }
         let bias = keys.get("attention_bias", true)?;
         keys.must(bias, "attention_bias is false; here all layers of this architecture have biases");
         let config = GptConfig {

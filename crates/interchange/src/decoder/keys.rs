@@ -65,6 +65,13 @@ impl<'a> Keys<'a> {
             .ok_or_else(|| InterchangeError::Damaged { path: self.path.clone(), problem: format!("{key} is missing") })
     }
 
+    /// Marks a setting as read where its value is one that says nothing new.
+    pub(crate) fn repeats(&mut self, key: &str, is_known: impl FnOnce(&Value) -> bool) {
+        if self.settings.get(key).is_some_and(is_known) {
+            self.read.insert(key.to_owned());
+        }
+    }
+
     /// Notes what our model has no equal of, unless it `holds`.
     pub(crate) fn must(&mut self, holds: bool, problem: impl Into<String>) {
         if !holds {

@@ -257,10 +257,11 @@ fn normal(config: &GptConfig) -> GptConfig {
 struct Usual {
     /// Width of a head; without it, `d_model / n_heads`.
     head_dim: Option<usize>,
-    /// Share of a head's features that rotary positions turn.
-    turned: f64,
-    /// Function within the feed-forward sub-layers.
+    /// Share of a head's features that rotary positions turn; without it, all are turned.
+    share: Option<rotary::Share>,
+    /// Function within the feed-forward sub-layers, and its name.
     activation: &'static str,
+    activation_key: &'static str,
     /// Whether the projection is the embeddings.
     tied: bool,
     /// Heads of keys and values; without it, as many as of queries.
@@ -272,8 +273,9 @@ struct Usual {
 impl Usual {
     const LLAMA: Self = Self {
         head_dim: None,
-        turned: 1.0,
+        share: None,
         activation: "silu",
+        activation_key: "hidden_act",
         tied: false,
         kv_heads: None,
         bases: rotary::Bases::USUAL,
@@ -286,16 +288,21 @@ impl Usual {
 /// As [`Keys::find`].
 fn read_llama_like(keys: &mut Keys<'_>, usual: &Usual) -> Result<GptConfig, InterchangeError> {
     let [d_model, d_ff, n_layers, n_heads] = sizes_of(keys, "intermediate_size")?;
+    let activation = activation(keys, usual.activation_key, usual.activation)?;
+    for other in ["hidden_act", "hidden_activation"] {
+        keys.repeats(other, |name| name.as_str().and_then(activations::ours) == Some(activation));
+    }
     let config = GptConfig {
         n_kv_heads: keys.find("num_key_value_heads")?.or(usual.kv_heads),
         head_dim: keys.find("head_dim")?.or(usual.head_dim),
-        activation: activation(keys, &["hidden_activation", "hidden_act"], usual.activation)?,
+        activation,
         epsilon: keys.get("rms_norm_eps", 1e-6)?,
         attention_dropout: keys.get("attention_dropout", 0.0)?,
         tie_projection: keys.get("tie_word_embeddings", usual.tied)?,
         ..GptConfig::llama_like(keys.need("vocab_size")?, d_ff, [n_layers, n_heads, d_model])
     };
-    let rotary::Positions { rotary, window_theta } = rotary::read(keys, config.head_dim(), usual.turned, &usual.bases)?;
+    let rotary::Positions { rotary, window_theta } =
+        rotary::read(keys, config.head_dim(), usual.share.as_ref(), &usual.bases)?;
     Ok(GptConfig { positions: PositionsConfig::Rotary(rotary), window_theta, ..config })
 }
 
@@ -352,16 +359,12 @@ pub(crate) fn extend(settings: &mut Map<String, Value>, more: Value) {
     }
 }
 
-/// The activation that the first of `names` that is set says, or `usual`.
+/// The activation that `key` says, or `usual`.
 ///
 /// # Errors
 /// As [`Keys::find`].
-fn activation(keys: &mut Keys<'_>, names: &[&str], usual: &str) -> Result<Activation, InterchangeError> {
-    let mut found = None;
-    for name in names {
-        found = found.or(keys.find::<String>(name)?.map(|value| (*name, value)));
-    }
-    let (key, name) = found.unwrap_or((names[0], usual.to_owned()));
+fn activation(keys: &mut Keys<'_>, key: &str, usual: &str) -> Result<Activation, InterchangeError> {
+    let name: String = keys.get(key, usual.to_owned())?;
     let activation = activations::ours(&name);
     keys.must(activation.is_some(), activations::unknown(key, &name));
     Ok(activation.unwrap_or(Activation::Silu))

@@ -43,7 +43,7 @@ impl Architecture for Opt {
         let is_pre = keys.get("do_layer_norm_before", true)?;
         Ok(GptConfig {
             d_ff,
-            activation: activation(keys, &["activation_function"], "relu")?,
+            activation: activation(keys, "activation_function", "relu")?,
             dropout: keys.get("dropout", 0.1)?,
             attention_dropout: keys.get("attention_dropout", 0.0)?,
             norm: if is_pre { NormPlacement::Pre } else { NormPlacement::Post },

@@ -8,6 +8,8 @@ use super::{
 };
 use crate::InterchangeError;
 
+const USUAL: Usual = Usual { share: Some(rotary::Share::usual(0.5)), activation: "gelu_new", ..Usual::LLAMA };
+
 pub(crate) struct Phi;
 
 impl Architecture for Phi {
@@ -23,7 +25,7 @@ impl Architecture for Phi {
     };
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        let config = read_llama_like(keys, &Usual { turned: 0.5, activation: "gelu_new", ..Usual::LLAMA })?;
+        let config = read_llama_like(keys, &USUAL)?;
         let of_queries = keys.get("qk_layernorm", false)?;
         keys.must(!of_queries, "qk_layernorm is true; queries and keys of this architecture are not normalised here");
         let config = GptConfig {

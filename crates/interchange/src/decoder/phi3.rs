@@ -20,7 +20,7 @@ impl Architecture for Phi3 {
         Names { qkv: Qkv::Stacked("self_attn.qkv_proj"), gate_and_inner: Some("mlp.gate_up_proj"), ..Names::LLAMA };
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        let config = read_llama_like(keys, &Usual::LLAMA)?;
+        let config = read_llama_like(keys, &Usual { share: Some(rotary::Share::usual(1.0)), ..Usual::LLAMA })?;
         let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, None, |_| false)?;
         Ok(GptConfig {
             dropout: keys.get("resid_pdrop", 0.0)?,

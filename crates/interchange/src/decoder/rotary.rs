@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::keys::Keys;
 use crate::InterchangeError;
 
-/// Settings that old files have for the share of features that are turned.
-const SHARES: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
+/// The share of features that are turned.
+const SHARE: &str = "partial_rotary_factor";
 
 /// The context of pre-training.
 pub(super) const ORIGINAL: &str = "original_max_position_embeddings";
@@ -21,6 +21,19 @@ pub(crate) struct Positions {
     pub(crate) rotary: Rotary,
     /// The base of layers with a window, if it is another.
     pub(crate) window_theta: Option<f64>,
+}
+
+/// The share of features that are turned: its name in files before version 5, and what counts where nothing is said.
+pub(crate) struct Share {
+    pub(crate) key: &'static str,
+    pub(crate) usual: f64,
+}
+
+impl Share {
+    /// By the name that most have.
+    pub(crate) const fn usual(usual: f64) -> Self {
+        Self { key: SHARE, usual }
+    }
 }
 
 /// Bases of frequencies: the names of files before version 5, and what counts where nothing is said.
@@ -38,18 +51,23 @@ impl Bases {
         Self { key: "rope_theta", usual: 10_000.0, window_key: "rope_local_base_freq", window_usual: None };
 }
 
-/// Reads the rotary positions of heads of width `d_k`, of which `share` are turned where nothing says how many.
+/// Reads the rotary positions of heads of width `d_k`, which are turned whole where the architecture has no `share`.
 ///
 /// # Errors
 /// As [`Keys::find`].
-pub(crate) fn read(keys: &mut Keys<'_>, d_k: usize, share: f64, bases: &Bases) -> Result<Positions, InterchangeError> {
-    let context = keys.find::<usize>("max_position_embeddings")?;
-    let old_base = keys.find::<f64>("rotary_emb_base")?;
-    let base = keys.find(bases.key)?.or(old_base).unwrap_or(bases.usual);
+pub(crate) fn read(
+    keys: &mut Keys<'_>,
+    d_k: usize,
+    share: Option<&Share>,
+    bases: &Bases,
+) -> Result<Positions, InterchangeError> {
+    let context = keys.find::<f64>("max_position_embeddings")?;
+    let base = keys.find(bases.key)?.unwrap_or(bases.usual);
     let local = keys.find::<f64>(bases.window_key)?.or(bases.window_usual);
     let old: Map<String, Value> = keys.get("rope_scaling", Map::new())?;
     let mut of_all: Map<String, Value> = keys.get("rope_parameters", Map::new())?;
     let mut window_theta = local;
+    let is_of_all = !of_all.contains_key("full_attention");
     if let Some(Value::Object(mut full)) = of_all.remove("full_attention") {
         if let Some(Value::Object(windowed)) = of_all.remove("sliding_attention") {
             let kind = kind_of(&windowed);
@@ -64,12 +82,16 @@ pub(crate) fn read(keys: &mut Keys<'_>, d_k: usize, share: f64, bases: &Bases) -
     }
     let number = |key: &str| of_all.get(key).and_then(Value::as_f64);
     let theta = number("rope_theta").unwrap_or(base);
-    let mut share = number(SHARES[0]).unwrap_or(share);
-    for key in SHARES {
-        share = keys.get(key, share)?;
-    }
-    let n_features = (d_k as f64 * share) as usize;
-    let original = keys.find::<usize>(ORIGINAL)?;
+    let turned = match share {
+        Some(share) => number(SHARE).or(keys.find(share.key)?).unwrap_or(share.usual),
+        None => {
+            let told = number(SHARE).unwrap_or(1.0);
+            keys.must(told == 1.0, format!("{SHARE} is {told}; this architecture turns heads whole"));
+            1.0
+        }
+    };
+    let n_features = (d_k as f64 * turned) as usize;
+    let original = if is_of_all { keys.find::<f64>(ORIGINAL)? } else { None };
     let scaling = scaling(keys, &of_all, context, original);
     let window_theta = window_theta.filter(|&local| local != theta || scaling.is_some());
     let rotary = Rotary { theta, n_features: (n_features != d_k).then_some(n_features), scaling };
@@ -82,12 +104,12 @@ fn kind_of(parameters: &Map<String, Value>) -> &str {
     kind.and_then(Value::as_str).unwrap_or("default")
 }
 
-/// The scaling of a model for texts of up to `context` tokens, which was `original` in pre-training.
+/// The scaling of a model for texts of up to `context` tokens; `original`, where it is told, stands for that of the parameters.
 fn scaling(
     keys: &mut Keys<'_>,
     parameters: &Map<String, Value>,
-    context: Option<usize>,
-    original: Option<usize>,
+    context: Option<f64>,
+    original: Option<f64>,
 ) -> Option<RotaryScaling> {
     let kind = kind_of(parameters);
     let known: &[&str] = match kind {
@@ -103,7 +125,7 @@ fn scaling(
             return None;
         }
     };
-    let usual = ["rope_type", "type", "rope_theta", SHARES[0]];
+    let usual = ["rope_type", "type", "rope_theta", SHARE];
     for (key, value) in parameters.iter().filter(|(_, value)| !value.is_null()) {
         // The cut-offs of YaRN are whole pairs, unless it says otherwise.
         let is_idle = key == "truncate" && *value == Value::Bool(true);
@@ -111,25 +133,25 @@ fn scaling(
         keys.must(is_known || kind == "default", format!("{key} = {value} of rope_type {kind:?} is not followed here"));
     }
     let mut number = |key: &str, usual: Option<f64>| {
-        let found = parameters.get(key).and_then(Value::as_f64).or(usual);
+        let told = original.filter(|_| key == ORIGINAL);
+        let found = told.or_else(|| parameters.get(key).and_then(Value::as_f64)).or(usual);
         keys.must(found.is_some(), format!("rope_type is {kind:?}, and {key} is missing"));
         found.unwrap_or(1.0)
     };
     let length = |n: f64| n as usize;
-    let count = |n: usize| n as f64;
     Some(match kind {
         "linear" => RotaryScaling::Linear { factor: number("factor", None) },
         "llama3" => RotaryScaling::Llama3 {
             factor: number("factor", None),
             low_freq_factor: number("low_freq_factor", None),
             high_freq_factor: number("high_freq_factor", None),
-            original_len: length(number(ORIGINAL, None)),
+            original_len: length(number(ORIGINAL, context)),
         },
         "yarn" => {
             let factor = number("factor", None);
             RotaryScaling::Yarn {
                 factor,
-                original_len: length(number(ORIGINAL, context.map(count))),
+                original_len: length(number(ORIGINAL, context)),
                 beta_fast: number("beta_fast", Some(32.0)),
                 beta_slow: number("beta_slow", Some(1.0)),
                 amplitude: number("attention_factor", Some(if factor <= 1.0 { 1.0 } else { 0.1 * factor.ln() + 1.0 })),
@@ -137,11 +159,11 @@ fn scaling(
         }
         "dynamic" => RotaryScaling::Dynamic {
             factor: number("factor", None),
-            original_len: length(number(ORIGINAL, context.map(count))),
+            original_len: length(number("max_position_embeddings", context)),
         },
         "longrope" | "su" => {
-            let original_len = number(ORIGINAL, original.map(count));
-            let factor = number("factor", context.map(|n| count(n) / original_len));
+            let original_len = number(ORIGINAL, context);
+            let factor = number("factor", context.map(|context| context / original_len));
             let usual = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / original_len.ln()).sqrt() };
             let amplitude = number("attention_factor", Some(usual));
             let [short, long] = ["short_factor", "long_factor"].map(|key| {
@@ -195,7 +217,7 @@ pub(crate) fn share(config: &GptConfig) -> f64 {
 pub(crate) fn write(rotary: &Rotary, window_theta: Option<f64>, d_k: usize) -> Map<String, Value> {
     let mut settings = Map::from_iter([("rope_theta".to_owned(), json!(rotary.theta))]);
     if let Some(n) = rotary.n_features {
-        settings.insert(SHARES[0].into(), json!(n as f64 / d_k as f64));
+        settings.insert(SHARE.into(), json!(n as f64 / d_k as f64));
     }
     if let Some(theta) = window_theta {
         settings.insert("rope_local_base_freq".into(), json!(theta));

@@ -72,7 +72,7 @@ pub(super) fn read(keys: &mut Keys<'_>, head: Head, n_labels: Option<usize>) -> 
         BertConfig::modern_bert_like(keys.get("vocab_size", 50_368)?, keys.get("intermediate_size", 1152)?, sizes);
     let (activation, pooler_activation) = read_activations(keys, head)?;
     let windows = read_windows(keys, n_layers)?;
-    let rotary::Positions { rotary, window_theta } = rotary::read(keys, d_model / n_heads.max(1), 1.0, &BASES)?;
+    let rotary::Positions { rotary, window_theta } = rotary::read(keys, d_model / n_heads.max(1), None, &BASES)?;
     let scaling = keys.find::<Map<String, Value>>("rope_scaling")?;
     keys.must(
         scaling.is_none() || windows.window.is_none(),
