@@ -75,7 +75,7 @@ fn items_are_counted() {
 
 #[test]
 fn strings_have_lengths_patterns_and_formats() {
-    check(r#"{"minLength": 2, "maxLength": 3}"#, &[r#""ab""#, r#""é\n\ud83d\ude00""#], &[r#""a""#, r#""abcd""#]);
+    check(r#"{"minLength": 2.0, "maxLength": 3}"#, &[r#""ab""#, r#""é\n\ud83d\ude00""#], &[r#""a""#, r#""abcd""#]);
     check(r#"{"pattern": "^[a-c]+$"}"#, &[r#""abc""#], &[r#""""#, r#""abd""#]);
     check(r#"{"pattern": "b|^x"}"#, &[r#""abc""#, r#""xyz""#, r#""\n\"b""#], &[r#""""#, r#""ac""#]);
     check(r#"{"pattern": "^\\d{3}-\\w$", "maxLength": 5}"#, &[r#""123-x""#], &[r#""12-x""#, r#""123-é""#]);
@@ -109,6 +109,9 @@ fn schemas_refer_to_others() {
         {"type": "object", "properties": {"k": {"const": "a"}}, "required": ["k"]},
         {"type": "object", "properties": {"k": {"const": "b"}, "v": {"type": "integer"}}, "required": ["k"]}]}"#;
     check(tagged, &[r#"{"k":"a"}"#, r#"{"k":"b","v":1}"#], &[r#"{"k":"a","v":1}"#]);
+    // RFC 6901, §6.
+    let named = r##"{"$defs": {"a b%25": {"const": 1}, "a b%": {"const": 2}}, "$ref": "#/$defs/a%20b%25"}"##;
+    check(named, &["2"], &["1"]);
 }
 
 #[test]
@@ -266,6 +269,11 @@ fn what_texts_cannot_be_held_to_is_named() {
         (r#"{"type": "integer", "minimum": 1, "maximum": 0}"#, "no text is of the form"),
         (r#"{"type": "strin"}"#, "type is one or several of"),
         (r#"{"minItems": 4000000000}"#, "too large"),
+        (r#"{"minLength": -1.0}"#, "minLength is a whole number"),
+        (
+            r##"{"$defs": {"a": {"$id": "http://x", "type": "null"}}, "$ref": "#/$defs/a"}"##,
+            "$id is supported at the root",
+        ),
         (r#"{"minItems": 3, "maxItems": 2}"#, "no text is of the form"),
         (r#"{"enum": []}"#, "no text is of the form"),
         (r#"{"enum": [1], "minimum": 0}"#, "#/minimum: minimum beside enum"),

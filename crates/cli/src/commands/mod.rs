@@ -62,7 +62,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use encoder::EncoderArgs;
 use long_lines::LongLines;
-use numbers::{LONG, MANY_TOKENS, MAX_BEAM, above_0, probability, share};
+use numbers::{LONG, MANY_TOKENS, MAX_BEAM, above_0, below_1, probability, share};
 
 pub(crate) use numbers::{at_least_0, integer};
 
@@ -300,10 +300,10 @@ struct SamplingArgs {
     #[arg(long, value_name = "P", value_parser = share())]
     typical_p: Option<f64>,
     /// Draw among tokens at least this probable.
-    #[arg(long, value_name = "P", value_parser = probability())]
+    #[arg(long, value_name = "P", value_parser = below_1())]
     epsilon_cutoff: Option<f64>,
     /// Draw among tokens at least min(ε, √ε · exp(-entropy)) probable.
-    #[arg(long, value_name = "EPSILON", value_parser = probability())]
+    #[arg(long, value_name = "EPSILON", value_parser = below_1())]
     eta_cutoff: Option<f64>,
     /// The same text follows from the same seed.
     #[arg(long, value_name = "N")]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -50,8 +51,9 @@ impl Json {
         if let Self::Array(values) = self { Some(values) } else { None }
     }
 
-    /// The value that a pointer refers to (RFC 6901), `` or `/a/0`.
+    /// The value that a pointer refers to, `` or `/a/0`, as the fragment of a reference has it (RFC 6901, §6).
     pub(super) fn at(&self, pointer: &str) -> Option<&Self> {
+        let pointer = percent_decode_str(pointer).decode_utf8().ok()?;
         let mut parts = pointer.split('/');
         if parts.next() != Some("") {
             return None;

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Number;
+
 use super::{
     FormError,
     expr::{Expr, RuleId, Rules},
@@ -122,6 +124,10 @@ impl<'a> Schemas<'a> {
             |key: &str| key == "type" || ANNOTATIONS.contains(&key) || WHOLE.contains(&key) || type_of(key).is_some();
         if let Some((key, _)) = keywords.iter().find(|(key, _)| !is_known(key)) {
             return Err(problem(&under(path, key), format!("the keyword {key} is not supported")));
+        }
+        if path != "#" && schema.get("$id").is_some() {
+            let text = "$id is supported at the root alone: references below it are to parts of its own schema";
+            return Err(problem(&under(path, "$id"), text));
         }
         let Some((whole, value)) = keywords.iter().find(|(key, _)| WHOLE.contains(&&**key)) else {
             return self.typed(schema, keywords, path);
@@ -542,7 +548,11 @@ fn required<'a>(schema: &'a Json, path: &str) -> Result<Vec<&'a str>, FormError>
 /// A number of characters, items or members.
 fn count(schema: &Json, key: &str, path: &str) -> Result<Option<u32>, FormError> {
     let Some(value) = schema.get(key) else { return Ok(None) };
-    let number = if let Json::Number(number) = value { number.as_u64() } else { None };
+    // 1.0 is whole, too.
+    let whole = |number: &Number| {
+        number.as_u64().or(number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64))
+    };
+    let number = if let Json::Number(number) = value { whole(number) } else { None };
     let count = number.and_then(|number| u32::try_from(number).ok());
     count.map(Some).ok_or_else(|| problem(&under(path, key), format!("{key} is a whole number from 0 on")))
 }
