@@ -397,13 +397,19 @@ impl<M: EncoderDecoder> Translator<M> {
             let empty = Hypothesis { tokens, log_prob: 0.0, token_log_probs, score: 0.0, finished: true };
             translations[idx] = vec![self.translation(empty)];
         }
+        let required: Vec<Vec<Phrase>> =
+            texts.iter().map(|input| constraints.phrases_of(&*self.tokenizer, input.text)).collect();
+        // Texts that are held to words need the scores of all tokens, whose last bits are others than those of a few.
+        let is_held =
+            |idx: &usize| !required[*idx].is_empty() || typed.get(*idx).is_some_and(|typed| !typed.text.is_empty());
+        let (held, free): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_held);
         let mut refused = Vec::new();
-        for batch in batches(&order, &rows, config.batch_tokens) {
+        for batch in [&held, &free].into_iter().flat_map(|order| batches(order, &rows, config.batch_tokens)) {
             let source: Vec<&[TokenId]> = batch.iter().map(|&idx| rows[idx].as_slice()).collect();
             let own = Own {
                 prefixes: batch.iter().filter_map(|&idx| prefixes.get(idx).cloned()).collect(),
                 typed: batch.iter().filter_map(|&idx| typed.get(idx).cloned()).collect(),
-                required: batch.iter().map(|&idx| constraints.phrases_of(&*self.tokenizer, texts[idx].text)).collect(),
+                required: batch.iter().map(|&idx| required[idx].clone()).collect(),
             };
             let found = self.search(&source, &own, frame, (config, search), trace.as_deref_mut())?;
             for (&idx, hypotheses) in batch.iter().zip(found) {

@@ -163,6 +163,20 @@ fn alternatives_differ_at_once_and_groups_are_a_list() {
 }
 
 #[test]
+fn a_text_is_translated_as_it_is_alone() {
+    let terms = ["question\tnot to".parse().unwrap()].to_vec();
+    for translator in tokenizers().map(translator) {
+        let constraints = TranslationConstraints { terms: terms.clone(), ..Default::default() };
+        let [alone, together] = [1, 10_000].map(|batch_tokens| {
+            let config = DecodingConfig { max_len: Some(20), batch_tokens, ..DecodingConfig::default() };
+            let texts = [LINES[0], LINES[1], "the gnu", "is it"].map(Input::from);
+            translator.find(&texts, &[""; 0], &config, Search::Constrained(&constraints, n(3))).unwrap()
+        });
+        assert_eq!(alone, together);
+    }
+}
+
+#[test]
 fn constraints_that_no_text_can_have_are_refused() {
     let translator = translator(kinds()[2].clone());
     let refusal = |constraints: TranslationConstraints| {
