@@ -43,10 +43,10 @@ impl<M: EncoderDecoder> Denoiser<M> {
     /// A model that was trained with `tokenizer`.
     ///
     /// # Errors
-    /// [`BundleError::NoSpecial`] without a mask; [`BundleError::Frame`].
+    /// [`BundleError::NoSentinels`] without a mask; [`BundleError::NoSpecial`]; [`BundleError::Frame`].
     pub fn new(model: M, tokenizer: Arc<dyn Tokenizer>) -> Result<Self, BundleError> {
         let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoSpecial { role });
-        let mask = need(tokenizer.specials().mask, "mask")?;
+        let mask = tokenizer.specials().mask.ok_or(BundleError::NoSentinels)?;
         let framing = tokenizer.framing();
         let source = match framing {
             Some(framing) => framing.of_source(None)?,

@@ -214,10 +214,10 @@ pub enum BundleError {
         /// `padding`, `begin-of-sentence` or `end-of-sentence`.
         role: &'static str,
     },
-    /// The tokenizer has no ids for hidden spans.
+    /// The tokenizer has no ids for what is hidden.
     #[error(
-        "the tokenizer has no sentinels, which mark hidden spans; fill takes a bert, or an encoder–decoder of \
-         span-corruption, as T5 is"
+        "the tokenizer has neither a mask token nor sentinels, which mark what is hidden; fill takes a bert, or an \
+         encoder–decoder that learnt to restore texts, as BART and T5 are"
     )]
     NoSentinels,
     /// The tokenizer has no id for a part of what encoders read.

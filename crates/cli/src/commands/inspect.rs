@@ -17,7 +17,7 @@ pub(crate) struct Inspect {
     #[arg(default_value = "runs/latest")]
     model: PathBuf,
     /// Show a model that is not there instead, without making it: base, big, a row of Table 3, rnnsearch, gpt-2, gpt-3-175b, canine, …
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
     preset: Option<String>,
     /// Also list every parameter with its shape.
     #[arg(long, conflicts_with = "preset")]
