@@ -48,6 +48,7 @@
 //! ```
 
 mod activations;
+mod aliases;
 mod bert;
 mod cache;
 mod canine;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
-    ImportConfig, InterchangeError,
+    ImportConfig, InterchangeError, aliases,
     decoder::{Keys, gemma3},
     elsewhere, files,
     settings::{self, GENERATION, Writing},
@@ -67,6 +67,7 @@ impl<'a> Reader<'a> {
         let is_said =
             |key: &str| key.ends_with("_token_id") || key.ends_with("_softcapping") || key == "sliding_window";
         settings.retain(|key, value| !value.is_null() || is_said(key));
+        let of_aliases = aliases::resolve(&mut settings);
         if let Some(how) = settings.get("quantization_config") {
             let method = how.get("quant_method").unwrap_or(how);
             let problem =
@@ -77,7 +78,7 @@ impl<'a> Reader<'a> {
             folder,
             options,
             settings,
-            notes: of_pictures.into_iter().collect(),
+            notes: of_pictures.into_iter().chain(of_aliases).collect(),
             stored: Vec::new(),
             frame: None,
             languages: None,

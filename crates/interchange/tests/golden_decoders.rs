@@ -224,6 +224,8 @@ fn what_an_architecture_lacks_is_named() {
         ("mistral", Format::Llama, "window: 4 here, not set there"),
         ("qwen2", Format::Llama, "qkv_bias: true here, false there"),
         ("phi", Format::GptNeoX, "projection_bias: true here, not set there"),
+        ("phi", Format::Llama, "\"n_features\":"),
+        ("gemma3", Format::Mistral, "window_theta: "),
         ("llama", Format::Opt, "norm_kind: \"rms\" here, \"layer\" there"),
         ("llama", Format::Gpt2, "positions: its positions are learned"),
     ] {
@@ -294,7 +296,8 @@ fn an_architecture_follows_the_settings_of_its_own_names_and_notes_others() {
             "llama",
             json!({ "rotary_pct": 0.5, "partial_rotary_factor": 0.5, "rotary_emb_base": 7, "hidden_activation": "gelu" }),
         ),
-        ("gpt-neox", json!({ "partial_rotary_factor": 0.5, "rope_theta": 7 })),
+        ("gpt-neox", json!({ "partial_rotary_factor": 0.75, "rope_theta": 7 })),
+        ("mistral", json!({ "rope_local_base_freq": 7 })),
         ("gemma", json!({ "hidden_activation": "relu" })),
         ("gemma2", json!({ "hidden_act": "relu" })),
     ] {

@@ -416,6 +416,20 @@ fn gelu_python_is_the_exact_gelu() {
 }
 
 #[test]
+fn second_names_of_settings_count_before_the_first() {
+    for (name, changes, notes) in [
+        ("gpt2", json!({ "n_head": null, "num_attention_heads": 2, "hidden_size": 6 }), 0),
+        ("gpt2", json!({ "n_head": 3, "num_attention_heads": 2 }), 1),
+        ("bart", json!({ "encoder_layers": 3, "num_hidden_layers": 2 }), 1),
+    ] {
+        let found = import(changed(name, &changes, &[]).path(), &ImportConfig::default()).unwrap();
+        assert_eq!(found.bundle.model, read(name).bundle.model, "{name} {changes}");
+        let said = found.notes.iter().filter(|note| note.contains(" counts before "));
+        assert_eq!(said.count(), notes, "{:?}", found.notes);
+    }
+}
+
+#[test]
 fn a_configuration_without_type_and_classes_is_known_by_its_tensors() {
     for name in ["bert-pretraining", "bert-model"] {
         let folder = changed(name, &json!({ "model_type": null, "architectures": null }), &[]);

@@ -27,7 +27,8 @@ impl Architecture for Gemma3 {
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
         let old = keys.get("sliding_window_pattern", PATTERN)?;
         let pattern = keys.get("_sliding_window_pattern", old)?.max(1);
-        let bases = rotary::Bases { usual: 1e6, window_usual: Some(1e4), ..rotary::Bases::USUAL };
+        let (window_key, window_usual) = (Some("rope_local_base_freq"), Some(1e4));
+        let bases = rotary::Bases { usual: 1e6, window_key, window_usual, ..rotary::Bases::USUAL };
         let config = read_layered(keys, bases, [None, None], |layer| (layer + 1).is_multiple_of(pattern))?;
         // A bound of scores in its settings has no effect there.
         Ok(GptConfig { norm: NormPlacement::Both, qk_norm: true, attention_cap: None, ..config })

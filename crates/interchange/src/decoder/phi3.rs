@@ -1,5 +1,6 @@
 //! Phi 3: Llama with its projections in one tensor each.
 
+use attentive_attention::{PositionsConfig, RotaryScaling};
 use attentive_model::GptConfig;
 use serde_json::{Map, Value, json};
 
@@ -21,6 +22,12 @@ impl Architecture for Phi3 {
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
         let config = read_llama_like(keys, &Usual { share: Some(rotary::Share::usual(1.0)), ..Usual::LLAMA })?;
+        let scaling = match &config.positions {
+            PositionsConfig::Rotary(rotary) => rotary.scaling.as_ref(),
+            _ => None,
+        };
+        let is_its_own = scaling.is_none_or(|scaling| matches!(scaling, RotaryScaling::LongRope { .. }));
+        keys.must(is_its_own, "rope_type of this architecture is \"default\" or \"longrope\"");
         let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, None, |_| false)?;
         Ok(GptConfig {
             dropout: keys.get("resid_pdrop", 0.0)?,

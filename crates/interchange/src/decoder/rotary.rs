@@ -40,15 +40,14 @@ impl Share {
 pub(crate) struct Bases {
     pub(crate) key: &'static str,
     pub(crate) usual: f64,
-    /// Of layers with a window.
-    pub(crate) window_key: &'static str,
+    /// Of layers with a window, where they may have another.
+    pub(crate) window_key: Option<&'static str>,
     pub(crate) window_usual: Option<f64>,
 }
 
 impl Bases {
     /// Those of decoders.
-    pub(crate) const USUAL: Self =
-        Self { key: "rope_theta", usual: 10_000.0, window_key: "rope_local_base_freq", window_usual: None };
+    pub(crate) const USUAL: Self = Self { key: "rope_theta", usual: 10_000.0, window_key: None, window_usual: None };
 }
 
 /// Reads the rotary positions of heads of width `d_k`, which are turned whole where the architecture has no `share`.
@@ -63,7 +62,10 @@ pub(crate) fn read(
 ) -> Result<Positions, InterchangeError> {
     let context = keys.find::<f64>("max_position_embeddings")?;
     let base = keys.find(bases.key)?.unwrap_or(bases.usual);
-    let local = keys.find::<f64>(bases.window_key)?.or(bases.window_usual);
+    let local = match bases.window_key {
+        Some(key) => keys.find::<f64>(key)?.or(bases.window_usual),
+        None => None,
+    };
     let old: Map<String, Value> = keys.get("rope_scaling", Map::new())?;
     let mut of_all: Map<String, Value> = keys.get("rope_parameters", Map::new())?;
     let mut window_theta = local;

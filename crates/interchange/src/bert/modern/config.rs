@@ -24,7 +24,7 @@ const EVERY: usize = 3;
 const BASES: rotary::Bases = rotary::Bases {
     key: "global_rope_theta",
     usual: 160_000.0,
-    window_key: "local_rope_theta",
+    window_key: Some("local_rope_theta"),
     window_usual: Some(10_000.0),
 };
 
