@@ -43,8 +43,9 @@ pub trait Objective<M> {
         model
     }
 
-    /// Whether losses are cross-entropies, in nats; distances of another kind have no unit of information, and no perplexity.
-    fn is_in_nats(&self) -> bool {
+    /// Whether losses of a model are cross-entropies, in nats; distances of another kind have no unit of information, and no
+    /// perplexity.
+    fn is_in_nats(&self, _model: &M) -> bool {
         true
     }
 }

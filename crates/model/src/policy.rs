@@ -71,4 +71,8 @@ impl<M: PolicyModel> Objective<M> for PolicyObjective {
         };
         Loss { sum, nll_sum, n_targets: batch.n_targets() }
     }
+
+    fn is_in_nats(&self, model: &M) -> bool {
+        matches!(model.actions(), ActionSpace::Discrete(_))
+    }
 }

@@ -169,7 +169,7 @@ impl<M: CausalModel> Objective<M> for PreferenceObjective {
     }
 
     /// A loss of pairs is not a code length.
-    fn is_in_nats(&self) -> bool {
+    fn is_in_nats(&self, _: &M) -> bool {
         false
     }
 }

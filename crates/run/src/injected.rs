@@ -70,7 +70,7 @@ impl<M, O: Objective<M>> Objective<M> for Injected<O> {
         self.objective.after_update(model, n_updates)
     }
 
-    fn is_in_nats(&self) -> bool {
-        self.objective.is_in_nats()
+    fn is_in_nats(&self, model: &M) -> bool {
+        self.objective.is_in_nats(model)
     }
 }

@@ -204,7 +204,7 @@ impl<M: Module + ModuleDisplay, B: Batch> Objective<Data2Vec<M>> for Data2VecObj
         Data2Vec { student, teacher, mask, predictor }
     }
 
-    fn is_in_nats(&self) -> bool {
+    fn is_in_nats(&self, _: &Data2Vec<M>) -> bool {
         false
     }
 }
