@@ -37,6 +37,9 @@ pub enum Monitored {
 pub struct EarlyStoppingState {
     /// The best value of what is monitored, the loss with its sign turned.
     pub best: Option<f64>,
+    /// The least loss with that value; states of older versions do not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_loss: Option<f64>,
     /// Validations since.
     pub n_stale: u64,
 }
@@ -51,6 +54,11 @@ impl Monitored {
     }
 }
 
+/// Whether a validation has the best value again, with a lower loss: a translator that begins has a BLEU of 0 for long.
+pub(crate) fn is_lower_at(validation: &Validation, value: f64, best: (Option<f64>, Option<f64>)) -> bool {
+    best.0 == Some(value) && best.1.is_some_and(|loss| validation.nll_nats < loss)
+}
+
 impl EarlyStoppingConfig {
     /// Whether the run has used up its patience.
     pub(crate) fn is_over(&self, state: &EarlyStoppingState) -> bool {
@@ -59,12 +67,13 @@ impl EarlyStoppingConfig {
 }
 
 impl EarlyStoppingState {
-    /// Takes in a validation; NaN is not an improvement.
+    /// Takes in a validation; of equal values, a lower loss is an improvement where any is, and NaN is none.
     pub(crate) fn record(&mut self, config: &EarlyStoppingConfig, validation: &Validation) {
         let value = config.on.of(validation);
         let is_better = !value.is_nan() && self.best.is_none_or(|best| value > best + config.min_delta);
-        if is_better {
-            *self = Self { best: Some(value), n_stale: 0 };
+        let is_lower = config.min_delta == 0.0 && is_lower_at(validation, value, (self.best, self.best_loss));
+        if is_better || is_lower {
+            *self = Self { best: Some(value), best_loss: Some(validation.nll_nats), n_stale: 0 };
         } else {
             self.n_stale += 1;
         }
@@ -96,6 +105,17 @@ mod tests {
         let config = EarlyStoppingConfig { on: Monitored::Quality, patience: 1, min_delta: 0.5 };
         // Gains add up against the best that counted.
         assert_eq!(stale_after(config, &[1.0, 1.4, 1.6, 1.7]), [0, 1, 0, 1]);
-        assert!(config.is_over(&EarlyStoppingState { best: None, n_stale: 1 }));
+        assert!(config.is_over(&EarlyStoppingState { n_stale: 1, ..EarlyStoppingState::default() }));
+    }
+
+    #[test]
+    fn of_equal_quality_the_lower_loss_is_better() {
+        let config = EarlyStoppingConfig { on: Monitored::Quality, patience: 2, min_delta: 0.0 };
+        let mut state = EarlyStoppingState::default();
+        let stale = [(0.0, 5.0), (0.0, 4.0), (0.0, 4.0), (0.0, 4.5), (1.0, 9.0), (0.0, 1.0)].map(|(bleu, loss)| {
+            state.record(&config, &Validation { nll_nats: loss, scores: Vec::new(), quality: Some(bleu) });
+            state.n_stale
+        });
+        assert_eq!(stale, [0, 0, 1, 2, 0, 1]);
     }
 }

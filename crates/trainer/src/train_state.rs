@@ -29,6 +29,9 @@ pub struct TrainState {
     pub measure: Option<String>,
     /// The best value of what is monitored so far, the loss with its sign turned, and its step.
     pub best: Option<(f64, u64)>,
+    /// The loss of that validation; older checkpoints do not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_loss: Option<f64>,
     /// The newest checkpoints that were due, by step: those that an average is taken of.
     pub scheduled: Vec<u64>,
     /// Position of the next batch in the data.
@@ -64,6 +67,7 @@ impl Default for TrainState {
             monitored: Monitored::Quality,
             measure: None,
             best: None,
+            best_loss: None,
             scheduled: Vec::new(),
             position: Position::START,
             epoch_batches: None,
@@ -96,9 +100,10 @@ mod tests {
                 n_updates,
                 scheduled,
                 best: Some((quality, step)),
+                best_loss: Some(mean),
                 position: Position { epoch, batch_idx },
                 divergence: DivergenceState { lr_scale, mean, variance, ..DivergenceState::default() },
-                early_stopping: EarlyStoppingState { best: Some(stale), n_stale: 1 },
+                early_stopping: EarlyStoppingState { best: Some(stale), best_loss: Some(variance), n_stale: 1 },
                 environment: Environment { simd: Some("avx2".into()), ..Environment::default() },
                 ..TrainState::default()
             };

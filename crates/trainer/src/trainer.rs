@@ -23,6 +23,7 @@ use crate::{
     UpdateReport,
     checkpoint::{all_to_device, params_of_first},
     divergence::GradientNorms,
+    early_stopping::is_lower_at,
     rounding::{Rounder, rounded},
 };
 
@@ -169,7 +170,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         if self.state.monitored != monitored || measures_otherwise {
             // What was best by another measure can't be compared.
             self.forgotten = self.state.best.map(|(_, step)| step);
-            (self.state.monitored, self.state.best) = (monitored, None);
+            (self.state.monitored, self.state.best, self.state.best_loss) = (monitored, None, None);
             self.state.early_stopping = EarlyStoppingState::default();
         }
         Ok(self)
@@ -328,7 +329,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             position: self.state.position,
             loss_nats,
             nll_nats,
-            is_in_nats: self.objective.is_in_nats(),
+            is_in_nats: self.objective.is_in_nats(&self.model),
             lr,
             grad_norm,
             n_targets,
@@ -398,9 +399,11 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         let validation = evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?;
         let validation = validation.of_first(&*self.peers)?;
         let value = self.config.monitored().of(&validation);
-        let is_best = !value.is_nan() && self.state.best.is_none_or(|(best, _)| best.is_nan() || value > best);
+        let best = (self.state.best.map(|(best, _)| best), self.state.best_loss);
+        let is_better = !value.is_nan() && best.0.is_none_or(|best| best.is_nan() || value > best);
+        let is_best = is_better || is_lower_at(&validation, value, best);
         if is_best {
-            self.state.best = Some((value, step));
+            (self.state.best, self.state.best_loss) = (Some((value, step)), Some(validation.nll_nats));
         }
         if let Some(early) = &self.config.early_stopping {
             self.state.early_stopping.record(early, &validation);
@@ -408,7 +411,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.state.validated_step = step;
         self.saved_step = None;
         let elapsed = self.clock.elapsed();
-        let is_in_nats = self.objective.is_in_nats();
+        let is_in_nats = self.objective.is_in_nats(&self.model);
         self.tell(callbacks, &Event::Validated { step, validation: &validation, is_in_nats, is_best, elapsed })
     }
 
