@@ -150,7 +150,8 @@ fn what_can_t_be_compared_is_counted_or_refused_by_name() {
     // Each kind of pair that is not learnt as it is, with the place of the first.
     let long = format!(r#"{{"prompt": "{}", "chosen": " wide", "rejected": " tired"}}"#, "the street ".repeat(40));
     let cut = format!(r#"{{"prompt": "the", "chosen": "{}", "rejected": " tired"}}"#, " street".repeat(40));
-    folder.write("pairs.jsonl", &[text, &long, same, &cut, &long].join("\n"));
+    let late = format!(r#"{{"prompt": "the", "chosen": "{0} wide", "rejected": "{0} tired"}}"#, " street".repeat(40));
+    folder.write("pairs.jsonl", &[text, &long, same, &cut, &long, &late].join("\n"));
     let output = folder.run(&["train", "dpo.toml", "--set", "batch.context=24"], "");
     let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success(), "{shown}");
@@ -158,6 +159,7 @@ fn what_can_t_be_compared_is_counted_or_refused_by_name() {
         "train: 2 pairs have a prompt that fills batch.context = 24 and are left out; the first is",
         "train: 1 pairs have an answer that ends after batch.context = 24 and are cut off; the first is",
         "train: 1 pairs have the same answer twice and are left out; the first is",
+        "train: 1 pairs have answers that differ after batch.context = 24 and are left out; the first is",
         "2 train pairs",
     ] {
         assert!(shown.contains(line), "{line}: {shown}");

@@ -62,6 +62,8 @@ pub(crate) struct Pairs {
     long_prompts: Found,
     cut: Found,
     equal: Found,
+    /// Those whose answers differ after what is read.
+    late: Found,
 }
 
 /// Places where something was found.
@@ -125,12 +127,15 @@ impl Pairs {
     /// Adds a pair, cut off after the tokens that are read; one of which nothing is left to compare is counted alone.
     fn push(&mut self, mut rows: [AnswerRow; 2], context: usize, place: &str) {
         let begins = |(_, is_answer): &AnswerRow| is_answer.iter().position(|&is_answer| is_answer);
-        let [chosen, rejected] = &rows;
-        if chosen.0 == rejected.0 {
+        if rows[0].0 == rows[1].0 {
             return self.equal.add(place);
         }
         if rows.iter().any(|row| begins(row).is_none_or(|at| at > context)) {
             return self.long_prompts.add(place);
+        }
+        let [chosen, rejected] = rows.each_ref().map(|(ids, _)| &ids[..ids.len().min(context + 1)]);
+        if chosen == rejected {
+            return self.late.add(place);
         }
         if rows.iter().any(|(ids, _)| ids.len() > context + 1) {
             self.cut.add(place);
@@ -144,7 +149,7 @@ impl Pairs {
 
     /// Why none of those that were read is left.
     pub(crate) fn why_none(&self, context: usize) -> String {
-        match self.long_prompts.n {
+        match self.long_prompts.n + self.late.n {
             0 => "every pair has the same answer twice, and there is nothing to prefer".to_owned(),
             _ => format!("there is no pair to compare within batch.context = {context} tokens"),
         }
@@ -152,10 +157,11 @@ impl Pairs {
 
     /// Says which pairs are not learnt as they are.
     pub(crate) fn warn(&self, name: &str, context: usize, log: &dyn Log) {
-        let Self { long_prompts, cut, equal, .. } = self;
+        let Self { long_prompts, cut, equal, late, .. } = self;
         let texts = [
             (long_prompts, format!("have a prompt that fills batch.context = {context} and are left out")),
             (cut, format!("have an answer that ends after batch.context = {context} and are cut off")),
+            (late, format!("have answers that differ after batch.context = {context} and are left out")),
             (equal, "have the same answer twice and are left out".to_owned()),
         ];
         for (found, text) in texts.iter().filter(|(found, _)| found.n > 0) {
