@@ -104,6 +104,21 @@ fn a_translation_model_with_a_run_s_adapter_is_the_merged_one() {
 }
 
 #[test]
+fn an_adapter_that_is_frozen_whole_has_nothing_to_train() {
+    let folder = Folder::new();
+    folder.write_copying("copy", [1, 1, 1], TINY);
+    folder.write("tuned.toml", TUNED);
+    folder.succeed(&["train", "copy.toml"], "");
+    let frozen = |patterns: &str| ["train", "tuned.toml", "--set", patterns].map(str::to_owned);
+    let of = |call: &[String]| folder.run(&call.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    // The adapter is on encoder and decoder; all else is frozen by it.
+    let output = of(&frozen("training.freeze=[\"encoder\",\"decoder\"]"));
+    assert_eq!(output.status.code(), Some(1));
+    contains(&String::from_utf8(output.stderr).unwrap(), &["training.freeze", "nothing is left to be trained"]);
+    assert!(of(&frozen("training.freeze=[\"encoder\"]")).status.success());
+}
+
+#[test]
 fn an_agent_with_a_run_s_adapter_is_the_merged_one() {
     let folder = Folder::new();
     let recipe = r#"

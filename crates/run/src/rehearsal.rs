@@ -40,7 +40,7 @@ impl<T: Task> Rehearsal<T> {
     /// Those of [`Task::init`], of the optimizer's settings, and of those of the model's parts.
     pub fn new(task: &T, run: &RunRecipe, device: &Device, log: &dyn Log) -> Result<Self> {
         let model = task.init(&device.clone().autodiff(), run.training.seed, log)?;
-        let model = adapted(model, run, &())?;
+        let model = adapted(model, task.pretrained(), run, &())?;
         let (model, optimizer) = run.training.apply_to_parts(model, run.optimizer.init()?)?;
         Ok(Self {
             objective: task.objective(),

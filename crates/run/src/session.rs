@@ -93,7 +93,7 @@ impl Session<'_, '_> {
         let spec = task.spec();
         self.say_size(model.num_params() as u64, spec.n_params() as u64, &spec.describe());
         task.refer_to(&model, log)?;
-        let model = adapted(model, self.settings, log)?;
+        let model = adapted(model, task.pretrained(), self.settings, log)?;
         let data = task.data_records(log)?;
         let processor = task.processor();
         self.compare(&data, &processor)?;

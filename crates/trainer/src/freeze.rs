@@ -25,7 +25,10 @@ pub(crate) fn freeze<M: Module>(model: M, patterns: &[String]) -> Result<M, Trai
         let text = format!("no parameter has such a path; the model has {}", parts.join(", "));
         return Err(problem(idle, text));
     }
-    if names().all(|name| patterns.iter().any(|pattern| describes(pattern, name))) {
+    // An adapter has frozen most already.
+    let trained = attentive_weights::trained_shapes(&model);
+    let trained = if trained.is_empty() { &shapes } else { &trained };
+    if trained.iter().all(|param| patterns.iter().any(|pattern| describes(pattern, &param.name))) {
         return Err(problem(&patterns.join(", "), "nothing is left to be trained".to_owned()));
     }
     Ok(model.map(&mut Freeze { path: Vec::new(), patterns }))

@@ -36,7 +36,7 @@ pub use file::{DeviceTensor, HostTensor, Packing, Tensors, write, write_from_dev
 pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};
 pub use int8::ScaleAxis;
 pub use model_bin::ModelBin;
-pub use module::{ParamShape, device_params, load, param_shapes, params, with_values};
+pub use module::{ParamShape, device_params, load, param_shapes, params, trained_shapes, with_values};
 pub use npy::Npy;
 pub use npz::Npz;
 pub use pytorch::CheckpointItem;

@@ -20,21 +20,36 @@ pub struct ParamShape {
 
 /// Every parameter's name and shape, in the module's order.
 pub fn param_shapes<M: Module>(model: &M) -> Vec<ParamShape> {
-    struct Shapes(Vec<String>, Vec<ParamShape>);
+    shapes(model, false)
+}
+
+/// Name and shape of every parameter that has gradients, in the module's order: none of a model on a device without them.
+pub fn trained_shapes<M: Module>(model: &M) -> Vec<ParamShape> {
+    shapes(model, true)
+}
+
+fn shapes<M: Module>(model: &M, only_trained: bool) -> Vec<ParamShape> {
+    struct Shapes {
+        path: Vec<String>,
+        only_trained: bool,
+        found: Vec<ParamShape>,
+    }
     impl ModuleVisitor for Shapes {
         fn enter_module(&mut self, name: &str, _: &str) {
-            self.0.push(name.to_owned());
+            self.path.push(name.to_owned());
         }
         fn exit_module(&mut self, _: &str, _: &str) {
-            self.0.pop();
+            self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.1.push(ParamShape { name: self.0.join("."), shape: param.lazy_shape().to_vec() });
+            if !self.only_trained || param.val().is_require_grad() {
+                self.found.push(ParamShape { name: self.path.join("."), shape: param.lazy_shape().to_vec() });
+            }
         }
     }
-    let mut shapes = Shapes(Vec::new(), Vec::new());
+    let mut shapes = Shapes { path: Vec::new(), only_trained, found: Vec::new() };
     model.visit(&mut shapes);
-    shapes.1
+    shapes.found
 }
 
 /// Every parameter of `model`, on its device.
