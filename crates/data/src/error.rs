@@ -128,8 +128,8 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A line without a class.
-    #[error("{}:{line} has no label: expected a text, a tab and a label; of lines with more columns, columns = [1, 2] \
-             tells which have text and label", path.display())]
+    #[error("{}:{line} has no label: expected a text or a file's path, a tab, and its label or words; of lines with more \
+             columns, columns = [1, 2] tells which have them", path.display())]
     NoLabel {
         /// The file.
         path: PathBuf,
@@ -176,6 +176,17 @@ pub enum DataError {
         n_tokens: usize,
         /// What a batch may count.
         max_tokens: usize,
+    },
+    /// A text of too few documents for pairs of sentences.
+    #[error(
+        "a text of one document has no pairs of two: blank lines divide documents, or set examples = \"full-sentences\""
+    )]
+    OneDocument,
+    /// A vocabulary with too few tokens that stand for hidden spans.
+    #[error("the vocabulary has {n} sentinels, and hidden spans take 2 at least: one for each span, and one more")]
+    FewSentinels {
+        /// How many there are.
+        n: usize,
     },
     /// A setting is out of its range.
     #[error("{key} = {value}: must be {expected}")]
@@ -256,6 +267,7 @@ impl DataError {
         match self {
             Self::Setting { key, .. } | Self::Number { key, .. } => vec![key],
             Self::ShortText { .. } | Self::TooManyContexts => vec!["context"],
+            Self::OneDocument => vec!["examples"],
             _ => Vec::new(),
         }
     }

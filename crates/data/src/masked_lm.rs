@@ -52,8 +52,8 @@ impl MaskedSentences {
     /// Rows of at most `context` tokens.
     ///
     /// # Errors
-    /// [`DataError::Setting`] if `context` has no room for a frame and a token of each segment, or pairs are wanted from a
-    /// single document.
+    /// [`DataError::Setting`] if `context` has no room for a frame and a token of each segment, [`DataError::OneDocument`] if
+    /// pairs are wanted from a single one.
     pub fn new(
         corpus: SentenceCorpus,
         kind: RowKind,
@@ -64,11 +64,8 @@ impl MaskedSentences {
         if context < 8 {
             return Err(DataError::Setting { key: "context", value: context, expected: "at least 8" });
         }
-        let n_documents = corpus.n_documents();
-        if kind == RowKind::SentencePairs && n_documents == 1 {
-            let expected =
-                "at least 2 for sentence pairs; blank lines divide them, or set examples = \"full-sentences\"";
-            return Err(DataError::Setting { key: "number of documents", value: n_documents, expected });
+        if kind == RowKind::SentencePairs && corpus.n_documents() == 1 {
+            return Err(DataError::OneDocument);
         }
         Ok(Self { corpus, kind, context, ids, masking })
     }

@@ -55,7 +55,7 @@ impl SpanCorruption {
     /// Spans are replaced by `sentinels` in their order; `end` ends inputs and targets.
     ///
     /// # Errors
-    /// [`DataError::Setting`] if there are fewer than two sentinels.
+    /// [`DataError::FewSentinels`] if there are fewer than two.
     pub fn new(
         config: SpanCorruptionConfig,
         sentinels: Vec<TokenId>,
@@ -63,8 +63,7 @@ impl SpanCorruption {
         seed: u64,
     ) -> Result<Self, DataError> {
         if sentinels.len() < 2 {
-            let (key, value) = ("number of sentinels", sentinels.len());
-            return Err(DataError::Setting { key, value, expected: "at least 2" });
+            return Err(DataError::FewSentinels { n: sentinels.len() });
         }
         Ok(Self { config, sentinels, end, seed })
     }

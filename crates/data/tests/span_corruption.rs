@@ -121,5 +121,5 @@ fn an_epoch_hides_other_spans_and_pads_nothing() {
 #[test]
 fn one_sentinel_is_too_few() {
     let error = SpanCorruption::new(SpanCorruptionConfig::default(), vec![9], END, 1).unwrap_err();
-    assert!(matches!(error, DataError::Setting { key: "number of sentinels", value: 1, .. }));
+    assert!(matches!(error, DataError::FewSentinels { n: 1 }));
 }

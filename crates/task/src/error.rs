@@ -97,9 +97,9 @@ impl Error {
     /// Names the part of the data, `validation` for example, in which nothing is left, or not enough.
     pub(crate) fn of_part(self, part: &str) -> Self {
         match self {
-            Self::Data(cause @ (DataError::NoPairs | DataError::NoText | DataError::ShortText { .. })) => {
-                Self::While { doing: format!("data.{part}"), cause: cause.into() }
-            }
+            Self::Data(
+                cause @ (DataError::NoPairs | DataError::NoText | DataError::ShortText { .. } | DataError::OneDocument),
+            ) => Self::While { doing: format!("data.{part}"), cause: cause.into() },
             error => error,
         }
     }

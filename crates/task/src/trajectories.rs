@@ -56,7 +56,10 @@ impl<F: PolicySpec + Into<ModelConfig>> Trajectories<F> {
         let longest = longest.max(environment.map_or(Ok(0), |environment| fit(environment, &mut shape))?);
         config.set_widths(shape.n_features, shape.actions);
         if let Some(max_steps) = config.max_len().filter(|&max_steps| max_steps < longest) {
-            refuse!("model.max_steps = {max_steps}, and the longest episode has {longest} steps: raise it");
+            refuse!(
+                "model.max_steps = {max_steps}, and the longest episode has {longest} steps: raise it, or cut the episode; a \
+                 pretrained model keeps its own"
+            );
         }
         config.validate()?;
         recipe.model = config.clone().into();

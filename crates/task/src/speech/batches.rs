@@ -63,7 +63,8 @@ impl Batches {
         let target = [&self.frame.prompt, &ids[..], &[self.frame.end]].concat();
         if target.len() > self.max_len + 1 {
             refuse!(
-                "model.max_target_len = {} is too short for {text:?}, which has {} tokens with its frame: raise it",
+                "model.max_target_len = {} is too short for {text:?}, which has {} tokens with its frame: raise it, or leave \
+                 the recording out; a pretrained model keeps its own",
                 self.max_len,
                 target.len() - 1
             );
