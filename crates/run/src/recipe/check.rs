@@ -116,6 +116,14 @@ impl Checker<'_> {
                 best = Some(problems);
             }
         }
+        if let Some([key, other]) = value.as_table().and_then(|table| at_odds(schemas, table)) {
+            let text = format!(
+                "{} and {} do not go together: leave one out, or set the table anew, {path} = {{ {other} = … }}",
+                join(path, key),
+                join(path, other)
+            );
+            return self.problems.add(Problem::among([join(path, key), join(path, other)], text));
+        }
         let are_tables = |values: &Vec<Value>| values.iter().all(Value::is_table);
         match best.filter(|_| value.is_table() || value.as_array().is_some_and(are_tables)) {
             Some(problems) => self.problems.append(problems),
@@ -182,6 +190,16 @@ impl Checker<'_> {
 /// The schemas that a value may follow any of.
 fn alternatives(schema: &Json) -> Option<&Vec<Json>> {
     schema.get("oneOf").or_else(|| schema.get("anyOf"))?.as_array()
+}
+
+/// Two settings of a table that some of these schemas have, and none has together.
+fn at_odds<'a>(schemas: &[Json], table: &'a Table) -> Option<[&'a str; 2]> {
+    let tables: Vec<_> = schemas.iter().flat_map(tables).collect();
+    let keys: Vec<&str> =
+        table.keys().map(String::as_str).filter(|key| tables.iter().any(|of| of.contains_key(*key))).collect();
+    let are_apart = |a: &str, b: &str| !tables.iter().any(|of| of.contains_key(a) && of.contains_key(b));
+    let mut pairs = keys.iter().enumerate().flat_map(|(at, a)| keys[at + 1..].iter().map(move |b| [*a, *b]));
+    pairs.find(|[a, b]| are_apart(a, b))
 }
 
 /// The key whose name tells tables apart, if that is what these schemas are.
@@ -336,6 +354,10 @@ mod tests {
         says("p = 3", "p: 3 must be one of: alibi, turn");
         says("p = { turn = { kind = 'x', theta = 0 } }", "p.turn.theta: 0 must be an integer of at least 1");
         says("f = { a = 'x' }", "f: `b` is missing");
+        says(
+            "f = { a = 'x', b = 'y', tsv = 'z' }",
+            "f.a and f.tsv do not go together: leave one out, or set the table anew, f = { tsv = … }",
+        );
         says("l = [{ tsv = 'x' }, { a = 'x', b = 'y' }]", "");
         says("l = [{ tsv = 'x' }, { tsv = 3 }]", "l[1].tsv: 3 must be a string");
         says("l = { tsv = 3 }", "l.tsv: 3 must be a string");
