@@ -245,7 +245,7 @@ const TRANSLATION: &str = "translation";
 const SAMPLING: [&str; 2] = ["bpe_dropout", "unigram_alpha"];
 
 /// Settings, and those of the same table that they stand in for: the one made last holds.
-const RIVALS: [(&str, &[&str]); 7] = [
+const RIVALS: [(&str, &[&str]); 8] = [
     // Recordings are read or made.
     ("data.train", &["morse"]),
     ("batch.tokens", &["max_tokens", "rows"]),
@@ -254,8 +254,9 @@ const RIVALS: [(&str, &[&str]); 7] = [
     // A tokenizer is read or trained.
     (
         "tokenizer.path",
-        &["merges", "vocab_size", "min_frequency", "pre_tokenization", "character_coverage", "lowercase"],
+        &["kind", "merges", "vocab_size", "min_frequency", "pre_tokenization", "character_coverage", "lowercase"],
     ),
+    ("tokenizer.kind", &["path"]),
     ("tokenizer.merges", &["path"]),
     ("tokenizer.vocab_size", &["path"]),
 ];

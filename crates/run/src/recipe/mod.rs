@@ -521,6 +521,11 @@ mod tests {
             ("builtin", ["tokenizer.path=t.json", "tokenizer.min_frequency=3"], "tokenizer.min_frequency"),
             ("builtin", ["tokenizer.path=t.json", "tokenizer.pre_tokenization=spaces"], "tokenizer.pre_tokenization"),
             (
+                "builtin",
+                ["tokenizer={path=\"t.json\",kind=\"bytes\"}", "name=a"],
+                "leave tokenizer.path or tokenizer.kind out",
+            ),
+            (
                 "gpt",
                 ["name=a", "tokenizer.bpe_dropout=0.1"],
                 "tokenizer.bpe_dropout: segmentations are drawn in translation",

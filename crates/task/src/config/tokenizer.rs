@@ -121,6 +121,7 @@ impl TokenizerRecipe {
                 return Err(Problem::among([path, merges, vocab_size], text));
             }
             let of_training = [
+                ("kind", self.kind != TokenizerKind::default()),
                 ("min_frequency", self.min_frequency.is_some()),
                 ("pre_tokenization", self.pre_tokenization != PreTokenization::default()),
                 ("character_coverage", self.character_coverage.is_some()),
