@@ -2,7 +2,7 @@
 
 use attentive_backend::Device;
 use attentive_inspect::{LabelledParts, LayerProbe, Probes, probe};
-use attentive_task::{Result, thousands};
+use attentive_task::{Context, Result, Segments, thousands};
 
 use crate::{Exhibit, ModelOfTexts, Table, refused};
 
@@ -10,14 +10,14 @@ use crate::{Exhibit, ModelOfTexts, Table, refused};
 const SEED: u64 = 1;
 
 /// Linear classifiers on the vectors of each layer of a model, beside a control task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Probe {
     /// The model.
     pub of: ModelOfTexts,
     /// Lines that classifiers are learned from: a word, a tab and its label, and an empty line between texts.
-    pub train: Vec<String>,
+    pub train: Segments,
     /// Lines that they are tested on.
-    pub test: Vec<String>,
+    pub test: Segments,
     /// Whether each line is a text, a tab and its label instead; these have no control task.
     pub of_texts: bool,
 }
@@ -29,8 +29,9 @@ impl Probe {
     /// The folder has no model of texts whose layers are stacks over embeddings, a line has no label, or a text is too long.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
         let bundle = self.of.open()?;
-        let parts = if self.of_texts { LabelledParts::of_texts } else { LabelledParts::of_words };
-        let (train, test) = (parts(&self.train).map_err(refused)?, parts(&self.test).map_err(refused)?);
+        let read = if self.of_texts { LabelledParts::of_texts } else { LabelledParts::of_words };
+        let parts = |file: &Segments| read(&file.lines).map_err(refused).with_context(|| file.name.clone());
+        let (train, test) = (parts(&self.train)?, parts(&self.test)?);
         let control = (!self.of_texts).then_some(SEED);
         let found = probe(&bundle, [&train, &test], control, device).map_err(refused)?;
         let Probes { n_parts: [n_train, n_test], n_left_out, n_unknown, labels, majority, layers } = found;

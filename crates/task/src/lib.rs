@@ -106,7 +106,7 @@ pub use score::{
     bleu_of, encode, likelihood, likelihood_by, likelihood_of, pronoun_accuracy, special_ids, translate_all,
 };
 pub use scored_lines::score_lines;
-pub use segments::{Segments, check_aligned, read_lines};
+pub use segments::{Segments, check_aligned};
 pub use sentence_piece::{sentence_piece_bleu, sentence_piece_signature};
 pub use shared::{ended, together};
 pub use shared_blocks::{of_first, share_blocks};

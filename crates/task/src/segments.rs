@@ -9,7 +9,7 @@ use crate::{Lines, Result};
 const MAX_LINES: usize = 1 << 22;
 const MAX_BYTES: usize = 1 << 28;
 
-/// The lines of a file, as sacreBLEU reads them: without white space at their ends, empty lines among them.
+/// The lines of a file, empty lines among them.
 #[derive(Debug)]
 pub struct Segments {
     /// The file, as it was named.
@@ -19,7 +19,8 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Reads a file, which may be compressed; `-` is standard input. `warn` hears what is odd about it.
+    /// Reads a file as sacreBLEU does, without white space at the ends of lines; it may be compressed, and `-` is standard input.
+    /// `warn` hears what is odd about it.
     ///
     /// # Errors
     /// The file can't be read, or is larger than what is scored at once.
@@ -28,15 +29,15 @@ impl Segments {
         let lines = bounded(path, Lines::open(&[path.to_owned()], "text", warn).verbatim())?;
         Ok(Self { name: path.display().to_string(), lines: lines.into_iter().map(line).collect() })
     }
-}
 
-/// The lines of a file as they are, if they are not more than a test set has; it may be compressed, and `-` is standard
-/// input. `warn` hears what is odd about it.
-///
-/// # Errors
-/// The file can't be read, or is larger than what is scored at once.
-pub fn read_lines(path: &Path, warn: fn(&str)) -> Result<Vec<String>> {
-    bounded(path, Lines::open(&[path.to_owned()], "text", warn))
+    /// Reads a file, with its lines as they are.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_whole(path: &Path, warn: fn(&str)) -> Result<Self> {
+        let lines = bounded(path, Lines::open(&[path.to_owned()], "text", warn))?;
+        Ok(Self { name: path.display().to_string(), lines })
+    }
 }
 
 /// All lines, if they are not more than a test set has.

@@ -34,7 +34,7 @@ pub(crate) struct Eval {
     source: Option<PathBuf>,
     /// Score these translations, a line each, in place of the model's; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output", "overwrite", "model",
-        "source_language", "target_language", "with", "beam", "length_penalty", "beam_rules", "min_length", "max_length",
+        "source_language", "target_language", "EnsembleArgs", "beam", "length_penalty", "beam_rules", "min_length", "max_length",
         "no_repeat_ngram", "repetition_penalty", "batch_tokens", "no_shortlist", "precision", "on_long"])]
     hypotheses: Option<PathBuf>,
     /// Translations by people; may be given several times.
@@ -53,10 +53,10 @@ pub(crate) struct Eval {
     #[arg(long)]
     confidence: bool,
     /// Samples of the bootstrap.
-    #[arg(long, value_name = "N", requires = "confidence", default_value_t = 1000, value_parser = integer(1..=MANY_RESAMPLED))]
+    #[arg(long, value_name = "N", requires = "confidence", conflicts_with = "sentence_level", default_value_t = 1000, value_parser = integer(1..=MANY_RESAMPLED))]
     confidence_n: usize,
     /// What its random numbers start from.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED")]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED", value_parser = integer(0..=u64::MAX))]
     seed: u64,
     /// Write JSON.
     #[arg(long)]
@@ -175,7 +175,7 @@ impl Eval {
         let (device, precision) = (self.of.backend.device()?, self.decoding.weights.precision);
         let translator = || Translator::from_ensemble(&bundles, &device, precision, self.ensemble.together());
         let path = self.source.as_ref().context("--source is missing")?;
-        let sources = of_first(peers, || attentive_task::read_lines(path, input::warn))?;
+        let sources = of_first(peers, || Ok(Segments::read_whole(path, input::warn)?.lines))?;
         check_aligned(&path.display().to_string(), &sources, references)?;
 
         let several = (bundles.len() > 1).then(translator).transpose()?;

@@ -12,7 +12,7 @@ use super::{
     new_model::NewModel,
     numbers::{LONG, integer, share},
 };
-use crate::{drawing::DrawingFile, metric::read_lines};
+use crate::{drawing::DrawingFile, metric::read_whole};
 
 /// Find the heads of a translation model that resolve "it": how often each looks at the noun that the pronoun refers to, over the
 /// built-in corpus's held-out sentences; and how many pronouns are translated right without the best.
@@ -38,10 +38,10 @@ pub(crate) struct PruneHeads {
     #[arg(long, required_unless_present = "data", conflicts_with_all = ["data", "source_language", "target_language"])]
     heads: Option<attentive_model::ModelHeads>,
     /// How many heads stay.
-    #[arg(long, value_name = "N", requires = "data", value_parser = integer::<usize>(1..=LONG))]
+    #[arg(long, value_name = "N", requires = "data", conflicts_with = "heads", value_parser = integer::<usize>(1..=LONG))]
     keep: Option<usize>,
     /// The share of all heads that leaves.
-    #[arg(long, value_name = "SHARE", requires = "data", conflicts_with = "keep", value_parser = share())]
+    #[arg(long, value_name = "SHARE", requires = "data", conflicts_with_all = ["keep", "heads"], value_parser = share())]
     fraction: Option<f64>,
     /// Lines that say which heads matter, as those of `heads --data`, by the gradient of the loss.
     #[arg(long, value_name = "FILE")]
@@ -88,7 +88,7 @@ pub(crate) struct Lens {
 pub(crate) struct Saliency {
     /// The token at which the explained prediction is made, counted from 0 in the table of this command: an encoder predicts it,
     /// a language model the one after it; by default the last, of an encoder the first mask in the text. Of a translation, its token.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(0..=LONG))]
     at: Option<usize>,
     /// Steps between a blank text and the text.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = integer::<usize>(1..=10_000))]
@@ -105,7 +105,7 @@ impl Heads {
         let Self { sentences: n_sentences, each, data, of } = self;
         let (device, of) = of.model()?;
         let found = match data {
-            Some(data) => paper::HeadWorth { of, lines: read_lines(&data)? }.make(&device),
+            Some(data) => paper::HeadWorth { of, lines: read_whole(&data)?.lines }.make(&device),
             None => paper::Heads { of, n_sentences, each }.make(&device),
         };
         show(&found?, None)
@@ -115,7 +115,7 @@ impl Heads {
 impl PruneHeads {
     pub(super) fn run(self) -> Result<()> {
         self.new.check()?;
-        let lines = self.data.map_or_else(|| Ok(Vec::new()), |data| read_lines(&data))?;
+        let lines = self.data.map(|data| read_whole(&data)).transpose()?.map_or_else(Vec::new, |file| file.lines);
         let heads = HeadsToPrune { named: self.heads, keep: self.keep, fraction: self.fraction, lines };
         let (device, of) = self.of.model()?;
         let pruned = heads.prune(&of, &device)?;
@@ -127,7 +127,7 @@ impl PruneHeads {
 
 impl Probe {
     pub(super) fn run(self) -> Result<()> {
-        let (train, test, (device, of)) = (read_lines(&self.data)?, read_lines(&self.test)?, self.of.model()?);
+        let (train, test, (device, of)) = (read_whole(&self.data)?, read_whole(&self.test)?, self.of.model()?);
         show(&paper::Probe { of, train, test, of_texts: self.texts }.make(&device)?, None)
     }
 }

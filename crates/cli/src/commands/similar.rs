@@ -53,13 +53,13 @@ impl Similar {
         let [of_queries, of_documents] = [bundle.embedding.of_queries(), bundle.embedding.of_documents()];
         let of_file = self.queries.iter().flat_map(|file| input::open(std::slice::from_ref(file), "queries"));
         let of_file: Vec<Line> = of_file.collect::<Result<_, _>>()?;
-        let queries: Vec<&str> =
-            self.query.iter().chain(of_file.iter().map(|line| &line.text)).map(|text| &**text).collect();
-        if let Some(blank) = queries.iter().find(|query| is_blank(tokenizer, query)) {
-            bail!("{blank:?} has no tokens; name what is looked for");
+        let of_file = of_file.iter().map(|line| (line.at.to_string(), &line.text));
+        let all: Vec<_> = self.query.iter().map(|query| ("--query".into(), query)).chain(of_file).collect();
+        if let Some((at, blank)) = all.iter().find(|(_, query)| is_blank(tokenizer, query)) {
+            bail!("{at}: {blank:?} has no tokens; name what is looked for");
         }
-        let inputs: Vec<_> = queries.iter().map(Into::into).collect();
-        let vectors = encoder.embed_all(&inputs, &of_queries)?;
+        let queries: Vec<&str> = all.iter().map(|(_, query)| query.as_str()).collect();
+        let vectors = encoder.embed_all(&queries.iter().map(Into::into).collect::<Vec<_>>(), &of_queries)?;
         let search =
             |(vector, query)| Ok(Nearest::new(Result::with_context(vector, || format!("{query:?}"))?, self.top));
         let mut searches = vectors.into_iter().zip(&queries).map(search).collect::<Result<Vec<_>>>()?;

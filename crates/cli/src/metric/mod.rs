@@ -17,8 +17,8 @@ pub(crate) fn segments(path: impl AsRef<Path>) -> Result<Segments> {
 }
 
 /// The lines of a file, which may be compressed; `-` is standard input.
-pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
-    Ok(attentive_task::read_lines(path, warn)?)
+pub(crate) fn read_whole(path: &Path) -> Result<Segments> {
+    Ok(Segments::read_whole(path, warn)?)
 }
 
 /// The lines of each file.

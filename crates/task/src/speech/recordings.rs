@@ -9,7 +9,7 @@ use attentive_bundle::DataRecord;
 use attentive_core::mix64;
 use attentive_data::{FileReport, LabeledText, derived_seed, sha256_of};
 use attentive_speech::{
-    LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, longest_morse_text, morse, morse_text, resample,
+    LogMel, MORSE_ALPHABET, MorseConfig, Recording, longest_morse_text, morse, morse_text, resample,
 };
 use rayon::prelude::*;
 
@@ -142,12 +142,13 @@ impl RecordingPart {
         log_mel: &LogMel,
         log: &dyn Log,
     ) -> Result<Self> {
-        let (mut paths, mut texts, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut paths, mut places, mut texts, mut reports) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for tsv in files.paths() {
             let (lines, of_file) = LabeledText::read(&[tsv], files.layout())?;
             let folder = tsv.parent().unwrap_or(tsv.as_path());
-            for LabeledText { text, label, .. } in lines {
+            for LabeledText { text, label, line } in lines {
                 paths.push(folder.join(text));
+                places.push((tsv, line));
                 texts.push(label);
             }
             reports.extend(of_file);
@@ -156,12 +157,12 @@ impl RecordingPart {
         let rate = log_mel.config().sampling_rate;
         let n_window = log_mel.config().n_samples();
         // Its length, and what tells it from another.
-        let hear = |path: &PathBuf| -> Result<(usize, String), SpeechError> {
-            let samples = Recording::read_at(path, rate)?;
+        let hear = |(path, (tsv, line)): (&PathBuf, &(&PathBuf, u64))| -> Result<(usize, String)> {
+            let samples = Recording::read_at(path, rate).with_context(|| format!("{}:{line}", tsv.display()))?;
             let sum = samples.iter().fold(0, |sum, sample| mix64(sum ^ u64::from(sample.to_bits())));
             Ok((samples.len(), format!("{sum:016x}")))
         };
-        let heard: Vec<(usize, String)> = paths.par_iter().map(hear).collect::<Result<_, SpeechError>>()?;
+        let heard: Vec<(usize, String)> = paths.par_iter().zip(&places).map(hear).collect::<Result<_>>()?;
         let is_long = |idx: &usize| heard[*idx].0 > n_window;
         let long: Vec<usize> = (0..paths.len()).filter(is_long).collect();
         let seconds = |n: usize| n as f64 / f64::from(rate);
