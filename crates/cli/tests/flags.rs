@@ -3,7 +3,7 @@
 use crate::support::{Folder, contains};
 
 /// A command with a flag, values that it does not take, and the range that it names.
-const REFUSED: [(&str, &str, &[&str], &str); 41] = [
+const REFUSED: [(&str, &str, &[&str], &str); 45] = [
     ("translate", "--beam", &["0", "-1", "1025", "1.5", "x"], "an integer from 1 to 1024"),
     ("translate", "--n-best", &["0", "-1"], "an integer from 1 to "),
     ("translate", "--samples", &["0", "18446744073709551616"], "an integer from 1 to "),
@@ -17,6 +17,10 @@ const REFUSED: [(&str, &str, &[&str], &str); 41] = [
     ("translate", "--top-k", &["-1", "2.5"], "an integer from 0 to "),
     ("translate", "--top-p", &["0", "1.1", "-1", "NaN"], "a number above 0 and at most 1"),
     ("translate", "--min-p", &["-0.1", "1.1", "NaN"], "a number from 0 to 1"),
+    ("translate", "--epsilon-cutoff", &["1", "-0.1"], "a number of at least 0 and below 1"),
+    ("translate", "--eta-cutoff", &["1", "-0.1"], "a number of at least 0 and below 1"),
+    ("generate", "--seed", &["-1", "1.5"], "an integer from 0 to "),
+    ("serve", "--timeout", &["0", "-1"], "a number above 0"),
     ("generate", "--samples", &["0"], "an integer from 1 to "),
     ("generate", "--max-tokens", &["0", "-1"], "an integer from 1 to "),
     ("generate", "--min-tokens", &["-1", "16777217"], "an integer from 0 to 16777216"),
@@ -62,5 +66,36 @@ fn a_number_out_of_range_is_refused_by_its_flag() {
             assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
             contains(&said, &[&format!("'{value}' for '{flag} <"), &format!("must be {range}")]);
         }
+    }
+}
+
+/// Options of others that another one excludes: without them, clap does not ask for what is excluded.
+const AT_ODDS: [&str; 16] = [
+    "translate --alternatives 3 --diversity 2 a",
+    "translate --alignment --log-linear a",
+    "translate --coverage-penalty 0.5 --weights 1 a",
+    "translate --coverage-penalty 0.5 --least-risk a",
+    "translate --tree t.svg --least-risk a",
+    "generate --draft-ngrams 2 --log-linear a",
+    "generate --contrastive 0.5 --weights 1 a",
+    "generate --contrastive 0.5 --draft-tokens 2 a",
+    "generate --regex a --draft-tokens 2 a",
+    "eval --hypotheses a --reference a --log-linear",
+    "eval --hypotheses a --reference a --weights 1",
+    "eval --sentence-level --confidence-n 5",
+    "compare --paired-bs --confidence-n 5 a b --reference a",
+    "embed --compare it --force it",
+    "prune-heads --heads encoder.0.self:0 --keep 5 --out a",
+    "prune-heads --heads encoder.0.self:0 --fraction 0.5 --out a",
+];
+
+#[test]
+fn an_option_of_another_that_is_excluded_is_refused() {
+    let folder = Folder::new();
+    for line in AT_ODDS {
+        let output = folder.run(&line.split(' ').collect::<Vec<_>>(), "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        contains(&said, &["cannot be used with"]);
     }
 }

@@ -46,10 +46,10 @@ struct TestArgs {
     #[arg(long, value_name = "N", value_parser = integer(1..=MANY_RESAMPLED))]
     samples: Option<usize>,
     /// What the random numbers start from.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED")]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED", value_parser = integer(0..=u64::MAX))]
     seed: u64,
     /// Samples for intervals beside randomisation, which gives none of itself.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "paired_ar")]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "paired_ar", conflicts_with = "paired_bs")]
     #[arg(value_parser = integer(0..=MANY_RESAMPLED))]
     confidence_n: usize,
 }

@@ -39,10 +39,10 @@ pub(super) struct ConstraintArgs {
     #[arg(long, value_name = "N", value_parser = integer(1..=MAX_BEAM), conflicts_with = "alternatives")]
     groups: Option<usize>,
     /// Taken from a token's log-probability for each hypothesis of earlier groups that has it next; 0.5 without it.
-    #[arg(long, value_name = "LAMBDA", value_parser = at_least_0(), requires = "groups")]
+    #[arg(long, value_name = "LAMBDA", value_parser = at_least_0(), requires = "groups", conflicts_with = "alternatives")]
     diversity: Option<f64>,
     /// β of GNMT's coverage penalty: less for translations whose tokens have not looked at all of the source.
-    #[arg(long, value_name = "BETA", value_parser = at_least_0(), conflicts_with_all = ["with", "samples"])]
+    #[arg(long, value_name = "BETA", value_parser = at_least_0(), conflicts_with_all = ["EnsembleArgs", "samples", "least_risk"])]
     coverage_penalty: Option<f64>,
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Embed {
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     npy: Option<PathBuf>,
     /// Write over a file that is there.
-    #[arg(long, requires = "npy")]
+    #[arg(long, requires = "npy", conflicts_with = "compare")]
     force: bool,
     /// Compare the vectors that this word has in the lines: the cosine of each pair.
     #[arg(long, value_name = "WORD", conflicts_with_all = ["pooling", "normalize", "frame", "prompt", "specials"])]

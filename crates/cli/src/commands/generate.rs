@@ -48,17 +48,17 @@ pub(crate) struct Generate {
     format: Format,
     /// The folder of a smaller model of the same vocabulary, which drafts tokens that the model accepts or replaces, several in
     /// one pass: texts of the same distribution, sooner. How many were accepted is told at the end.
-    #[arg(long, value_name = "DIR", group = "drafts", conflicts_with_all = ["contrastive", "with", "json_schema", "regex", "grammar"])]
+    #[arg(long, value_name = "DIR", group = "drafts", conflicts_with_all = ["contrastive", "EnsembleArgs", "FormArgs"])]
     draft: Option<PathBuf>,
     /// Draft what followed the last N tokens, or fewer, where the text has them before.
-    #[arg(long, value_name = "N", value_parser = integer(1..=LONG), group = "drafts", conflicts_with_all = ["contrastive", "with", "json_schema", "regex", "grammar"])]
+    #[arg(long, value_name = "N", value_parser = integer(1..=LONG), group = "drafts", conflicts_with_all = ["contrastive", "EnsembleArgs", "FormArgs"])]
     draft_ngrams: Option<usize>,
     /// Tokens that are drafted at a time.
-    #[arg(long, value_name = "K", default_value_t = 4, value_parser = integer::<usize>(1..=256), requires = "drafts")]
+    #[arg(long, value_name = "K", default_value_t = 4, value_parser = integer::<usize>(1..=256), requires = "drafts", conflicts_with_all = ["contrastive", "EnsembleArgs", "FormArgs"])]
     draft_tokens: usize,
     /// Contrastive search among the K tokens of --top-k, or 4: (1 - ALPHA) times p less ALPHA times the likeness to the text.
     #[arg(long, value_name = "ALPHA", value_parser = probability(), conflicts_with_all =
-        ["with", "json_schema", "regex", "grammar", "temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "seed", "samples"])]
+        ["EnsembleArgs", "FormArgs", "temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "seed", "samples"])]
     contrastive: Option<f64>,
     #[command(flatten)]
     generation: GenerationArgs,

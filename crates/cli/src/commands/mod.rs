@@ -306,7 +306,7 @@ struct SamplingArgs {
     #[arg(long, value_name = "EPSILON", value_parser = below_1())]
     eta_cutoff: Option<f64>,
     /// The same text follows from the same seed.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(0..=u64::MAX))]
     seed: Option<u64>,
 }
 

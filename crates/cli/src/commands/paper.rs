@@ -225,7 +225,7 @@ struct Canine {
     #[arg(long, default_value_t = paper::Canine::default().rate, value_parser = probability())]
     rate: f64,
     /// The seed of spans and order.
-    #[arg(long, default_value_t = paper::Canine::default().seed)]
+    #[arg(long, default_value_t = paper::Canine::default().seed, value_parser = integer(0..=u64::MAX))]
     seed: u64,
     /// The drawing, SVG.
     #[arg(long, value_name = "FILE", default_value = "canine.svg")]

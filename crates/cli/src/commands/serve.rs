@@ -11,7 +11,7 @@ use attentive_decode::Combination;
 use attentive_serve::{Limits, ModelSource, ServeConfig, Server};
 use clap::Args;
 
-use super::{BackendArgs, PrecisionArgs, at_least_0, integer, numbers::LONG};
+use super::{BackendArgs, PrecisionArgs, at_least_0, integer, numbers};
 
 /// Requests, connections and seconds beyond which nobody asks.
 const MANY: usize = 1 << 16;
@@ -82,7 +82,7 @@ struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = Limits::default().input_tokens, value_parser = integer::<usize>(1..=1 << 24))]
     max_input_tokens: usize,
     /// Tokens that may be written for each text.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().output_tokens, value_parser = integer(1..=LONG))]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().output_tokens, value_parser = integer(1..=numbers::LONG))]
     max_output_tokens: usize,
     /// Requests that one model works on at once.
     #[arg(long, value_name = "N", default_value_t = Limits::default().running, value_parser = integer::<usize>(1..=1024))]
@@ -94,7 +94,7 @@ struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = integer(1..=MANY))]
     connections: usize,
     /// Seconds for a request, those in the queue included.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = at_least_0())]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = numbers::above_0())]
     timeout: f64,
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Transcribe {
     #[arg(long)]
     no_previous: bool,
     /// The same text follows from the same seed, where a window is drawn at random.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = integer(0..=u64::MAX))]
     seed: u64,
     #[command(flatten)]
     precision: PrecisionArgs,

@@ -78,10 +78,10 @@ pub(crate) struct Translate {
     /// Write after each translation, and a tab, which word translates which: pairs of a word of the line and one of the
     /// translation, counted from 0, as 0-0 1-2. By what the decoder looks at; or `attention:LAYER`, or `probability`: how much
     /// less probable a word is without the other.
-    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "attention", conflicts_with = "with")]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "attention", conflicts_with = "EnsembleArgs")]
     alignment: Option<AlignBy>,
     /// Draw the search for one sentence as a tree, with what was dropped and why: .svg, .html, .json or .txt.
-    #[arg(long, value_name = "FILE", requires = "text", conflicts_with_all = ["samples", "alternatives", "on_long"])]
+    #[arg(long, value_name = "FILE", requires = "text", conflicts_with_all = ["samples", "least_risk", "alternatives", "on_long"])]
     tree: Option<PathBuf>,
     #[command(flatten)]
     languages: LanguageArgs,

@@ -32,7 +32,7 @@ pub(super) struct Encode {
     #[arg(long, value_name = "STRENGTH", allow_negative_numbers = true)]
     sample: Option<f64>,
     /// What --sample starts from; each line has numbers of its own.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "sample")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "sample", value_parser = crate::commands::integer(0..=u64::MAX))]
     seed: u64,
 }
 
