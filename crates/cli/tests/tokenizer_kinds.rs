@@ -202,6 +202,26 @@ fn settings_that_do_not_go_together_are_named() {
 }
 
 #[test]
+fn a_tokenizer_of_another_text_is_warned_of() {
+    let folder = folder();
+    folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\npath = \"words.txt\"\n"));
+    let warned = |words: &str| {
+        let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+        folder.write(
+            "words.txt",
+            &specials.into_iter().chain(words.split(' ')).map(|word| format!("{word}\n")).collect::<String>(),
+        );
+        let output = folder.run(&["train", "recipe.toml"], "");
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stderr).unwrap();
+        said.lines().find(|line| line.contains(" tokens of the training text are unknown")).map(str::to_owned)
+    };
+    let known = "the animal das tier";
+    assert!(warned(known).is_some_and(|line| line.contains("40 of the first ")));
+    assert_eq!(warned(&format!("{known} mude breite tired wide")), None);
+}
+
+#[test]
 fn bad_test_sets_are_named() {
     let folder = folder();
     folder.write("short", "das müde Tier\n");

@@ -18,7 +18,7 @@ use crate::{
     config::{CausalLmRecipe, ContextSource, RunRecipe},
     example, initial,
     score::{mean_nats, nll},
-    thousands,
+    thousands, tokens,
 };
 
 /// Tokens of the validation text that are decoded at a time to count their bytes.
@@ -58,6 +58,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
         let tokenizer =
             start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts.train.texts(), log))?;
         recipe.model = config.clone().into();
+        tokens::warn_of_unknown_in(log, &*tokenizer, texts.train.texts());
 
         let cache = start.cache.filter(|_| recipe.data.cache);
         let (text, held_out) =

@@ -20,7 +20,7 @@ use crate::{
     masked_lm::values,
     score::{Guess, Judged, score_classes},
     start::relabelled,
-    thousands,
+    thousands, tokens,
 };
 
 /// Labelled texts, and an encoder that learns their classes.
@@ -61,6 +61,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let labels = parts.labels()?;
         let texts = || parts.train.texts.iter().map(|text| Ok::<_, crate::Error>(text.text.clone()));
         let tokenizer = start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts(), log))?;
+        tokens::warn_of_unknown_in(log, &*tokenizer, texts());
         let before = config.labels().to_vec();
         config.set_labels(labels.clone());
         recipe.model = config.clone().into();

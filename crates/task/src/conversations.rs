@@ -23,7 +23,7 @@ use crate::{
     causal_lm::mean_nll,
     config::{CausalLmRecipe, RunRecipe},
     corpus::record_of,
-    example, initial, thousands,
+    example, initial, thousands, tokens,
 };
 
 /// The longest line that is read.
@@ -96,6 +96,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
         let mut batcher = |name: &str, paths: &[PathBuf]| -> Result<ExampleBatcher<AnswerRows>> {
             let part = read(name, paths, &template, &*tokenizer, log)?;
             let n_read = part.rows.len();
+            tokens::warn_of_unknown(log, &*tokenizer, part.rows.iter().flat_map(|(ids, _)| ids.iter().copied()));
             if part.rows.iter().all(|(_, is_answer)| !is_answer.contains(&true)) {
                 refuse!("conversations.{name}: no conversation has an answer, a message of the role assistant");
             }

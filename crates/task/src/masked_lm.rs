@@ -84,6 +84,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         let texts = Texts::open(&recipe.data)?;
         let tokenizer =
             start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts.train.texts(), log))?;
+        tokens::warn_of_unknown_in(log, &*tokenizer, texts.train.texts());
         let ids = frame_ids(&*tokenizer)?;
 
         let how = if config.reads_characters() { "by characters" } else { "" };
@@ -118,7 +119,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         let train_batches = batcher(text, run.training.seed).map_err(|error| error.of_part("train"))?;
         // The same masks whatever the run, so that runs can be compared.
         let validation_batches = held_out.map(|text| batcher(text, 0)).transpose();
-        let validation_batches = validation_batches.map_err(|error| error.of_part("validation"))?;
+        let validation_batches = validation_batches.map_err(|error| error.of_part(texts.validation_key()))?;
         Ok(Self {
             config,
             objective: MaskedLmObjective { label_smoothing: objective.label_smoothing },

@@ -25,7 +25,7 @@ use crate::{
     example, initial,
     preference_lines::{Encoder, Pairs},
     shared::of_batches,
-    thousands,
+    thousands, tokens,
 };
 
 /// The file of a run's log-probabilities of answers under the model that it began from.
@@ -101,6 +101,8 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Preferences<F> {
                 (train, Some(validation))
             }
         };
+        let ids = train.rows.iter().flatten().flat_map(|(ids, _)| ids.iter().copied());
+        tokens::warn_of_unknown(log, &*tokenizer, ids);
         if validation.is_none() {
             say!(log, "no preferences.validation: training runs without validation");
         }

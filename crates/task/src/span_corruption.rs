@@ -19,7 +19,7 @@ use crate::{
     example, initial,
     masked_lm::{print_guesses, share, values},
     shared::sums,
-    special_ids, thousands,
+    special_ids, thousands, tokens,
 };
 
 /// Sentinels that a vocabulary gets that has none: T5's number.
@@ -73,6 +73,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
             Ok(attentive_tokenizer::with_sentinels(tokenizer, N_SENTINELS, 0)?)
         })?;
         recipe.model = config.clone().into();
+        tokens::warn_of_unknown_in(log, &*tokenizer, texts.train.texts());
 
         let cache = start.cache.filter(|_| recipe.data.cache);
         let (text, held_out) =

@@ -1,9 +1,15 @@
 //! Where the tokens of a text are kept between runs.
 
 use attentive_data::{CacheUse, Storage, TokenCache, sha256_of};
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{TokenId, Tokenizer};
 
-use crate::Log;
+use crate::{Log, thousands};
+
+/// How many of a text's tokens tell whether its vocabulary suits it.
+const SAMPLE: usize = 100_000;
+
+/// One in so many of them may be unknown.
+const MANY: usize = 20;
 
 /// Storage of the tokens of a text that `tokenizer` encodes; `cache` is where later runs find them, of any tokenizer, and `how`
 /// says what else decides them.
@@ -27,6 +33,31 @@ const PROBE: &str = "The animal didn't cross  the street, because it was too tir
 fn fingerprint(tokenizer: &dyn Tokenizer) -> Option<String> {
     let model = serde_json::to_string(&tokenizer.to_model()?).ok()?;
     Some(sha256_of([model, format!("{:?}", tokenizer.encode(PROBE))]))
+}
+
+/// Warns of a vocabulary to which many tokens of the training text are unknown: it was made for another text.
+pub(crate) fn warn_of_unknown(log: &dyn Log, tokenizer: &dyn Tokenizer, ids: impl IntoIterator<Item = TokenId>) {
+    let specials = tokenizer.specials();
+    let Some(unk) = specials.unk.filter(|_| specials.unk != specials.end()) else { return };
+    let of_sample: Vec<bool> = ids.into_iter().take(SAMPLE).map(|id| id == unk).collect();
+    let n_unknown = of_sample.iter().filter(|&&is_unknown| is_unknown).count();
+    if n_unknown * MANY > of_sample.len() {
+        let [n_unknown, n] = [n_unknown, of_sample.len()].map(|n| thousands(n as u64));
+        log.warning(&format!(
+            "{n_unknown} of the first {n} tokens of the training text are unknown to the tokenizer: it was made for other \
+             texts (`doctor` shows where they are)"
+        ));
+    }
+}
+
+/// As [`warn_of_unknown`], of texts that are encoded here; one that can't be read ends them.
+pub(crate) fn warn_of_unknown_in<E>(
+    log: &dyn Log,
+    tokenizer: &dyn Tokenizer,
+    texts: impl IntoIterator<Item = Result<String, E>>,
+) {
+    let texts = texts.into_iter().map_while(Result::ok);
+    warn_of_unknown(log, tokenizer, texts.flat_map(|text| tokenizer.encode(&text)));
 }
 
 /// Says what a cache was good for.

@@ -109,6 +109,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             thousands(n_target)
         );
         say!(log, "tokens    {} entries in the joint vocabulary", thousands(tokenizer.vocab_size() as u64));
+        let pairs = train.iter().flat_map(|(part, _)| (0..part.len()).map_while(|idx| part.pair(idx).ok()));
+        tokens::warn_of_unknown(log, &*tokenizer, pairs.flat_map(|pair| [pair.source(), pair.target()].concat()));
         let order = recipe.data.order.of_pairs(run.training.seed);
         let batch = recipe.batch.clone();
         let weights = recipe.data.mixture();

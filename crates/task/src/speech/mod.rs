@@ -28,6 +28,7 @@ use crate::{
     score::{mean_nats, nll},
     shared::shared,
     shell_path, thousands,
+    tokens::warn_of_unknown_in,
 };
 
 /// Transcriptions shown at the end.
@@ -70,8 +71,9 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
         recipe.check_sound()?;
         let log_mel = LogMel::new(&recipe.features)?;
         let recordings = Recordings::open(&recipe.data, &log_mel, run.training.seed, log)?;
-        let texts = recordings.tokenizer_texts().into_iter().map(Ok::<_, Error>);
-        let tokenizer = start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(true, texts, log))?;
+        let texts = || recordings.tokenizer_texts().into_iter().map(Ok::<_, Error>);
+        let tokenizer = start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(true, texts(), log))?;
+        warn_of_unknown_in(log, &*tokenizer, texts());
         if !start.fine_tunes {
             config.set_frames([recipe.features.n_frames(), recipe.features.n_mels]);
         }
