@@ -17,6 +17,10 @@ pub enum Curve {
     TrainingLoss,
     /// The loss on the validation set.
     ValidationLoss,
+    /// The loss of each update, where losses are distances that have no unit.
+    TrainingDistance,
+    /// The same on the validation set.
+    ValidationDistance,
     /// A score of the validation set, by its name; of updates, its name after "training".
     Score(String),
     /// The learning rate of each update.
@@ -29,6 +33,8 @@ impl fmt::Display for Curve {
         f.write_str(match self {
             Self::TrainingLoss => "training loss, nats per target",
             Self::ValidationLoss => "validation loss, nats per target",
+            Self::TrainingDistance => "training loss",
+            Self::ValidationDistance => "validation loss",
             Self::Score(name) => name,
             Self::LearningRate => "learning rate",
         })
@@ -41,6 +47,8 @@ struct Line {
     event: String,
     step: u64,
     nll_nats: Option<f64>,
+    #[serde(default)]
+    is_distance: bool,
     lr: Option<f64>,
     #[serde(default)]
     scores: BTreeMap<String, Option<f64>>,
@@ -69,12 +77,12 @@ fn add(points: &mut BTreeMap<Curve, Points>, line: &Line) {
     };
     match line.event.as_str() {
         "step" => {
-            add(Curve::TrainingLoss, line.nll_nats);
+            add(if line.is_distance { Curve::TrainingDistance } else { Curve::TrainingLoss }, line.nll_nats);
             add(Curve::LearningRate, line.lr);
             line.scores.iter().for_each(|(name, value)| add(Curve::Score(format!("training {name}")), *value));
         }
         "validation" => {
-            add(Curve::ValidationLoss, line.nll_nats);
+            add(if line.is_distance { Curve::ValidationDistance } else { Curve::ValidationLoss }, line.nll_nats);
             line.scores.iter().for_each(|(name, value)| add(Curve::Score(name.clone()), *value));
         }
         _ => {}
@@ -102,6 +110,14 @@ mod tests {
         assert_eq!(points.len(), 2);
         assert!(points.values().all(|points| points.len() == n as usize));
         assert_eq!(points[&Curve::LearningRate][7], (7.0, 1e-3));
+    }
+
+    #[test]
+    fn distances_have_no_unit() {
+        let line = |of: &str| format!("{{\"event\":\"step\",\"step\":5,\"nll_nats\":0.5,\"lr\":1e-3{of}}}\n");
+        let titles = |of: &str| log(&line(of)).unwrap().into_keys().map(|curve| curve.to_string()).collect::<Vec<_>>();
+        assert!(titles("").contains(&"training loss, nats per target".to_owned()));
+        assert!(titles(",\"is_distance\":true").contains(&"training loss".to_owned()));
     }
 
     #[test]

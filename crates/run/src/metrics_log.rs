@@ -68,23 +68,30 @@ pub fn event_json(event: &Event<'_>) -> Option<Value> {
                 "skipped": report.skipped,
                 "elapsed_seconds": report.elapsed.as_secs_f64(),
             });
+            if !report.is_in_nats {
+                line["is_distance"] = json!(true);
+            }
             if !report.scores.is_empty() {
                 let scores = report.scores.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
                 line["scores"] = Value::Object(scores.collect());
             }
             Some(line)
         }
-        Event::Validated { step, validation, is_best, elapsed, .. } => {
+        Event::Validated { step, validation, is_in_nats, is_best, elapsed } => {
             let scores: serde_json::Map<_, _> =
                 validation.scores.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-            Some(json!({
+            let mut line = json!({
                 "event": "validation",
                 "step": step,
                 "nll_nats": validation.nll_nats,
                 "scores": scores,
                 "is_best": is_best,
                 "elapsed_seconds": elapsed.as_secs_f64(),
-            }))
+            });
+            if !is_in_nats {
+                line["is_distance"] = json!(true);
+            }
+            Some(line)
         }
         Event::RolledBack { step, lr_scale, diagnosis, .. } => Some(json!({
             "event": "rollback",
