@@ -132,6 +132,7 @@ fn what_it_cannot_serve_is_an_error_that_says_so() {
         (&["--model", "marian", "--with", "marian", "--weights", "2;1"], "--weights 2;1: write numbers"),
         (&["--model", "marian", "--api-key-file", "keys"], "16 characters"),
         (&["--model", "marian", "--api-key-file", "nowhere"], "can't read nowhere"),
+        (&["--model", "marian", "--runs", "nowhere"], "can't read nowhere"),
         (&["--model", "marian", "--cors-origin", "example.org"], "is not an origin"),
         (&["--model", "marian", "--cors-origin", "https://Example.org"], "in small letters"),
         (&["--model", "marian", "--cors-origin", "https://bücher.example"], "in Punycode"),

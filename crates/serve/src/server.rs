@@ -1,7 +1,7 @@
 //! The server: from its configuration to its end.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -79,6 +79,9 @@ impl Server {
     pub fn new(config: ServeConfig, log: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, ServeError> {
         if config.models.is_empty() && config.runs.is_none() {
             return Err(ServeError::Nothing);
+        }
+        if let Some(path) = &config.runs {
+            fs::read_dir(path).map_err(|cause| ServeError::Read { path: path.clone(), cause })?;
         }
         // A thread for each request that is worked on, and some for files.
         let n_threads = config.limits.running.max(1) * config.models.len().max(1) + 16;
