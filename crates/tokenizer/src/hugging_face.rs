@@ -14,7 +14,7 @@ use tokenizers::{Decoder as _, DecoderWrapper, Model as _, ModelWrapper};
 use crate::added::AddedToken;
 use crate::byte_level::byte_char;
 use crate::bytes::parse_byte_token;
-use crate::error::{TokenizerError, UnknownId};
+use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
 use crate::patterns;
@@ -151,7 +151,9 @@ impl HuggingFace {
         exact_scores: bool,
     ) -> Result<Self, TokenizerError> {
         serde_json::from_str::<serde::de::IgnoredAny>(&json).map_err(TokenizerError::json(path))?;
-        let inner = parse(&json).map_err(|reason| TokenizerError::Library { path: path.to_owned(), reason })?;
+        let read =
+            patterns::as_in_python(&json).map_err(Problem::Unsupported).map_err(TokenizerError::invalid(path))?;
+        let inner = parse(&read).map_err(|reason| TokenizerError::Library { path: path.to_owned(), reason })?;
         let id_of = |name: &str| inner.token_to_id(name);
         // Where some are named, the others are those that the file lists; what is unknown need not be a token of text.
         let listed = |name: &str| id_of(name).filter(|_| inner.get_added_vocabulary().is_special_token(name));
@@ -162,7 +164,8 @@ impl HuggingFace {
 
     /// Checks and indexes what was read.
     pub(crate) fn new(file: HuggingFaceFile) -> Result<Self, String> {
-        let inner = parse(&file.json).map_err(|error| format!("hugging_face.json: {error}"))?;
+        let read = patterns::as_in_python(&file.json);
+        let inner = read.and_then(|json| parse(&json)).map_err(|error| format!("hugging_face.json: {error}"))?;
         Self::wrap(inner, file)
     }
 
@@ -170,9 +173,6 @@ impl HuggingFace {
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| error.to_string())?;
         inner.set_encode_special_tokens(true);
-        if file.json.contains("\"Regex\"") {
-            follow_patterns(&mut inner)?;
-        }
         let mut word_end = None;
         if let ModelWrapper::BPE(bpe) = inner.get_model() {
             word_end = bpe.end_of_word_suffix.clone().filter(|suffix| !suffix.is_empty());
@@ -236,20 +236,6 @@ impl HuggingFace {
         }
         bytes
     }
-}
-
-/// Has every pattern find what it finds in Python.
-fn follow_patterns(inner: &mut tokenizers::Tokenizer) -> Result<(), String> {
-    if let Some(normalizer) = inner.get_normalizer().map(patterns::as_in_python).transpose()?.flatten() {
-        inner.with_normalizer(Some(normalizer)).map_err(|error| error.to_string())?;
-    }
-    if let Some(pre_tokenizer) = inner.get_pre_tokenizer().map(patterns::as_in_python).transpose()?.flatten() {
-        inner.with_pre_tokenizer(Some(pre_tokenizer));
-    }
-    if let Some(decoder) = inner.get_decoder().map(patterns::as_in_python).transpose()?.flatten() {
-        inner.with_decoder(Some(decoder));
-    }
-    Ok(())
 }
 
 /// What the library makes of `json`. It panics at some damage, such as an unreadable table of a normaliser: these are
