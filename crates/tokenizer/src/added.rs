@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::byte_level::gpt2_split::is_word_character;
+use crate::byte_level::{byte_char, gpt2_split::is_word_character};
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::framing::Framing;
@@ -162,6 +162,8 @@ pub struct WithAddedTokens {
     /// Whether added tokens are words among the inner tokenizer's, as they are for WordPiece; otherwise what is after one is
     /// decoded as a text of its own.
     are_words: bool,
+    /// Those that the inner tokenizer writes too, whose characters stand for bytes: `é` is its byte 0xE9 in other texts.
+    of_bytes: FxHashSet<TokenId>,
 }
 
 /// The parameters of [`WithAddedTokens`] as they stand in `tokenizer.json`.
@@ -213,11 +215,15 @@ impl WithAddedTokens {
         let kind = inner.to_model();
         let is_of_python = matches!(kind, Some(Model::Bytes(_) | Model::Marian(_) | Model::M2m100(_)));
         let are_words = matches!(kind, Some(Model::WordPiece(_)));
+        let is_byte = |c: char| (0..=255).any(|byte| byte_char(byte) == c);
+        let is_inner = |token: &&AddedToken| (token.id as usize) < n_inner && token.content.chars().all(is_byte);
+        let of_bytes = finder.tokens.iter().filter(is_inner).map(|token| token.id);
+        let of_bytes = of_bytes.filter(|_| matches!(kind, Some(Model::ByteLevelBpe(_)))).collect();
         let finder = if is_of_python { finder.of_python() } else { finder };
         let ids: FxHashMap<&str, TokenId> =
             finder.tokens.iter().map(|token| (token.content.as_str(), token.id)).collect();
         let sentinels = (0..).map_while(|index| ids.get(format!("<extra_id_{index}>").as_str()).copied()).collect();
-        Ok(Self { inner, finder, by_id, specials, vocab_size, sentinels, are_words })
+        Ok(Self { inner, finder, by_id, specials, vocab_size, sentinels, are_words, of_bytes })
     }
 
     fn added(&self, id: TokenId) -> Option<&AddedToken> {
@@ -231,7 +237,7 @@ impl WithAddedTokens {
 
     /// The added token that is written for an id, if one is.
     fn written_itself(&self, id: TokenId) -> Option<&AddedToken> {
-        self.added(id).filter(|_| !self.is_unknown(id))
+        self.added(id).filter(|_| !self.is_unknown(id) && !self.of_bytes.contains(&id))
     }
 
     /// Whether a text has nothing for an id.
