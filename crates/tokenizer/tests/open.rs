@@ -149,6 +149,34 @@ fn settings_that_change_ids_and_are_not_followed_are_refused() {
 }
 
 #[test]
+fn additional_tokens_are_those_that_the_class_takes() {
+    let model = fs::read(golden("sentencepiece.unigram.model")).unwrap();
+    let of = |files: &[(&str, Value)]| {
+        let texts: Vec<(&str, Vec<u8>)> =
+            files.iter().map(|(name, value)| (*name, value.to_string().into_bytes())).collect();
+        let files: Vec<(&str, &[u8])> = texts.iter().map(|(name, text)| (*name, &text[..])).collect();
+        opened(&[&[("sentencepiece.bpe.model", &model[..])], &files[..]].concat())
+    };
+    let class = json!({"tokenizer_class": "XLMRobertaTokenizer"});
+    let n = of(&[("tokenizer_config.json", class.clone())]).tokenizer.vocab_size();
+    // A map beside a SentencePiece model is not read for them.
+    let map = json!({"additional_special_tokens": ["<new>"]});
+    let found = of(&[("tokenizer_config.json", class.clone()), ("special_tokens_map.json", map)]);
+    assert_eq!(found.tokenizer.vocab_size(), n);
+    assert!(found.notes.iter().any(|note| note.starts_with("special_tokens_map.json: ")), "{:?}", found.notes);
+    // An object is special where it says so.
+    for special in [None, Some(true)] {
+        let mut token = json!({"__type": "AddedToken", "content": "<new>", "normalized": false});
+        special.into_iter().for_each(|special: bool| token["special"] = json!(special));
+        let mut config = class.clone();
+        config["additional_special_tokens"] = json!([token]);
+        let tokenizer = of(&[("tokenizer_config.json", config)]).tokenizer;
+        assert_eq!(tokenizer.decode(&[n as u32]).unwrap(), if special.is_some() { "" } else { "<new>" });
+        assert_eq!(tokenizer.encode("a<new>").contains(&(n as u32)), special.is_none());
+    }
+}
+
+#[test]
 fn sentencepiece_models_whose_ids_depend_on_a_class_are_refused_without_it() {
     let model = fs::read(golden("sentencepiece.unigram.model")).unwrap();
     refused(&[("sentencepiece.bpe.model", &model)], "tokenizer_class");
@@ -276,6 +304,19 @@ fn added_tokens_may_be_many() {
 }
 
 #[test]
+fn an_added_letter_that_stands_for_a_byte_is_that_byte_in_other_texts() {
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    // The bytes of 中 are ä, ¸ and Ń.
+    let added = json!({"id": 0, "content": "ä", "single_word": false, "lstrip": false, "rstrip": false, "normalized": true,
+        "special": false});
+    let file = json!({"version": "1.0", "added_tokens": [added], "pre_tokenizer": bytes, "decoder": bytes,
+                      "model": {"type": "BPE", "vocab": {"ä": 0, "¸": 1, "Ń": 2, "a": 3}, "merges": []}});
+    let tokenizer = opened(&[("tokenizer.json", file.to_string().as_bytes())]).tokenizer;
+    assert_eq!(tokenizer.encode("a中ä"), [3, 0, 1, 2, 0]);
+    assert_eq!(tokenizer.decode(&[3, 0, 1, 2]).unwrap(), "a中");
+}
+
+#[test]
 fn a_line_that_is_not_a_merge_is_named_with_its_file() {
     let folder = folder(&[
         ("vocab.json", br#"{"a": 0, "b": 1, "ab": 2}"#),
@@ -334,6 +375,42 @@ fn a_tokenizer_json_that_its_class_does_not_follow_is_noted() {
     assert_eq!((frame.before, frame.after, frame.between), (vec![0], vec![2], Some(vec![2, 2])));
     let class = br#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#;
     assert_eq!(opened(&[("tokenizer.json", json), ("tokenizer_config.json", class)]).notes, <[String; 0]>::default());
+}
+
+#[test]
+fn the_space_before_a_text_is_as_the_settings_say_or_noted() {
+    let bytes =
+        |flag: bool| json!({"type": "ByteLevel", "add_prefix_space": flag, "trim_offsets": true, "use_regex": true});
+    let whole = json!({"type": "Split", "pattern": {"Regex": "\\S+"}, "behavior": "Isolated", "invert": false});
+    let split = json!({"type": "Sequence", "pretokenizers": [whole, bytes(false)]});
+    let pieces = |key: &str, value: Value| json!({"type": "Metaspace", "replacement": "\u{2581}", key: value});
+    let words = |pieces: Value| json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, pieces]});
+    let (always, never) = (pieces("prepend_scheme", json!("always")), pieces("prepend_scheme", json!("never")));
+    let old = pieces("add_prefix_space", json!(true));
+    let of_class = "pre_tokenizer is not that of";
+    let noted = "add_prefix_space = ";
+    for (class, pre_tokenizer, flag, expected) in [
+        ("GPT2Tokenizer", bytes(false), json!(true), "true of tokenizer_config.json is followed"),
+        ("PreTrainedTokenizerFast", bytes(false), json!(true), noted),
+        ("PreTrainedTokenizerFast", bytes(true), json!(true), ""),
+        ("Qwen2Tokenizer", split.clone(), json!(true), of_class),
+        ("Qwen2Tokenizer", split, json!(false), ""),
+        ("XLMRobertaTokenizer", words(always.clone()), json!(false), of_class),
+        ("XLMRobertaTokenizer", words(always.clone()), Value::Null, ""),
+        ("XLMRobertaTokenizer", words(old.clone()), json!(true), ""),
+        ("CamembertTokenizer", words(never), Value::Null, of_class),
+        ("RemBertTokenizer", always, json!(false), noted),
+        ("BigBirdTokenizer", old, json!(false), noted),
+    ] {
+        let json = json!({"version": "1.0", "added_tokens": [], "normalizer": {"type": "NFC"}, "post_processor": null,
+            "pre_tokenizer": pre_tokenizer, "decoder": null, "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}});
+        let config = json!({"tokenizer_class": class, "add_prefix_space": flag});
+        let [json, config] = [json, config].map(|value| value.to_string().into_bytes());
+        let notes = opened(&[("tokenizer.json", &json), ("tokenizer_config.json", &config)]).notes;
+        let of_space = notes.iter().filter(|note| note.contains(noted) || note.contains(of_class)).collect::<Vec<_>>();
+        assert_eq!(of_space.len(), usize::from(!expected.is_empty()), "{class}: {notes:?}");
+        assert!(of_space.iter().all(|note| note.contains(expected)), "{class}: {notes:?}");
+    }
 }
 
 #[test]

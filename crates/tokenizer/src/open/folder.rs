@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::settings::{CONFIG, Settings};
+use super::settings::{CONFIG, Settings, Unplaced};
 use super::{BYTE_LEVEL, Frame, OpenOptions, Opened, classes, known, languages, pieces};
 use crate::added::AddedToken;
 use crate::error::TokenizerError;
@@ -87,13 +87,19 @@ fn open_json(
     // Byte-level files of Llama's class are read as they are.
     let is_read_whole =
         class == "LlamaTokenizer" && value.pointer("/decoder/type").is_some_and(|kind| kind == "ByteLevel");
-    for (key, of_class) in known::contradictions(&class, |key| settings.flag(key), &value) {
-        if !is_read_whole {
-            settings.notes.push(format!(
-                "tokenizer.json is followed; its {key} is not that of {class}, with which transformers 5 reads it: {of_class}"
-            ));
-        }
+    let unk = settings.names.get("unk_token").map(String::as_str);
+    let mut contradictions = known::contradictions(&class, |key| settings.flag(key), unk, &value);
+    contradictions.retain(|_| !is_read_whole);
+    let said =
+        settings.flag("add_prefix_space").filter(|_| contradictions.iter().all(|&(key, _)| key != "pre_tokenizer"));
+    if let (Some(said), Some(found)) = (said, known::puts_space(&value["pre_tokenizer"]))
+        && said != found
+    {
+        settings.notes.push(format!("{CONFIG}: add_prefix_space = {said} is not followed: tokenizer.json has {found}"));
     }
+    settings.notes.extend(contradictions.into_iter().map(|(key, of_class)| {
+        format!("tokenizer.json is followed; its {key} is not that of {class}, with which transformers 5 reads it: {of_class}")
+    }));
     let text = (value == before).then_some(text);
     let of_class = !class.is_empty() && !known::OF_ANY_KIND.contains(&&*class);
     let tokenizer = tokenizer_json::read(path, &value, text, &settings.names, of_class)?;
@@ -124,7 +130,8 @@ fn follow(settings: &mut Settings, options: &OpenOptions, value: &mut Value) {
         changes.push(("/normalizer/handle_chinese_chars", settings.flag("tokenize_chinese_chars")));
         changes.push(("/normalizer/strip_accents", settings.flag("strip_accents")));
     }
-    if value.pointer("/pre_tokenizer/type").is_some_and(|kind| kind == "ByteLevel") {
+    let is_of_class = settings.class.as_deref().is_some_and(|class| !known::OF_ANY_KIND.contains(&class));
+    if is_of_class && value.pointer("/pre_tokenizer/type").is_some_and(|kind| kind == "ByteLevel") {
         changes.push(("/pre_tokenizer/add_prefix_space", settings.flag("add_prefix_space")));
     }
     for (pointer, setting) in changes {
@@ -208,6 +215,8 @@ pub(super) fn placed(
         contents.insert(token.content.clone());
         tokens.push(token);
     }
+    let is_new = |special: &Unplaced| !special.of_class && id_of(&special.content).is_none();
+    let has_new = settings.special.iter().any(|special| is_new(special) && !contents.contains(&special.content));
     for special in settings.special.clone() {
         if contents.contains(&special.content) {
             continue;
@@ -215,7 +224,7 @@ pub(super) fn placed(
         let content = &special.content;
         let id = match id_of(content) {
             Some(id) => id,
-            None if special.of_class => {
+            None if special.of_class && !has_new => {
                 settings.notes.push(format!(
                     "the class's special token {content:?} is not in the vocabulary: it stays text, and transformers \
                      gives it a new id"

@@ -218,21 +218,28 @@ pub(super) fn n_between(class: &str) -> usize {
     if of_kin.contains(&class) || ROBERTA_LIKE.contains(&class) { 2 } else { 1 }
 }
 
+/// Classes of bytes whose tokenizers are GPT-2's.
+const OF_BYTES: [&str; 3] = ["GPT2Tokenizer", "CodeGenTokenizer", "WhisperTokenizer"];
+
 /// Classes that stand for any tokenizer, which is as its `tokenizer.json` says.
 pub(super) const OF_ANY_KIND: [&str; 3] = ["PreTrainedTokenizer", "TokenizersBackend", "PythonBackend"];
 
-/// Where the normaliser, the pre-tokeniser or BERT's decoder of a `tokenizer.json` is not that of its class: the key, and what
-/// the class has.
+/// Where a part of a `tokenizer.json` is not that of its class, as far as it is known here:
+/// the key, and what the class has.
 ///
 /// transformers 5 builds the tokenizers of these classes from the vocabulary and the settings, and leaves the rest of the
 /// file aside; before it, and in the library itself, the file counts.
 pub(super) fn contradictions(
     class: &str,
     flag: impl Fn(&str) -> Option<bool>,
+    unk: Option<&str>,
     file: &Value,
 ) -> Vec<(&'static str, Value)> {
     let prefix_space = flag("add_prefix_space");
     let byte_level = || json!({"type": "ByteLevel", "add_prefix_space": prefix_space.unwrap_or(false)});
+    let pieces =
+        |puts_space: bool| json!({"type": "Metaspace", "prepend_scheme": if puts_space { "always" } else { "never" }});
+    let words_of = |pieces: Value| json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, pieces]});
     let sequence = |key: &str, types: &[&str]| {
         let parts: Vec<_> = types.iter().map(|kind| json!({ "type": kind })).collect();
         json!({"type": "Sequence", key: parts})
@@ -242,6 +249,7 @@ pub(super) fn contradictions(
         class if BERT_LIKE.contains(&class) => {
             let normalizer = json!({
                 "type": "BertNormalizer",
+                "clean_text": true,
                 "lowercase": flag("do_lower_case").unwrap_or(true),
                 "handle_chinese_chars": flag("tokenize_chinese_chars").unwrap_or(true),
                 "strip_accents": flag("strip_accents"),
@@ -249,27 +257,34 @@ pub(super) fn contradictions(
             let decoder = json!({"type": "WordPiece", "prefix": "##", "cleanup": true});
             parts.extend([("normalizer", normalizer), ("pre_tokenizer", json!({"type": "BertPreTokenizer"}))]);
             parts.push(("decoder", decoder));
+            let words = json!({"continuing_subword_prefix": "##", "max_input_chars_per_word": 100});
+            parts.extend([("model", words)].into_iter().chain(unk.map(|unk| ("model", json!({ "unk_token": unk })))));
         }
-        class if ROBERTA_LIKE.contains(&class) || class == "GPT2Tokenizer" => {
-            parts.extend([("normalizer", Value::Null), ("pre_tokenizer", byte_level())]);
+        class if ROBERTA_LIKE.contains(&class) || OF_BYTES.contains(&class) => {
+            let decoder = json!({"type": "ByteLevel"});
+            parts.extend([("normalizer", Value::Null), ("pre_tokenizer", byte_level()), ("decoder", decoder)]);
         }
         "GPTNeoXTokenizer" => {
             parts.extend([("normalizer", json!({"type": "NFC"})), ("pre_tokenizer", byte_level())]);
         }
         "Qwen2Tokenizer" => {
-            let split = sequence("pretokenizers", &["Split", "ByteLevel"]);
+            let split = json!({"type": "Sequence", "pretokenizers": [{"type": "Split"}, byte_level()]});
             parts.extend([("normalizer", json!({"type": "NFC"})), ("pre_tokenizer", split)]);
         }
         "CLIPTokenizer" => {
             parts.push(("normalizer", sequence("normalizers", &["NFC", "Replace", "Lowercase"])));
             parts.push(("pre_tokenizer", sequence("pretokenizers", &["Split", "ByteLevel"])));
         }
-        "T5Tokenizer" | "XLMRobertaTokenizer" | "CamembertTokenizer" | "MBartTokenizer" => {
-            parts.push(("pre_tokenizer", sequence("pretokenizers", &["WhitespaceSplit", "Metaspace"])));
+        "T5Tokenizer" | "MBartTokenizer" => parts.push(("pre_tokenizer", words_of(pieces(true)))),
+        "XLMRobertaTokenizer" | "CamembertTokenizer" => {
+            parts.push(("pre_tokenizer", words_of(pieces(prefix_space != Some(false)))));
         }
-        "PegasusTokenizer" | "MBart50Tokenizer" | "NllbTokenizer" => {
-            parts.push(("pre_tokenizer", json!({"type": "Metaspace"})));
+        "GemmaTokenizer" => {
+            let space = json!({"String": " "});
+            parts.push(("normalizer", json!({"type": "Replace", "pattern": space, "content": "\u{2581}"})));
+            parts.push(("pre_tokenizer", json!({"type": "Split", "pattern": space, "behavior": "MergedWithPrevious"})));
         }
+        "PegasusTokenizer" | "MBart50Tokenizer" | "NllbTokenizer" => parts.push(("pre_tokenizer", pieces(true))),
         "LlamaTokenizer" => {
             let scheme = match (prefix_space, flag("legacy")) {
                 (Some(false), _) => "never",
@@ -286,6 +301,10 @@ pub(super) fn contradictions(
             let found = does(&file["normalizer"], "StripAccents");
             let said = flag("keep_accents").filter(|&keeps| keeps == found);
             parts.extend(said.map(|keeps| ("normalizer", json!({ "strip_accents": !keeps }))));
+            if ["AlbertTokenizer", "XLNetTokenizer"].contains(&class) {
+                let puts_space = class == "XLNetTokenizer" || prefix_space != Some(false);
+                parts.push(("pre_tokenizer", words_of(pieces(puts_space))));
+            }
         }
     }
     parts.into_iter().filter(|(key, of_class)| !has(&file[key], of_class)).collect()
@@ -297,12 +316,28 @@ fn does(normalizer: &Value, kind: &str) -> bool {
     normalizer["type"] == kind || parts.into_iter().any(|part| does(part, kind))
 }
 
+/// How pieces begin in a pre-tokeniser, which old files say by another name.
+fn scheme(pieces: &Value) -> Option<&str> {
+    let of_old = || if pieces["add_prefix_space"] == false { "never" } else { "always" };
+    (pieces["type"] == "Metaspace").then(|| pieces["prepend_scheme"].as_str().unwrap_or_else(of_old))
+}
+
+/// Whether a pre-tokeniser puts a space before a text, where it can.
+pub(super) fn puts_space(pre_tokenizer: &Value) -> Option<bool> {
+    match pre_tokenizer["type"].as_str()? {
+        "ByteLevel" => pre_tokenizer["add_prefix_space"].as_bool(),
+        "Sequence" => pre_tokenizer["pretokenizers"].as_array()?.iter().find_map(puts_space),
+        _ => scheme(pre_tokenizer).map(|scheme| scheme != "never"),
+    }
+}
+
 /// Whether each setting of `of_class` is one of `found`.
 fn has(found: &Value, of_class: &Value) -> bool {
     match of_class {
-        Value::Object(settings) => {
-            settings.iter().all(|(key, value)| has(found.get(key).unwrap_or(&Value::Null), value))
-        }
+        Value::Object(settings) => settings.iter().all(|(key, value)| match (found.get(key), scheme(found)) {
+            (None, Some(scheme)) if key == "prepend_scheme" => value == scheme,
+            (found, _) => has(found.unwrap_or(&Value::Null), value),
+        }),
         Value::Array(parts) => found.as_array().is_some_and(|found| {
             found.len() == parts.len() && found.iter().zip(parts).all(|(found, part)| has(found, part))
         }),

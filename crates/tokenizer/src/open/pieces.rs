@@ -43,6 +43,12 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
             _ => {}
         }
     }
+    if file.pieces.iter().any(|&(_, _, kind)| kind == PieceKind::UserDefined) {
+        settings.notes.push(format!(
+            "user-defined pieces of {name} are looked for before others, as sentencepiece does; transformers 5.25 takes them \
+             for usual ones"
+        ));
+    }
     let Vocabulary { entries, unk } =
         arrange(settings, &file).map_err(|problem| settings.unsupported(format!("{name}: {problem}")))?;
     let scheme = match settings.flag("add_prefix_space") {
@@ -53,12 +59,19 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
     let charsmap = &file.normalizer.charsmap;
     let precompiled =
         (!charsmap.is_empty()).then(|| json!({"type": "Precompiled", "precompiled_charsmap": encode_base64(charsmap)}));
-    let replace = |pattern: &str| json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": " "});
+    let replace = |pattern: &str, by: &str| json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": by});
+    let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
     let (normalizer, pre_tokenizer) = match class {
-        "PegasusTokenizer" | "MBart50Tokenizer" => {
-            let lines = (class == "PegasusTokenizer").then(|| replace("\n"));
-            let parts: Vec<_> = precompiled.or(lines).into_iter().chain([replace(" {2,}")]).collect();
+        "PegasusTokenizer" => {
+            let parts = [precompiled.unwrap_or_else(|| replace("\n", " ")), replace(" {2,}", " ")];
             (json!({"type": "Sequence", "normalizers": parts}), words.clone())
+        }
+        "MBartTokenizer" | "MBart50Tokenizer" => {
+            let is_of_50 = class == "MBart50Tokenizer";
+            let strip = json!({"type": "Strip", "strip_left": false, "strip_right": true});
+            let spaces = replace(" {2,}", if is_of_50 { " " } else { "\u{2581}" });
+            let parts: Vec<_> = precompiled.into_iter().chain([strip, spaces]).collect();
+            (json!({"type": "Sequence", "normalizers": parts}), if is_of_50 { words.clone() } else { split })
         }
         "AlbertTokenizer" => {
             let quotes =
@@ -67,14 +80,9 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
             let lowercase = (settings.flag("do_lower_case") != Some(false)).then_some("Lowercase");
             let plain = accents.into_iter().flatten().chain(lowercase).map(|kind| json!({ "type": kind }));
             let parts: Vec<_> = quotes.into_iter().chain(plain).chain(precompiled).collect();
-            let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
             (json!({"type": "Sequence", "normalizers": parts}), split)
         }
-        _ => {
-            let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
-            // mBART's class leaves the model's own normalisation aside.
-            (json!(precompiled.filter(|_| class != "MBartTokenizer")), split)
-        }
+        _ => (json!(precompiled), split),
     };
     let value = json!({
         "version": "1.0",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::known::{MODEL_TYPES, usual_names};
 use crate::added::AddedToken;
@@ -89,6 +89,18 @@ impl Unplaced {
     }
 }
 
+/// Classes that take additional special tokens of tokenizer_config.json alone, where they read a SentencePiece model.
+const OF_PIECES: [&str; 8] = [
+    "AlbertTokenizer",
+    "CamembertTokenizer",
+    "GemmaTokenizer",
+    "LlamaTokenizer",
+    "MT5Tokenizer",
+    "PegasusTokenizer",
+    "T5Tokenizer",
+    "XLMRobertaTokenizer",
+];
+
 const ROLES: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 impl Settings {
@@ -116,10 +128,24 @@ impl Settings {
             if let Some(Value::Array(tokens)) = map.get_mut("additional_special_tokens") {
                 tokens.retain(|token| Unplaced::of(token).is_none_or(|token| !ids.contains_key(&token.content)));
             }
+            let is_of_pieces = settings.class.as_deref().is_some_and(|class| OF_PIECES.contains(&class));
+            if is_of_pieces
+                && !folder.join("tokenizer.json").is_file()
+                && let Some(tokens) = map.remove("additional_special_tokens").filter(|tokens| *tokens != json!([]))
+            {
+                let what = short(&tokens);
+                settings.notes.push(format!(
+                    "special_tokens_map.json: additional_special_tokens = {what} is not followed, as in transformers 5; {CONFIG} may have it"
+                ));
+            }
             named.extend(map);
         }
         settings.name_specials(&named);
         settings.name_usual(&named);
+        // Those of a role come first, also where the class alone has them.
+        let names = &settings.names;
+        let role_of = |token: &Unplaced| ROLES.iter().position(|role| names.get(*role) == Some(&token.content));
+        settings.special.sort_by_key(|token| role_of(token).unwrap_or(ROLES.len()));
         match decoder {
             Some(decoder) => {
                 settings.place(decoder.iter().map(|(id, token)| (id.parse().ok(), Unplaced::of(token))))?;
@@ -160,7 +186,8 @@ impl Settings {
                 Some(Value::Object(tokens)) => tokens.values().filter_map(Unplaced::of).collect(),
                 _ => continue,
             };
-            self.special.extend(tokens);
+            // An object that does not say so is not special.
+            self.special.extend(tokens.into_iter().map(|token| Unplaced { user_defined: !token.special, ..token }));
         }
         let names = &mut self.special_names;
         self.special.retain(|token| names.insert(token.content.clone()));
