@@ -3,13 +3,16 @@
 use std::{fs, iter};
 
 use attentive_backend::Device;
-
+use attentive_core::Batch;
 use attentive_task::{Context, Log, Resizable, Result, config::RunRecipe};
 
 use crate::Rehearsal;
 
 /// What is left unused of the room that is measured, for what measuring does not meet.
 const MARGIN: f64 = 0.05;
+
+/// The share by which two measurements of the same may differ.
+const SAME: f64 = 0.02;
 
 /// The largest size of batches, which is the value of `setting`, with which training takes at most `limit` bytes; the task's
 /// data is cut by it.
@@ -29,13 +32,13 @@ pub(crate) fn fit<T: Resizable>(
     let n_sums = run.training.accumulate.next_power_of_two().ilog2().saturating_sub(1);
     let of_trained = of_trained + 4 * u64::from(n_sums);
     let reserve = bytes_beside * rehearsal.n_params() + of_trained * rehearsal.n_trained();
-    let mut try_size = |size: usize| -> Result<Option<u64>> {
+    let mut try_size = |size: usize| -> Result<Option<(u64, usize)>> {
         if task.with_batch_size(size).is_err() {
             return Ok(None); // Some pair is longer.
         }
         let bytes = measure(task, &mut rehearsal, n_passes)? + reserve;
         log.line(&format!("memory    {:.0} MiB with {setting} = {size}", bytes as f64 / f64::from(1 << 20)));
-        Ok(Some(bytes))
+        Ok(Some((bytes, task.largest_batches().iter().map(Batch::n_rows).sum())))
     };
     let best = largest(T::FIRST, limit, &mut try_size)?;
     let Some(best) = best else {
@@ -49,19 +52,26 @@ pub(crate) fn fit<T: Resizable>(
     Ok(best)
 }
 
-/// The largest size from `first` on that takes at most `limit` bytes, as `try_size` measures; `None` if there is not one.
+/// The largest size from `first` on that takes at most `limit` bytes, as `try_size` measures beside the rows of its largest
+/// batches; `None` if there is not one.
 ///
 /// Not a part of [`fit`], which is compiled again for each task.
-fn largest(first: usize, limit: u64, try_size: &mut dyn FnMut(usize) -> Result<Option<u64>>) -> Result<Option<usize>> {
+fn largest(
+    first: usize,
+    limit: u64,
+    try_size: &mut dyn FnMut(usize) -> Result<Option<(u64, usize)>>,
+) -> Result<Option<usize>> {
     // Each is a size and the bytes that it takes.
     let mut measured: Vec<(usize, u64)> = Vec::new();
-    let mut size = first;
+    let (mut size, mut rows_before) = (first, 0);
     let is_all = loop {
-        if let Some(bytes) = try_size(size)? {
+        if let Some((bytes, n_rows)) = try_size(size)? {
+            // Where twice the size has the same rows, and hardly takes more, all of the data is in one batch.
+            let takes_more = measured.last().is_none_or(|&(_, before)| bytes as f64 > before as f64 * (1.0 + SAME));
+            let is_all = n_rows == rows_before && !takes_more;
             measured.push((size, bytes));
+            rows_before = n_rows;
             let next = predicted(&measured, 2 * size);
-            // Where twice the size takes no more, all of the data is in one batch.
-            let is_all = measured.len() > 2 && measured[measured.len() - 2].1 == bytes;
             if bytes > limit || next > limit as f64 || is_all || size > 1 << 24 {
                 break is_all;
             }
@@ -79,7 +89,7 @@ fn largest(first: usize, limit: u64, try_size: &mut dyn FnMut(usize) -> Result<O
             .find(|&candidate| predicted(&measured, candidate) <= limit as f64 * (1.0 - MARGIN))
             .unwrap_or(size);
         while candidate > size {
-            if try_size(candidate)?.is_some_and(|bytes| bytes <= limit) {
+            if try_size(candidate)?.is_some_and(|(bytes, _)| bytes <= limit) {
                 best = Some(candidate);
                 break;
             }
@@ -114,6 +124,18 @@ fn measure<T: Resizable>(task: &T, rehearsal: &mut Rehearsal<T>, n_passes: usize
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_end_where_all_data_is_in_one_batch() {
+        let mut tried = Vec::new();
+        // Ten rows in all, which take a byte each and some more at times.
+        let mut try_size = |size: usize| {
+            tried.push(size);
+            Ok(Some((1000 + 100 * size.min(10) as u64 + (tried.len() % 2) as u64, size.min(10))))
+        };
+        assert_eq!(largest(1, 1 << 40, &mut try_size).unwrap(), Some(32));
+        assert_eq!(tried, [1, 2, 4, 8, 16, 32]);
+    }
 
     #[test]
     fn a_straight_line_goes_on() {
