@@ -116,6 +116,12 @@ impl Checker<'_> {
                 best = Some(problems);
             }
         }
+        let tables: Vec<_> = schemas.iter().flat_map(tables).collect();
+        let is_of_none = |key: &&String| !tables.iter().any(|of| of.contains_key(*key));
+        let of_none: Vec<&String> = value.as_table().into_iter().flat_map(Table::keys).filter(is_of_none).collect();
+        if !tables.is_empty() && !of_none.is_empty() {
+            return of_none.into_iter().for_each(|key| self.add(&join(path, key), no_such(&tables, path, key)));
+        }
         if let Some([key, other]) = value.as_table().and_then(|table| at_odds(schemas, table)) {
             let text = format!(
                 "{} and {} do not go together: leave one out, or set the table anew, {path} = {{ {other} = … }}",
