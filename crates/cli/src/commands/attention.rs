@@ -44,14 +44,13 @@ pub(crate) struct Attention {
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
         let Self { text, word, target, out, html, alignment, of: ModelArgs { model, languages, backend } } = self;
-        let usual = || DrawingFile { path: "attention.svg".into(), format: Format::Svg };
-        let out = out.or_else(|| html.is_none().then(usual));
+        let usual = DrawingFile { path: "attention.svg".into(), format: Format::Svg };
+        let out = out.or(html.is_none().then_some(usual));
         ensure!(!alignment || out.is_some(), "--alignment is of the drawing: name it with --out");
         let files: Vec<&PathBuf> = out.iter().map(|out| &out.path).chain(&html).collect();
         html.iter().try_for_each(|html| check_writable(html))?;
         refuse_one_file_twice(files.iter().copied())?;
-        let picture = PathBuf::from(&text);
-        files.iter().try_for_each(|file| refuse_overwriting(file, [&picture]))?;
+        files.iter().try_for_each(|file| refuse_overwriting(file, [&PathBuf::from(&text)]))?;
         let bundle = open_model(&model)?;
         let LanguageArgs { source_language, target_language } = languages;
         let of_texts = [
@@ -62,8 +61,9 @@ impl Attention {
             ("--target-language", target_language.is_some()),
         ];
         if pictures::are_read_by(&bundle, &of_texts)? {
+            ensure!(text != paper::SENTENCE, "{} reads pictures: name the file of one", model.display());
             let encoder = ImageEncoder::from_bundle(&bundle, &backend.device()?, None)?;
-            let picture = Picture::open(&picture)?;
+            let picture = Picture::open(text.as_ref())?;
             let map = encoder.attention(&picture)?;
             if let Some(html) = &html {
                 let page = AttentionPage::of_picture(&text, encoder.attention_of_heads(&picture)?);
