@@ -68,7 +68,7 @@ impl FromStr for BleuTokenizer {
             _ => Err(MetricError::UnknownName {
                 option: "tokenizer",
                 name: name.into(),
-                choices: "13a, intl, zh, char, none",
+                choices: "13a, intl, zh, char, none; or, with a SentencePiece model, flores101, flores200, spBLEU-1K, spm",
             }),
         }
     }
