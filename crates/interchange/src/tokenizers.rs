@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_tokenizer::{Frame, Framed, Framing, Languages, Model, TokenId, Tokenizer};
+use attentive_tokenizer::{AddedToken, Frame, Framed, Framing, Languages, Model, TokenId, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::{InterchangeError, files, reader::Reader};
@@ -158,6 +158,7 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
     let specials = tokenizer.specials();
     let config = json!({
         "tokenizer_class": "MarianTokenizer",
+        "extra_special_tokens": added_beside(tokenizer).into_iter().map(|token| token.content).collect::<Vec<_>>(),
         "separate_vocabs": sources.is_some(),
         "pad_token": name(specials.pad),
         "eos_token": name(specials.eos),
@@ -165,6 +166,14 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
     });
     files::write_json(&folder.join(SETTINGS), &config)?;
     Ok(None)
+}
+
+/// The added tokens that no role has, and that hide no span, by id.
+pub(crate) fn added_beside(tokenizer: &dyn Tokenizer) -> Vec<AddedToken> {
+    let mut added = tokenizer.added_tokens();
+    added.retain(|token| !tokenizer.specials().contains(token.id) && !token.content.starts_with("<extra_id_"));
+    added.sort_by_key(|token| token.id);
+    added
 }
 
 /// Reads the tokenizer of an encoder–decoder, whose decoder reads the id `begin` first, if config.json says so.
@@ -272,12 +281,17 @@ pub(crate) fn export_gpt2(
     tokenizer: &dyn Tokenizer,
     first: Option<TokenId>,
 ) -> Result<Option<String>, InterchangeError> {
+    let model = tokenizer.to_model();
+    let merges = model.as_ref().and_then(Model::byte_level_merges);
+    if let (None, Some(json)) = (&merges, in_json(model.as_ref(), first)) {
+        return export_text_json(folder, tokenizer, &json, None);
+    }
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
     files::write_json(&folder.join(VOCABULARY), &ids)?;
     let specials = tokenizer.specials();
     let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
-    let Some(merges) = tokenizer.to_model().and_then(|model| model.byte_level_merges()) else {
+    let Some(merges) = merges else {
         if first.is_some() {
             // Read with our own file, which does not say it.
             files::write_json(&folder.join(SETTINGS), &json!({ "add_bos_token": true, "bos_token": name(first) }))?;
@@ -312,12 +326,26 @@ pub(crate) fn export_decoder(
     (has_begin, begin): (bool, Option<TokenId>),
     max_len: Option<usize>,
 ) -> Result<Option<String>, InterchangeError> {
+    let first = begin.or(tokenizer.specials().eos).filter(|_| has_begin);
+    match in_json(tokenizer.to_model().as_ref(), first) {
+        Some(json) => export_text_json(folder, tokenizer, &json, max_len),
+        None => export_gpt2(folder, tokenizer, first),
+    }
+}
+
+/// The `tokenizer.json` of a decoder's tokenizer, where there is one; a text begins with `first`, if it begins with a token.
+fn in_json(model: Option<&Model>, first: Option<TokenId>) -> Option<String> {
+    model?.to_hugging_face_json(&Frame { before: first.into_iter().collect(), ..Frame::default() })
+}
+
+/// Writes a decoder's `tokenizer.json`, which says all of its tokenizer.
+fn export_text_json(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    json: &str,
+    max_len: Option<usize>,
+) -> Result<Option<String>, InterchangeError> {
     let specials = tokenizer.specials();
-    let first = begin.or(specials.eos).filter(|_| has_begin);
-    let frame = Frame { before: first.into_iter().collect(), ..Frame::default() };
-    let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(&frame)) else {
-        return export_gpt2(folder, tokenizer, first);
-    };
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
     let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
     let mut config = json!({
@@ -357,7 +385,7 @@ pub(crate) fn export_speech(
         return export_gpt2(folder, tokenizer, None);
     };
     if !is_whispers {
-        let how = OfEncoder { class: FAST, max_len: None, separators: 0, has_segments: false, note_of_pairs: None };
+        let how = OfEncoder { max_len: None, separators: 0, has_segments: false, note_of_pairs: None };
         return export_json(folder, tokenizer, &json, &how).map(|()| None);
     }
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
@@ -375,13 +403,9 @@ pub(crate) fn export_speech(
 
 /// The class of transformers that is what its `tokenizer.json` says.
 const FAST: &str = "PreTrainedTokenizerFast";
-/// Classes of transformers that take a vocabulary of their kind from a `tokenizer.json`.
-const OF_JSON: [&str; 3] = ["XLMRobertaTokenizer", "AlbertTokenizer", "MPNetTokenizer"];
 
 /// How a tokenizer is written for an encoder.
 pub(crate) struct OfEncoder {
-    /// The class of transformers that the encoder's own folders name.
-    pub(crate) class: &'static str,
     /// The longest text.
     pub(crate) max_len: Option<usize>,
     /// Tokens between two texts, where they are not those of a class.
@@ -428,12 +452,6 @@ pub(crate) fn export_encoder(
         files::write_json(&settings, &how.with_inputs(config))?;
         return Ok(how.note_of_pairs.into_iter().collect());
     }
-    let is_of_json = model.as_ref().and_then(Model::hugging_face_json).is_some() && OF_JSON.contains(&how.class);
-    if is_of_json && let Some(json) = in_json(how.separators) {
-        files::write(&folder.join(TOKENIZER), json.as_bytes())?;
-        files::write_json(&settings, &named(tokenizer, how.class, max_len))?;
-        return Ok(how.note_of_pairs.into_iter().collect());
-    }
     let vocabulary = || entries(tokenizer, 0).into_iter().zip(0..).collect::<BTreeMap<String, usize>>();
     if let Some(merges) = model.as_ref().and_then(Model::byte_level_merges) {
         files::write_json(&folder.join(VOCABULARY), &vocabulary())?;
@@ -458,7 +476,7 @@ pub(crate) fn export_framed(
     max_len: Option<usize>,
     separators: usize,
 ) -> Result<Vec<String>, InterchangeError> {
-    let how = OfEncoder { class: "BertTokenizer", max_len, separators, has_segments: false, note_of_pairs: None };
+    let how = OfEncoder { max_len, separators, has_segments: false, note_of_pairs: None };
     let model = tokenizer.to_model().map(Model::unframed);
     let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame(tokenizer, separators))) else {
         return export_encoder(folder, tokenizer, how);

@@ -249,7 +249,9 @@ impl Model {
             Self::HuggingFace(file) => file.sentencepiece()?,
             _ => return None,
         };
+        // The class puts a space before each text.
         let (file, n_sentinels) = file.without_sentinels();
+        file.normalizer.add_dummy_prefix.then_some(())?;
         Some((file.to_model_bytes(), n_sentinels))
     }
 

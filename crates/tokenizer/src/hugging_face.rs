@@ -191,8 +191,11 @@ impl HuggingFace {
             let exact = Unigram::from(vocab, unk, unigram.byte_fallback()).map_err(|error| error.to_string())?;
             inner.with_model(exact);
         }
-        // A character that no vocabulary has shows whether there is a token for what is unknown.
-        inner.get_model().tokenize("\u{10FFFD}").map_err(|error| error.to_string())?;
+        // A character that no vocabulary has shows whether there is a token for what is unknown, unless texts are cut into bytes.
+        let words = inner.get_pre_tokenizer().and_then(|words| serde_json::to_string(words).ok());
+        if words.is_none_or(|words| !words.contains("\"ByteLevel\"")) {
+            inner.get_model().tokenize("\u{10FFFD}").map_err(|error| error.to_string())?;
+        }
         // Ids may have gaps.
         let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
         let usual = || Specials::named(|name| inner.token_to_id(name));

@@ -16,6 +16,9 @@ pub(crate) fn sentencepiece(json: &str, specials: &Specials) -> Option<SentenceP
     if model["type"] != "Unigram" {
         return None;
     }
+    if value["decoder"]["type"] != "Metaspace" || !cuts_at_spaces(&value["pre_tokenizer"]) {
+        return None;
+    }
     let unk = usize::try_from(model["unk_id"].as_u64()?).ok()?;
     let added = added_tokens(&value);
     let is_special: FxHashMap<&str, bool> = added.iter().map(|token| (token.content.as_str(), token.special)).collect();
@@ -57,6 +60,19 @@ pub(crate) fn sentencepiece(json: &str, specials: &Specials) -> Option<SentenceP
     Some(file)
 }
 
+/// Whether a pre-tokeniser cuts texts at spaces alone, as a SentencePiece model does.
+fn cuts_at_spaces(pre_tokenizer: &Value) -> bool {
+    let parts = match pre_tokenizer["pretokenizers"].as_array() {
+        Some(parts) => &parts[..],
+        None => std::slice::from_ref(pre_tokenizer),
+    };
+    match parts {
+        [words, pieces] if words["type"] == "WhitespaceSplit" => cuts_at_spaces(pieces),
+        [pieces] => pieces["type"] == "Metaspace" && pieces["prepend_scheme"] != "first",
+        _ => false,
+    }
+}
+
 /// Whether no space is put before a text.
 fn is_without_prefix(pre_tokenizer: &Value) -> bool {
     let mut parts = pre_tokenizer["pretokenizers"].as_array().into_iter().flatten();
@@ -74,7 +90,14 @@ pub(crate) fn unk_id(json: &str) -> Option<usize> {
 fn charsmap(normalizer: &Value) -> Option<Vec<u8>> {
     match normalizer["type"].as_str() {
         None => Some(Vec::new()),
-        Some("Replace") => [" ", "\u{2581}"].iter().any(|space| normalizer["content"] == *space).then(Vec::new),
+        Some("Replace") => {
+            let pattern = normalizer["pattern"]["String"].as_str().or(normalizer["pattern"]["Regex"].as_str())?;
+            // As " {2,}" or "\n".
+            let is_of_spaces =
+                pattern.chars().all(|c| c.is_whitespace() || c.is_ascii_digit() || "{,}+\u{2581}".contains(c));
+            let by_space = [" ", "\u{2581}"].iter().any(|space| normalizer["content"] == *space);
+            (is_of_spaces && by_space).then(Vec::new)
+        }
         Some("Precompiled") => decode_base64(normalizer["precompiled_charsmap"].as_str()?),
         Some("Sequence") => {
             let parts = normalizer["normalizers"].as_array()?.iter().map(charsmap).collect::<Option<Vec<_>>>()?;
@@ -168,12 +191,14 @@ mod tests {
                 "added_tokens": [],
                 "normalizer": normalizer,
                 "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]},
+                "decoder": metaspace,
                 "model": {"type": "Unigram", "unk_id": 256, "byte_fallback": true, "vocab": vocab},
             });
             sentencepiece(&value.to_string(), &Specials::default())
         };
         let replace = |from: &str, to: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
-        for (scheme, has_prefix) in [("always", true), ("first", true), ("never", false)] {
+        assert_eq!(model(replace("  ", " "), "first"), None, "a text after a special token would have a space");
+        for (scheme, has_prefix) in [("always", true), ("never", false)] {
             let file = model(replace("  ", " "), scheme).unwrap();
             assert_eq!((file.byte_fallback, file.normalizer.add_dummy_prefix), (true, has_prefix));
             let kinds = [255, 256, 257].map(|id| file.pieces[id].2);
@@ -182,6 +207,7 @@ mod tests {
         // A SentencePiece model has no such rule.
         let quotes = json!({"type": "Sequence", "normalizers": [replace("  ", " "), replace("``", "\"")]});
         assert_eq!(model(quotes, "always"), None);
+        assert_eq!(model(replace("-", " "), "always"), None);
     }
 
     #[test]
@@ -189,6 +215,8 @@ mod tests {
         for special in [true, false] {
             let value = json!({
                 "added_tokens": [{"id": 2, "content": "<n>", "special": special}],
+                "pre_tokenizer": {"type": "Metaspace"},
+                "decoder": {"type": "Metaspace"},
                 "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]]},
             });
             // Special ones are not found in texts.

@@ -146,17 +146,6 @@ impl Variant {
         self.dialect().tensor(if deep { "classifier.out_proj.bias" } else { "classifier.bias" })
     }
 
-    /// The class of its tokenizer in transformers.
-    pub(super) fn tokenizer_class(self) -> &'static str {
-        match self {
-            Self::Bert | Self::DistilBert | Self::Electra => "BertTokenizer",
-            Self::Roberta => "RobertaTokenizer",
-            Self::XlmRoberta => "XLMRobertaTokenizer",
-            Self::Mpnet => "MPNetTokenizer",
-            Self::Albert => "AlbertTokenizer",
-        }
-    }
-
     /// The prefix of the encoder's parameters in files with heads.
     pub(super) fn prefix(self) -> &'static str {
         match self {

@@ -108,7 +108,6 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     let how = OfEncoder {
-        class: variant.tokenizer_class(),
         max_len: config.max_len(),
         separators: bundle.reading.separators,
         has_segments: config.n_segments > 1,

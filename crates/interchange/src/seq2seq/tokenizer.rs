@@ -9,12 +9,15 @@ use super::config::Architecture;
 use crate::{
     InterchangeError, files,
     tokenizers::{
-        OURS, OfEncoder, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_json, export_marian, no_equal,
-        source_frame,
+        OURS, OfEncoder, SETTINGS, TOKENIZER, VOCABULARY, export_encoder, export_json, export_marian, is_plain,
+        no_equal, source_frame,
     },
 };
 
 const PIECES: &str = "sentencepiece.bpe.model";
+
+/// As BART's tokenizer is written.
+const HOW: OfEncoder = OfEncoder { max_len: None, separators: 2, has_segments: false, note_of_pairs: None };
 
 /// Writes a tokenizer as the class of transformers reads it, where that is possible, and in our own file.
 ///
@@ -27,10 +30,14 @@ pub(super) fn export(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
 ) -> Result<Option<String>, InterchangeError> {
-    if matches!(architecture, Architecture::Marian | Architecture::Pegasus) {
-        return export_marian(folder, tokenizer);
-    }
     let model = tokenizer.to_model().map(Model::unframed);
+    if matches!(architecture, Architecture::Marian | Architecture::Pegasus) {
+        let own = model.as_ref().filter(|model| model.hugging_face_json().is_some() && is_plain(tokenizer));
+        return match own.and_then(|model| model.to_hugging_face_json(&source_frame(tokenizer))) {
+            Some(json) => export_json(folder, tokenizer, &json, &HOW).map(|()| None),
+            None => export_marian(folder, tokenizer),
+        };
+    }
     let languages = tokenizer.framing().and_then(|framing| framing.languages.as_ref());
     // Classes that have languages put their own around texts.
     let has_class = languages.is_some_and(|languages| !languages.are_open());
@@ -44,18 +51,11 @@ pub(super) fn export(
     {
         files::write(&folder.join(TOKENIZER), json.as_bytes())?;
     } else if !has_class {
-        let how = OfEncoder {
-            class: "BartTokenizer",
-            max_len: None,
-            separators: 2,
-            has_segments: false,
-            note_of_pairs: None,
-        };
         // The class of its kind would put others around a source.
         let model = model.as_ref().filter(|_| !is_of_class(tokenizer, &frame));
         return match model.and_then(|model| model.to_hugging_face_json(&frame)) {
-            Some(json) => export_json(folder, tokenizer, &json, &how).map(|()| None),
-            None => Ok(export_encoder(folder, tokenizer, how)?.pop()),
+            Some(json) => export_json(folder, tokenizer, &json, &HOW).map(|()| None),
+            None => Ok(export_encoder(folder, tokenizer, HOW)?.pop()),
         };
     } else {
         attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;

@@ -79,6 +79,11 @@ fn open_json(
     text: String,
     mut value: Value,
 ) -> Result<Opened, TokenizerError> {
+    if let Some(dropout) = value.pointer("/model/dropout").and_then(Value::as_f64).filter(|&rate| rate > 0.0) {
+        let note =
+            format!("tokenizer.json: model.dropout = {dropout} is not followed: a text has the same tokens each time");
+        settings.notes.push(note);
+    }
     let before = value.clone();
     put_case(&mut value, options.lowercase);
     follow(settings, options, &mut value);
