@@ -13,7 +13,7 @@ use crate::sentencepiece::{PieceKind, SentencePiece, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::vocabulary;
-use crate::white_space::trim_python;
+use crate::white_space::{is_python_space, trim_python};
 
 /// A SentencePiece model whose pieces have the ids of a vocabulary of its own, with languages after it.
 ///
@@ -68,6 +68,20 @@ impl M2m100 {
         let index = (id as usize).checked_sub(self.file.vocab.len())?;
         self.file.languages.get(index).map(String::as_str)
     }
+
+    /// The pieces that are not special, nor languages.
+    fn pieces(&self, ids: &[TokenId]) -> Result<Vec<(&str, PieceKind)>, UnknownId> {
+        let mut pieces = Vec::with_capacity(ids.len());
+        for &id in ids {
+            match self.file.vocab.get(id as usize) {
+                Some(_) if self.file.specials.contains(id) => {}
+                Some(piece) => pieces.push((piece.as_str(), self.kinds[id as usize])),
+                None if self.language(id).is_some() => {}
+                None => return Err(UnknownId { id, vocab_size: self.vocab_size() }),
+            }
+        }
+        Ok(pieces)
+    }
 }
 
 impl Tokenizer for M2m100 {
@@ -80,16 +94,13 @@ impl Tokenizer for M2m100 {
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
-        let mut pieces = Vec::with_capacity(ids.len());
-        for &id in ids {
-            match self.file.vocab.get(id as usize) {
-                Some(_) if self.file.specials.contains(id) => {}
-                Some(piece) => pieces.push((piece.as_str(), self.kinds[id as usize])),
-                None if self.language(id).is_some() => {}
-                None => return Err(UnknownId { id, vocab_size: self.vocab_size() }),
-            }
-        }
-        Ok(trim_python(self.side.model.decode_pieces(pieces).concat()))
+        Ok(trim_python(self.side.model.decode_pieces(self.pieces(ids)?).concat()))
+    }
+
+    /// Of bytes that are not characters as [`SentencePiece`] gives it; white space is trimmed after that.
+    fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        let text = self.side.model.text_of(self.pieces(ids)?);
+        Ok(text.trim_matches(is_python_space).to_owned())
     }
 
     fn vocab_size(&self) -> usize {

@@ -15,7 +15,7 @@ use crate::sentencepiece::{PieceKind, SentencePiece, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::vocabulary;
-use crate::white_space::trim_python;
+use crate::white_space::{is_python_space, trim_python};
 
 /// Two SentencePiece models, one that segments sources and one that segments targets, over one vocabulary with ids of
 /// its own, or over one each.
@@ -207,6 +207,21 @@ impl Side {
     }
 }
 
+impl Marian {
+    /// The pieces of targets that are not special.
+    fn pieces(&self, ids: &[TokenId]) -> Result<Vec<(&str, PieceKind)>, UnknownId> {
+        let mut pieces = Vec::with_capacity(ids.len());
+        for &id in ids {
+            let unknown = UnknownId { id, vocab_size: self.vocab_size() };
+            let token = self.file.vocab.get(id as usize).ok_or(unknown)?;
+            if !self.file.specials.contains(id) {
+                pieces.push((token.as_str(), self.kinds[id as usize]));
+            }
+        }
+        Ok(pieces)
+    }
+}
+
 impl Tokenizer for Marian {
     fn encode(&self, text: &str) -> Vec<TokenId> {
         self.encode_with_offsets(text).into_iter().map(|(id, _)| id).collect()
@@ -238,15 +253,13 @@ impl Tokenizer for Marian {
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
-        let mut pieces = Vec::with_capacity(ids.len());
-        for &id in ids {
-            let unknown = UnknownId { id, vocab_size: self.vocab_size() };
-            let token = self.file.vocab.get(id as usize).ok_or(unknown)?;
-            if !self.file.specials.contains(id) {
-                pieces.push((token.as_str(), self.kinds[id as usize]));
-            }
-        }
-        Ok(trim_python(self.target.model.decode_pieces(pieces).concat()))
+        Ok(trim_python(self.target.model.decode_pieces(self.pieces(ids)?).concat()))
+    }
+
+    /// Of bytes that are not characters as [`SentencePiece`] gives it; white space is trimmed after that.
+    fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        let text = self.target.model.text_of(self.pieces(ids)?);
+        Ok(text.trim_matches(is_python_space).to_owned())
     }
 
     fn vocab_size(&self) -> usize {

@@ -210,6 +210,11 @@ impl SentencePiece {
         Ok(self.decode_pieces(ids.iter().map(piece).collect::<Result<Vec<_>, UnknownId>>()?))
     }
 
+    /// The text that pieces stand for: each byte that is not part of a character becomes U+FFFD.
+    pub(crate) fn text_of(&self, pieces: Vec<(&str, PieceKind)>) -> String {
+        self.decode_pieces(pieces).iter().map(|run| decode_utf8(run)).collect()
+    }
+
     /// The bytes that pieces stand for, cut at each end of a run of byte tokens.
     pub(crate) fn decode_pieces(&self, pieces: Vec<(&str, PieceKind)>) -> Vec<Vec<u8>> {
         let mut runs = vec![Vec::new()];
