@@ -139,6 +139,15 @@ fn settings_that_change_ids_and_are_not_followed_are_refused() {
     // What is neither true nor false, transformers takes for one of them.
     let text = br#"{"do_lower_case": "false"}"#;
     refused(&[vocab, ("tokenizer_config.json", text)], "do_lower_case = \"false\", which is not true or false");
+    for (settings, said) in [
+        (&br#"{"mask_token": 5}"#[..], "mask_token = 5, which is not a token"),
+        (br#"{"additional_special_tokens": ["<a>", null]}"#, "which is not a list of tokens"),
+        (br#"{"extra_special_tokens": "<n>"}"#, "which is not a list of tokens"),
+        (br#"{"tokenizer_class": 5}"#, "which is not a name"),
+        (br#"{"model_max_length": "512"}"#, "which is not a number of tokens"),
+    ] {
+        refused(&[vocab, ("tokenizer_config.json", settings)], said);
+    }
     let text = br#"{"extra_ids": -1}"#;
     refused(&[vocab, ("tokenizer_config.json", text)], "extra_ids = -1, which is not a number of tokens");
     let class = br#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
@@ -272,6 +281,23 @@ fn sources_may_have_a_vocabulary_of_their_own() {
     assert!(tokenizer.encode("a b").iter().all(|&id| (id as usize) < tokenizer.source_vocab_size()));
     let alone = attentive_tokenizer::Bytes::default();
     assert_eq!(alone.source_vocab_size(), alone.vocab_size());
+}
+
+#[test]
+fn bytes_of_cut_characters_are_told_one_by_one() {
+    let path = golden("sentencepiece.unigram_bytes.model");
+    let (model, pieces) = (fs::read(&path).unwrap(), SentencePiece::from_model(&path).unwrap());
+    let n = pieces.vocab_size() as u32;
+    let name = |id: u32| pieces.token(id).unwrap().into_owned();
+    let vocab: Map<String, Value> =
+        (0..n).map(|id| (name(id), json!(id))).chain([("<pad>".to_owned(), json!(n))]).collect();
+    let vocab = Value::from(vocab).to_string().into_bytes();
+    let class = br#"{"tokenizer_class": "MarianTokenizer"}"#;
+    let files = [("source.spm", &model[..]), ("target.spm", &model), ("vocab.json", &vocab)];
+    let tokenizer = opened(&[&files[..], &[("tokenizer_config.json", class)]].concat()).tokenizer;
+    let ids: Vec<u32> =
+        ["<0x20>", "<0xE4>", "<0xB8>", "<0x20>"].map(|piece| (0..n).find(|&id| name(id) == piece).unwrap()).to_vec();
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "\u{fffd}\u{fffd}");
 }
 
 #[test]

@@ -301,11 +301,23 @@ impl Settings {
             "fix_mistral_regex" => value == &Value::Bool(true),
             _ => false,
         };
+        let is_token = |value: &Value| value.is_string() || Unplaced::of(value).is_some();
+        let are_tokens = |value: &Value| match value {
+            Value::Array(tokens) => tokens.iter().all(is_token),
+            Value::Object(tokens) => tokens.values().all(is_token),
+            _ => false,
+        };
         let form = |key: &str, value: &Value| {
-            let is_flag = FLAGS.contains(&key) && !value.is_boolean();
-            let is_number = ["extra_ids", "offset"].contains(&key) && !value.is_u64();
-            let form = is_flag.then_some("true or false").or_else(|| is_number.then_some("a number of tokens"));
-            form.filter(|_| !value.is_null())
+            let (is_right, form) = match key {
+                _ if FLAGS.contains(&key) => (value.is_boolean(), "true or false"),
+                _ if ROLES.contains(&key) => (is_token(value), "a token"),
+                "extra_ids" | "offset" => (value.is_u64(), "a number of tokens"),
+                "model_max_length" => (value.is_number(), "a number of tokens"),
+                "additional_special_tokens" | "extra_special_tokens" => (are_tokens(value), "a list of tokens"),
+                "tokenizer_class" | "src_lang" | "tgt_lang" => (value.is_string(), "a name"),
+                _ => (true, ""),
+            };
+            Some(form).filter(|_| !is_right && !value.is_null())
         };
         let mut problems = Vec::new();
         for (key, value) in &self.config {
