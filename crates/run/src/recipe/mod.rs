@@ -520,11 +520,7 @@ mod tests {
         for (recipe, settings, at_odds) in [
             ("builtin", ["tokenizer.path=t.json", "tokenizer.min_frequency=3"], "tokenizer.min_frequency"),
             ("builtin", ["tokenizer.path=t.json", "tokenizer.pre_tokenization=spaces"], "tokenizer.pre_tokenization"),
-            (
-                "builtin",
-                ["tokenizer={path=\"t.json\",kind=\"bytes\"}", "name=a"],
-                "leave tokenizer.path or tokenizer.kind out",
-            ),
+            ("builtin", ["tokenizer={path='t.json',kind='bytes'}", "name=a"], "tokenizer.path or tokenizer.kind out"),
             (
                 "gpt",
                 ["name=a", "tokenizer.bpe_dropout=0.1"],
