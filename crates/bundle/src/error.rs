@@ -331,7 +331,9 @@ pub enum TranslateError {
         phrase: String,
     },
     /// A phrase or a prefix is required, and a part of it forbidden.
-    #[error("{required:?} is required and {forbidden:?} forbidden, which is a part of it: leave out one or the other")]
+    #[error(
+        "{required:?} is required and {forbidden:?}, which is all or a part of it, forbidden: leave out one or the other"
+    )]
     Contradiction {
         /// The one.
         required: String,

@@ -6,7 +6,7 @@ pub(crate) use attentive_task::{Line, Lines, MAX_LINE_BYTES};
 
 /// The texts of the command line, or else the lines of standard input.
 pub(crate) fn of_command(texts: Vec<String>) -> Lines {
-    Lines::of_command(texts, warn)
+    Lines::of_texts(texts, warn)
 }
 
 /// The lines of `files` in turn, or of standard input if there are none; `-` is standard input too.

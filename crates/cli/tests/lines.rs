@@ -45,6 +45,13 @@ fn npy(name: &str) -> (String, Vec<f32>) {
 }
 
 #[test]
+fn a_text_that_is_the_name_of_a_file_is_noted() {
+    FOLDER.write("text.txt", "ab\n");
+    assert!(both(&["translate", "text.txt"], "").1.contains("note: text.txt is taken as the text itself"));
+    assert!(!both(&["translate", "ab"], "").1.contains("is taken as the text itself"));
+}
+
+#[test]
 fn blank_lines_have_blank_answers() {
     let input = "ab cd\n\n \t \u{3000}\r\ncd it\n";
     for settings in [&[][..], &["--beam", "1"], &["--temperature", "1"], &["--prefix", "was"]] {

@@ -70,7 +70,7 @@ fn told(cost: &Cost, run: &RunRecipe, average_last: usize, runs: &Path, log: &dy
         thousands(run.training.steps)
     ));
     log.line(&match cost.peak_bytes {
-        Some(bytes) => format!("memory    {} at the most, so far", binary_size(bytes)),
+        Some(bytes) => format!("memory    {} at the most, in the updates that were tried", binary_size(bytes)),
         None => "memory    not told by this system".to_owned(),
     });
     if let Some(file) = runs.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {

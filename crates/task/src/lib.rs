@@ -96,7 +96,7 @@ pub use labeled::{LabeledPart, LabeledTexts};
 pub use least_risk::{BadLikeness, Likeness, least_risk};
 pub use line_file::LineFile;
 pub use lines::{At, Blocks, Line, Lines, MAX_LINE_BYTES, read_document, read_text};
-pub use log::{Log, WarningsOnly, binary_size, clock, thousands};
+pub use log::{Log, WarningsOnly, binary_size, clock, in_words, thousands};
 pub use long_lines::{LongLines, OnLong, Translated, on_one_line};
 pub use masked_lm::MaskedLm;
 pub use pictures::share_pictures;

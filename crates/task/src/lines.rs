@@ -128,6 +128,14 @@ impl Lines {
         Self(Source::Arguments(texts.into_iter().enumerate()))
     }
 
+    /// As [`of_command`](Self::of_command), of texts alone: `warn` hears of those that are the names of files too.
+    pub fn of_texts(texts: Vec<String>, warn: fn(&str)) -> Self {
+        for file in texts.iter().filter(|text| Path::new(text).is_file()) {
+            warn(&format!("note: {file} is taken as the text itself; to read the file of this name: < {file}"));
+        }
+        Self::of_command(texts, warn)
+    }
+
     /// The lines of `files` in turn, or of standard input if there are none; `-` is standard input too. `warn` hears what is odd
     /// about them, and that `what` is waited for from a keyboard.
     pub fn open(files: &[PathBuf], what: &str, warn: fn(&str)) -> Self {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use attentive_bundle::TrainingRecord;
 use attentive_data::FileReport;
 
 /// Takes the lines that a task and a run have to say; neither prints.
@@ -62,6 +63,20 @@ pub(crate) fn shortened(names: &[String]) -> String {
     let more = names.len().saturating_sub(SHOWN);
     let end = if more > 0 { format!(" and {more} more") } else { String::new() };
     names[..names.len() - more].join(", ") + &end
+}
+
+/// How a model was trained, in words.
+pub fn in_words(record: &TrainingRecord) -> String {
+    let TrainingRecord { steps, n_targets, seconds, backend, simd, precision, seed, version, .. } = record;
+    if *steps == 0 {
+        return format!("none here; written by attentive {version}");
+    }
+    let place = [&**backend, simd, precision].join(" ");
+    let (steps, n_targets) = (thousands(*steps), thousands(*n_targets));
+    format!(
+        "{steps} steps, {n_targets} target tokens, {seconds:.0} s on {}, seed {seed}, attentive {version}",
+        place.trim_end()
+    )
 }
 
 /// `1234567` as `1,234,567`.

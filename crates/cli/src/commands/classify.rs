@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{EncoderArgs, LINES_AT_ONCE, LongLines, SpecialsArgs, on_one_line, pictures, processes};
 use crate::{
-    input::{self, Line},
+    input::{self, Line, Lines},
     output,
 };
 
@@ -41,7 +41,7 @@ impl Classify {
 
     /// Classifies lines together with other processes, of which the first one speaks.
     fn classify(&self, peers: &dyn Collective) -> Result<()> {
-        let lines = input::of_command(self.text.clone());
+        let lines = Lines::of_command(self.text.clone(), input::warn);
         let bundle = self.encoder.bundle()?;
         if pictures::are_read_by(&bundle, &[("--pair", self.pair), ("--specials", self.specials.specials)])? {
             let encoder = self.encoder.image_encoder(&bundle)?;

@@ -17,7 +17,7 @@ use super::{
     BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, open_model, pictures, processes,
 };
 use crate::{
-    input::{self, Line},
+    input::{self, Line, Lines},
     output,
 };
 
@@ -115,7 +115,7 @@ impl Embed {
     /// Embeds lines together with other processes, of which the first one writes.
     fn embed(&self, peers: &dyn Collective) -> Result<()> {
         self.npy.iter().try_for_each(|npy| super::check_new_file(npy, ("--force", self.force)))?;
-        let (bundle, lines) = (open_model(&self.model)?, input::of_command(self.text.clone()));
+        let (bundle, lines) = (open_model(&self.model)?, Lines::of_command(self.text.clone(), input::warn));
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let how = self.embedding.over(&bundle.embedding)?;
         let is_changed = ("--pooling, --normalize, --frame or --prompt", how != bundle.embedding);
@@ -189,13 +189,7 @@ fn unwritable(path: &Path) -> String {
 }
 
 /// Prints where `word` stands, then the cosine of each of its vectors with each of those before it.
-fn compare(
-    encoder: &TextEncoder,
-    tokenizer: &dyn Tokenizer,
-    long: &LongLines,
-    lines: input::Lines,
-    word: &str,
-) -> Result<()> {
+fn compare(encoder: &TextEncoder, tokenizer: &dyn Tokenizer, long: &LongLines, lines: Lines, word: &str) -> Result<()> {
     let mut vectors = Vec::new();
     let mut out = output::stdout();
     for line in lines {

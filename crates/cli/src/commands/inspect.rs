@@ -6,7 +6,7 @@ use anyhow::Result;
 use attentive_bundle::{Adapter, Bundle, EmbeddingConfig, ReadingConfig};
 use attentive_model::{ModelConfig, Role};
 use attentive_run::resolve;
-use attentive_task::{Sizes, thousands};
+use attentive_task::{Sizes, in_words, thousands};
 use clap::Args;
 use toml::Table;
 
@@ -60,23 +60,18 @@ impl Inspect {
             }
         }
         let record = &bundle.record;
-        say!(
-            "training     {} steps, {} target tokens, {:.0} s on {}, seed {}, attentive {}",
-            thousands(record.steps),
-            thousands(record.n_targets),
-            record.seconds,
-            [&*record.backend, &record.simd, &record.precision].join(" ").trim_end(),
-            record.seed,
-            record.version
-        )?;
-        say!("averaged     steps {:?}", record.averaged_steps)?;
+        say!("training     {}", in_words(record))?;
+        if record.steps > 0 {
+            say!("averaged     steps {:?}", record.averaged_steps)?;
+        }
         let unit = if bundle.model.role() == Role::ImageEncoder { "pictures" } else { "lines" };
         for data in &record.data {
             let n = thousands(data.n_lines);
             say!("data         {:<10} {} ({n} {unit}, sha256 {})", data.split, data.name, data.sha256)?;
         }
         for score in &record.scores {
-            say!("score        {:<10} {} {:.2} {}", score.split, score.metric, score.value, score.signature)?;
+            let n_places = if score.value.abs() <= 1.0 { 3 } else { 2 };
+            say!("score        {:<10} {} {:.n_places$} {}", score.split, score.metric, score.value, score.signature)?;
         }
         if self.params {
             for (name, tensor) in &bundle.params {

@@ -14,7 +14,7 @@ use super::BackendArgs;
 /// The model is a trained one's folder, or that of a recipe with initial parameters.
 #[derive(Debug, Args)]
 pub(crate) struct Selftest {
-    /// A recipe, TOML: its model is tried as it would begin; no data is read.
+    /// A recipe, TOML, or the name of one that is built in: its model is tried as it would begin; no data is read.
     #[arg(conflicts_with = "model")]
     recipe: Option<PathBuf>,
     /// Change a setting of the recipe; may be given several times.

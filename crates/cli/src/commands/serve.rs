@@ -42,7 +42,7 @@ pub(crate) struct Serve {
     /// Show the curves of the trainings in this folder, live.
     #[arg(long, value_name = "DIR")]
     runs: Option<PathBuf>,
-    /// The address to listen at; 0.0.0.0 for all of this machine's.
+    /// The IP address to listen at; 0.0.0.0 for all of this machine's.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
     /// The port; 0 for any that is free.

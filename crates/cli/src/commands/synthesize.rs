@@ -41,7 +41,7 @@ pub(crate) struct Backtranslate {
     /// The text in the target language; several files follow one another.
     #[arg(required = true, value_name = "FILE")]
     text: Vec<PathBuf>,
-    /// What every source begins with, so that a model can tell it from a real one; \"\" for nothing.
+    /// What every source begins with, so that a model can tell it from a real one; "" for nothing.
     #[arg(long, value_name = "TEXT", default_value = "<BT>")]
     tag: String,
     #[command(flatten)]
