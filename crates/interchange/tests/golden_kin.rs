@@ -137,6 +137,29 @@ fn models_are_written_as_transformers_writes_them() {
     }
 }
 
+/// A class of its own would make a tokenizer's normaliser and words anew, by settings.
+#[test]
+fn tokenizers_of_pieces_are_written_as_what_their_file_says() {
+    let mut n = 0;
+    for (_, folders, format) in FOLDERS {
+        for name in folders {
+            let bundle = import(name);
+            let model = bundle.tokenizer().unwrap().to_model().unwrap();
+            let Some(file) = model.hugging_face_json() else { continue };
+            let folder = tempfile::tempdir().unwrap();
+            export(&bundle, format, &ExportConfig::default(), folder.path()).unwrap();
+            let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            let read = |name: &str| json(&fs::read_to_string(folder.path().join(name)).unwrap());
+            assert_eq!(read("tokenizer_config.json")["tokenizer_class"], "PreTrainedTokenizerFast", "{name}");
+            for part in ["normalizer", "pre_tokenizer", "decoder", "model"] {
+                assert_eq!(read("tokenizer.json")[part], json(file)[part], "{name}: {part}");
+            }
+            n += 1;
+        }
+    }
+    assert!(n > 2);
+}
+
 #[test]
 fn what_is_left_out_is_noted() {
     for (_, folders, _) in FOLDERS {

@@ -255,6 +255,27 @@ fn a_missing_tokenizer_is_named() {
 }
 
 #[test]
+fn tokens_that_were_added_are_written() {
+    let original = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden().path("t5")).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), original.path().join(entry.file_name())).unwrap();
+    }
+    let settings = original.path().join("tokenizer_config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&settings).unwrap()).unwrap();
+    (config["extra_special_tokens"], config["extra_ids"]) = (json!(["<new>"]), json!(3));
+    fs::write(&settings, config.to_string()).unwrap();
+    let bundle = import(original.path()).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    export(&bundle, Format::T5, &ExportConfig::default(), out.path()).unwrap();
+    let written: Value = serde_json::from_slice(&fs::read(out.path().join("tokenizer_config.json")).unwrap()).unwrap();
+    assert_eq!(written["extra_special_tokens"], json!(["<new>"]));
+    fs::remove_file(out.path().join("attentive_tokenizer.json")).unwrap();
+    let again = import(out.path()).unwrap();
+    let ids = |bundle: &Bundle| bundle.tokenizer().unwrap().encode_with_specials("the <new> animal");
+    assert_eq!(ids(&again), ids(&bundle));
+}
+
+#[test]
 fn what_t5_lacks_is_listed() {
     let mut bundle = import(&golden().path("byt5")).unwrap();
     let ModelConfig::Transformer(config) = &mut bundle.model else { panic!("a ByT5") };
