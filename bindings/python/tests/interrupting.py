@@ -1,6 +1,7 @@
 """Ctrl-C while something else is done."""
 
 import _thread
+import signal
 import threading
 from contextlib import contextmanager
 
@@ -11,10 +12,15 @@ import pytest
 def interrupted(after):
     """Presses Ctrl-C some seconds later; what is done until then must end by it.
 
-    The thread that presses runs only if the work has released the interpreter's lock.
+    The thread that presses runs only if the work has released the interpreter's lock. The handler is set because a shell
+    starts what runs in its background with SIGINT ignored.
     """
     timer = threading.Timer(after, _thread.interrupt_main)
-    with pytest.raises(KeyboardInterrupt):
-        timer.start()
-        yield
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            timer.start()
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert timer.finished.is_set()

@@ -130,7 +130,7 @@ def test_an_exception_of_on_event_comes_back(folder, tmp_path):
 
 def test_ctrl_c_saves_and_stops(folder, tmp_path):
     with interrupted(1.0):
-        train(folder, tmp_path, settings={"training.steps": 1_000_000})
+        train(folder, tmp_path, settings={"training.steps": 20_000})
     steps = [checkpoint.name for checkpoint in (tmp_path / "copy-1" / "checkpoints").iterdir()]
     logged = (tmp_path / "copy-1" / "metrics.jsonl").read_text().splitlines()
     last = json.loads(logged[-1])["step"]
